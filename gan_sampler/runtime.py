@@ -1,0 +1,85 @@
+"""Device, seeding and grad mode: the only file that touches global torch state."""
+
+import contextlib
+from numbers import Integral
+
+import torch
+from sklearn.utils import check_random_state
+
+DEVICE_CONSTRAINT = [str, torch.device]  # what every estimator accepts for `device`
+_MAX_SEED = 2**31 - 1
+
+
+def resolve_device(device):
+    """Turn a device word into a `torch.device` that this machine has.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        ``"auto"`` (the first CUDA device, else the CPU) or any word of torch's: ``"cpu"``, ``"cuda:1"``.
+
+    Returns
+    -------
+    device : torch.device
+
+    Raises
+    ------
+    ValueError
+        When torch does not know the word or the machine lacks the device.
+    """
+    if str(device) == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(1, device=resolved)
+    # torch raises RuntimeError for unknown words, AssertionError where it was built without CUDA and
+    # NotImplementedError for backends it only knows by name.
+    except (RuntimeError, AssertionError, NotImplementedError) as exc:
+        found = ["'cpu'", *(f"'cuda:{index}'" for index in range(torch.cuda.device_count()))]
+        raise ValueError(
+            f"device must be 'auto' or a torch device of this machine ({', '.join(found)}); got {device!r}: "
+            f"{str(exc).splitlines()[0]}"
+        ) from exc
+    return resolved
+
+
+def draw_seed(random_state):
+    """Draw one seed for torch from `random_state` (None, int or `numpy.random.RandomState`)."""
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(_MAX_SEED))
+
+
+@contextlib.contextmanager
+def isolated(device, seed):
+    """Run a block on its own torch random stream, and leave the caller's torch state as it was.
+
+    Inside, CPU and device generators are seeded, gradients can be recorded whatever mode the caller is in,
+    tensors are float32 on the CPU by default and cuDNN picks deterministic algorithms. All of it is undone at
+    the end, also after an exception.
+
+    Parameters
+    ----------
+    device : torch.device
+        Device whose random stream is forked beside the CPU's.
+    seed : int
+        Seed of both streams.
+    """
+    on_accelerator = device.type != "cpu"
+    fork = torch.random.fork_rng(
+        devices=[device] if on_accelerator else [], device_type=device.type if on_accelerator else "cuda"
+    )
+    default_dtype = torch.get_default_dtype()
+    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    with fork, torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"):
+        try:
+            torch.set_default_dtype(torch.float32)
+            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+            torch.default_generator.manual_seed(seed)
+            if on_accelerator:  # torch.manual_seed would seed the caller's other devices too
+                with torch.get_device_module(device).device(device):
+                    torch.get_device_module(device).manual_seed(seed)
+            yield
+        finally:
+            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
+            torch.set_default_dtype(default_dtype)

@@ -1,0 +1,166 @@
+"""The classical baseline: small changes to real images."""
+
+from numbers import Real
+
+import torch
+from sklearn.utils._param_validation import Interval
+from torchvision.transforms import v2
+
+from ._base import BaseImageOverSampler
+
+_MARGIN = 0.25  # of a side, mirrored outwards, so that a moved image shows no black wedge that would give it away
+_BATCH_SIZE = 256
+
+
+class AugmentationOverSampler(BaseImageOverSampler):
+    """Over-sample by small classical changes to real images: the baseline that a GAN has to beat.
+
+    Each new image is a real one of its class, slightly turned, moved and scaled, with slightly other brightness
+    and contrast, through `torchvision.transforms.v2`. Every real image is used equally often, give or take one.
+    Flips are off unless asked for: a chest X-ray has a left and a right.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        How many images each class shall have, as in imbalanced-learn's over-samplers.
+    image_shape : tuple of int, "row" or None, default=None
+        Shape ``(H, W)`` or ``(H, W, C)`` of one image; needed only where `X` holds rows.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Where the channels of 4-D input stand.
+    value_range : tuple of (float, float) or None, default=None
+        Smallest and largest value an image can have. None stands for 0..255 for uint8, and for what is found in
+        `X` for every other dtype.
+    rotation : float, default=10.0
+        Largest angle, in degrees, either way.
+    translation : float, default=0.05
+        Largest shift, as a fraction of the side, in [0, 0.2].
+    scaling : float, default=0.05
+        Largest relative change of size, in [0, 0.5].
+    brightness, contrast : float, default=0.1
+        Largest relative change of either, in [0, 1].
+    horizontal_flip, vertical_flip : bool, default=False
+        Whether half of the images are mirrored left to right, or upside down.
+    device : str or torch.device, default="auto"
+        Where the changes are computed: "auto" takes the first CUDA device, else the CPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed; the same one gives the same images on one machine.
+    verbose : int, default=0
+        Not used; here because all samplers have it.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Number of images to make, by class.
+    synthetic_mask_ : ndarray of shape (n_resampled,), bool
+        True for rows of the output that were made here.
+    image_shape_ : tuple of int
+        Shape of one image as stored.
+    n_features_in_ : int
+        Number of values that one image stores.
+    device_ : torch.device
+        Where the changes were computed.
+
+    See Also
+    --------
+    DCGANOverSampler : Over-sample with a generative adversarial network.
+    PixelSampler : SMOTE and its kin on pixels.
+
+    References
+    ----------
+    .. [1] C. Shorten, T. M. Khoshgoftaar, "A survey on Image Data Augmentation for Deep Learning", Journal of Big
+       Data 6, 2019. https://doi.org/10.1186/s40537-019-0197-0
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gan_sampler import AugmentationOverSampler
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.integers(0, 256, size=(60, 16, 16), dtype=np.uint8)
+    >>> y = np.array(["sick"] * 10 + ["well"] * 50)
+    >>> X_res, y_res = AugmentationOverSampler(random_state=0).fit_resample(X, y)
+    >>> X_res.shape, int((y_res == "sick").sum())
+    ((100, 16, 16), 50)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseImageOverSampler._parameter_constraints,
+        "rotation": [Interval(Real, 0, 180, closed="both")],
+        "translation": [Interval(Real, 0, 0.2, closed="both")],
+        "scaling": [Interval(Real, 0, 0.5, closed="both")],
+        "brightness": [Interval(Real, 0, 1, closed="both")],
+        "contrast": [Interval(Real, 0, 1, closed="both")],
+        "horizontal_flip": ["boolean"],
+        "vertical_flip": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy="auto",
+        image_shape=None,
+        data_format="auto",
+        value_range=None,
+        rotation=10.0,
+        translation=0.05,
+        scaling=0.05,
+        brightness=0.1,
+        contrast=0.1,
+        horizontal_flip=False,
+        vertical_flip=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            sampling_strategy=sampling_strategy,
+            image_shape=image_shape,
+            data_format=data_format,
+            value_range=value_range,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.rotation = rotation
+        self.translation = translation
+        self.scaling = scaling
+        self.brightness = brightness
+        self.contrast = contrast
+        self.horizontal_flip = horizontal_flip
+        self.vertical_flip = vertical_flip
+
+    def _synthesise(self, images, n_images, label):
+        change = self._make_change(*images.shape[2:])
+        passes = -(-n_images // len(images))
+        order = torch.cat([torch.randperm(len(images)) for _ in range(passes)])[:n_images]
+        for rows in order.split(_BATCH_SIZE):
+            yield torch.stack([change(image) for image in images[rows.to(images.device)]])
+
+    def _make_change(self, height, width):
+        """Return a function from one image (channels, height, width) in [-1, 1] to a changed one."""
+        margin_y, margin_x = int(_MARGIN * height), int(_MARGIN * width)
+        move = v2.Compose(
+            [
+                v2.Pad([margin_x, margin_y], padding_mode="reflect"),
+                v2.RandomAffine(
+                    degrees=self.rotation,
+                    # torchvision counts a shift in sides of what it is given, here with the margins
+                    translate=(
+                        self.translation * width / (width + 2 * margin_x),
+                        self.translation * height / (height + 2 * margin_y),
+                    ),
+                    scale=(1 - self.scaling, 1 + self.scaling),
+                    interpolation=v2.InterpolationMode.BILINEAR,
+                ),
+                v2.CenterCrop([height, width]),
+                v2.RandomHorizontalFlip(0.5 if self.horizontal_flip else 0.0),
+                v2.RandomVerticalFlip(0.5 if self.vertical_flip else 0.0),
+            ]
+        )
+        jitter = v2.ColorJitter(brightness=self.brightness, contrast=self.contrast)
+
+        def change(image):
+            image = (move(image) + 1) / 2
+            n_colours = 1 if len(image) <= 2 else 3  # a second or fourth channel is opacity and keeps its values
+            return torch.cat([jitter(image[:n_colours]), image[n_colours:]]) * 2 - 1
+
+        return change

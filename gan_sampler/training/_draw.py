@@ -1,0 +1,67 @@
+"""From a trained generator to images."""
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+_SETTLING_BATCHES, _SETTLING_BATCH_SIZE = 32, 64
+
+
+@torch.no_grad()
+def freeze(generator):
+    """Make a generator ready to draw from and to be pickled.
+
+    An average of generators has running statistics of no network that ever ran, so they are measured anew on
+    noise ("standing statistics", Brock et al. 2019, https://arxiv.org/abs/1809.11096, appendix). Spectral
+    normalisation is folded into the weights, because parametrised modules do not pickle.
+
+    Parameters
+    ----------
+    generator : torch.nn.Module
+        Changed in place: in eval mode and without gradients afterwards.
+
+    Returns
+    -------
+    generator : torch.nn.Module
+        The same object.
+    """
+    norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for a cumulative average
+    device = next(generator.parameters()).device
+    generator.train()
+    for _ in range(_SETTLING_BATCHES):
+        generator(torch.randn(_SETTLING_BATCH_SIZE, generator.latent_dim, device=device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    for module in list(generator.modules()):
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight")
+    return generator.eval().requires_grad_(False)
+
+
+def draw(generator, n_images, batch_size=256):
+    """Draw images in batches that add up to exactly `n_images`.
+
+    Parameters
+    ----------
+    generator : torch.nn.Module
+        A frozen generator with attribute ``latent_dim``.
+    n_images : int
+        Number of images.
+    batch_size : int, default=256
+        Largest number of images drawn together.
+
+    Yields
+    ------
+    images : torch.Tensor of shape (n, channels, height, width)
+        At most `batch_size` images in [-1, 1], on the generator's device.
+    """
+    device = next(generator.parameters()).device
+    for start in range(0, n_images, batch_size):
+        noise = torch.randn(min(batch_size, n_images - start), generator.latent_dim, device=device)
+        with torch.inference_mode():
+            images = generator(noise)
+        yield images
