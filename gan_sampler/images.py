@@ -5,6 +5,7 @@ The only file that knows shapes, channels, dtypes and value ranges. Everything e
 """
 
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -23,8 +24,7 @@ IMAGE_PARAMETER_CONSTRAINTS = {
 }
 
 _IMAGE_LAYOUTS = (
-    "(n, H, W), (n, H, W, C), (n, C, H, W) with C in 1..4, or rows (n, H * W * C) with "
-    "image_shape=(H, W) or (H, W, C)"
+    "(n, H, W), (n, H, W, C), (n, C, H, W) with C in 1..4, or rows (n, H * W * C) with image_shape=(H, W) or (H, W, C)"
 )
 
 
@@ -146,7 +146,8 @@ class ImageFormat:
         Raises
         ------
         ValueError
-            When the shape of an element differs from that seen at fit.
+            When the shape of an element differs from that seen at fit, or when one set holds integers and the other
+            floats, whose values stand for other brightness.
         """
         X = _as_numeric_array(X, input_name)
         if X.shape[1:] != self.row_shape:
@@ -154,6 +155,12 @@ class ImageFormat:
                 f"{input_name} must hold images of the shape seen at fit, {self.row_shape}; got elements of shape "
                 f"{X.shape[1:]}, {self.n_features} features were expected as in `n_features_in_`. Load both sets "
                 "at the same size and in the same layout."
+            )
+        if (X.dtype.kind == "f") != (self.dtype.kind == "f"):
+            raise ValueError(
+                f"{input_name} must be of the kind seen at fit, {self.dtype} from {self.value_range[0]:g} to "
+                f"{self.value_range[1]:g}; got {X.dtype} from {X.min():g} to {X.max():g}, which would be read at another "
+                "brightness. Convert one of the two sets."
             )
         return X
 
@@ -236,6 +243,14 @@ def _as_numeric_array(X, input_name):
             f"shapes {', '.join(map(str, shapes[:3]))}. Load the images at one size, for example with "
             "gan_sampler.datasets.load_image_folder(path, image_size=64), or numpy.stack them."
         )
+    if isinstance(X, np.ndarray) and X.dtype.kind in "OSU":
+        try:
+            X = X.astype(np.float64)
+        except ValueError as exc:
+            raise ValueError(
+                f"{input_name} must be a numeric array of images; got dtype {X.dtype}: {exc}. Convert it, for example "
+                f"with {input_name}.astype(numpy.uint8), or load the images behind the names it holds."
+            ) from exc
     return check_array(X, allow_nd=True, dtype="numeric", input_name=input_name)
 
 
@@ -249,7 +264,7 @@ def _row_layout(X, image_shape, data_format, input_name):
         )
     if isinstance(image_shape, str):
         return 1, n_features, 1, "HW"
-    height, width, *rest = image_shape
+    height, width, *rest = _check_image_shape(image_shape)
     channels = rest[0] if rest else 1
     if height * width * channels != n_features:
         raise ValueError(
@@ -291,12 +306,18 @@ def _check_channels(channels, what):
         )
 
 
+def _check_image_shape(image_shape):
+    if len(image_shape) not in (2, 3) or not all(isinstance(side, Integral) and side > 0 for side in image_shape):
+        raise ValueError(f"image_shape must be (H, W) or (H, W, C) in positive integers; got {image_shape!r}.")
+    return image_shape
+
+
 def _check_shape_agrees(X, found, image_shape, input_name):
     if image_shape is None:
         return
     if isinstance(image_shape, str):
         raise ValueError(f'image_shape="row" is for 2-D {input_name}; got shape {X.shape}. Leave image_shape out.')
-    height, width, *rest = image_shape
+    height, width, *rest = _check_image_shape(image_shape)
     if found[:2] != (height, width) or (rest and rest[0] != found[2]):
         raise ValueError(
             f"image_shape={tuple(image_shape)} does not fit {input_name} of shape {X.shape}, which holds images of "
@@ -310,9 +331,9 @@ def _check_value_range(X, value_range, input_name):
     found = float(X.min()), float(X.max())
     if value_range is None:
         return found
-    low, high = (float(value) for value in value_range)
-    if not low < high:
-        raise ValueError(f"value_range must be (low, high) with low < high; got {tuple(value_range)}.")
+    if len(value_range) != 2 or not value_range[0] < value_range[1]:
+        raise ValueError(f"value_range must be two numbers (low, high) with low < high; got {value_range!r}.")
+    low, high = float(value_range[0]), float(value_range[1])
     if found[0] < low or found[1] > high:
         raise ValueError(
             f"value_range={tuple(value_range)} must hold every value of {input_name}; got values from {found[0]:g} "

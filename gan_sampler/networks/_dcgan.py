@@ -6,6 +6,7 @@ References
    Adversarial Networks", ICLR 2016. https://arxiv.org/abs/1511.06434
 """
 
+import itertools
 import math
 
 import torch
@@ -81,7 +82,7 @@ class Generator(nn.Module):
             nn.Unflatten(1, (widths[0], *sizes[0])),  # (n, widths[0], *sizes[0])
             *_norm_and_activation(widths[0], norm),
         ]
-        for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):  # each doubles height and width
+        for n_in, n_out in itertools.pairwise(widths):  # each doubles height and width
             layers += [_upsampling(n_in, n_out, norm), *_norm_and_activation(n_out, norm)]
         layers += [_upsampling(widths[-1], n_channels, None), nn.Tanh()]  # (n, n_channels, *sizes[-1])
         self.layers = nn.Sequential(*layers)
@@ -133,7 +134,7 @@ class Discriminator(nn.Module):
         spare_rows, spare_columns = sizes[-1][0] - height, sizes[-1][1] - image_width
         self.padding = (spare_columns // 2, -(-spare_columns // 2), spare_rows // 2, -(-spare_rows // 2))
         layers = [_downsampling(n_channels, widths[0], "spectral" if norm == "spectral" else None), nn.LeakyReLU(_LEAK)]
-        for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):  # each halves height and width
+        for n_in, n_out in itertools.pairwise(widths):  # each halves height and width
             layers += [_downsampling(n_in, n_out, norm), *_norm_and_activation(n_out, norm)]
         n_features = widths[-1] * math.prod(sizes[0])
         layers += [nn.Flatten(), nn.Dropout(dropout), _maybe_spectral(nn.Linear(n_features, 1), norm)]

@@ -156,10 +156,15 @@ def _check_enough_images(rows):
     for label, found in rows.items():
         if len(found) < MIN_IMAGES:
             raise ValueError(
-                f"Class {label!r} has {len(found)} image(s); at least {MIN_IMAGES} are needed to learn from. Collect "
-                "more images, leave the class out through sampling_strategy={label: n_images}, or repeat it with "
+                f"Class {_plain(label)!r} has {len(found)} image(s); at least {MIN_IMAGES} are needed to learn from. "
+                "Collect more images, leave the class out through sampling_strategy={label: n_images}, or repeat it with "
                 "PixelSampler(RandomOverSampler())."
             )
+
+
+def _plain(label):
+    """Return a label as Python writes it: 'sick', not numpy.str_('sick')."""
+    return label.item() if isinstance(label, np.generic) else label
 
 
 class BaseGANOverSampler(BaseImageOverSampler):
@@ -201,9 +206,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         return super()._fit_resample(X, y)
 
     def _synthesise(self, images, n_images, label):
-        bar = tqdm(
-            total=self.n_steps, desc=f"{type(self).__name__} {label!s}", unit="step", disable=not self.verbose
-        )
+        bar = tqdm(total=self.n_steps, desc=f"{type(self).__name__} {label!s}", unit="step", disable=not self.verbose)
 
         def report(record):
             losses = {name: f"{value:.3f}" for name, value in record.items() if name.startswith("loss")}
@@ -215,7 +218,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
                 generator, history = self._train(images, report)
             except FloatingPointError as exc:
                 raise FloatingPointError(
-                    f"Training on class {label!r} diverged: {exc}. Use a smaller learning_rate, or "
+                    f"Training on class {_plain(label)!r} diverged: {exc}. Use a smaller learning_rate, or "
                     'generator_norm="batch".'
                 ) from exc
         self.generators_[label], self.history_[label] = generator, history
@@ -246,7 +249,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
         check_is_fitted(self, "generators_")
         if label not in self.generators_:
             raise ValueError(
-                f"label must be one of the classes over-sampled at fit, {list(self.generators_)}; got {label!r}."
+                f"label must be one of the classes over-sampled at fit, {list(map(_plain, self.generators_))}; got "
+                f"{_plain(label)!r}."
             )
         if not isinstance(n, Integral) or n < 0:
             raise ValueError(f"n must be an integer of at least 0; got {n!r}.")

@@ -108,7 +108,7 @@ class DCGANOverSampler(BaseGANOverSampler):
        Adversarial Networks", ICLR 2016. https://arxiv.org/abs/1511.06434
     .. [2] T. Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018.
        https://arxiv.org/abs/1802.05957
-    .. [3] Y. Yazıcı et al., "The Unusual Effectiveness of Averaging in GAN Training", ICLR 2019.
+    .. [3] Y. Yazici et al., "The Unusual Effectiveness of Averaging in GAN Training", ICLR 2019.
        https://arxiv.org/abs/1806.04498
 
     Examples

@@ -1,0 +1,948 @@
+"""Neural classifiers of images that behave as scikit-learn estimators: skorch nets that size themselves at fit."""
+
+import contextlib
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+from skorch import NeuralNetClassifier
+from skorch.callbacks import EpochScoring
+from skorch.exceptions import NotInitializedError
+from skorch.utils import is_dataset
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.models import densenet121
+
+from .images import IMAGE_PARAMETER_CONSTRAINTS, check_images
+from .runtime import DEVICE_CONSTRAINT, draw_seed, isolated, resolve_device
+
+__all__ = [
+    "ANNClassifier",
+    "CNNClassifier",
+    "DenseNet121Classifier",
+    "ANNModule",
+    "CNNModule",
+    "DenseNet121Module",
+]
+
+_DENSENET_MIN_SIDE = 32  # pixels; DenseNet halves five times
+
+
+class ANNModule(nn.Module):
+    """Fully connected network on flattened images or features.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one input without the batch axis; inputs are flattened.
+    n_classes : int
+        Number of logits.
+    hidden_units : tuple of int, default=(256, 128)
+        Width of each hidden layer.
+    dropout : float, default=0.3
+        Probability of dropping a hidden unit, after each hidden layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gan_sampler.classifiers import ANNModule
+    >>> ANNModule((1, 8, 8), 3)(torch.zeros(5, 1, 8, 8)).shape
+    torch.Size([5, 3])
+    """
+
+    def __init__(self, input_shape, n_classes, *, hidden_units=(256, 128), dropout=0.3):
+        super().__init__()
+        layers, width = [nn.Flatten()], int(np.prod(input_shape))
+        for units in hidden_units:
+            layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
+            width = units
+        self.layers = nn.Sequential(*layers, nn.Linear(width, n_classes))
+
+    def forward(self, x):
+        """Return the logits of `x`, shape ``(n, n_classes)``."""
+        return self.layers(x)
+
+
+class CNNModule(nn.Module):
+    """Small convolutional network for images of any size.
+
+    Parameters
+    ----------
+    input_shape : tuple of (int, int, int)
+        (channels, height, width) of one image.
+    n_classes : int
+        Number of logits.
+    widths : tuple of int, default=(32, 64, 128)
+        Channels of each block of convolution, batch normalisation, ReLU and halving.
+    dropout : float, default=0.3
+        Probability of dropping a pooled feature before the last layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gan_sampler.classifiers import CNNModule
+    >>> CNNModule((3, 20, 31), 2)(torch.zeros(5, 3, 20, 31)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(self, input_shape, n_classes, *, widths=(32, 64, 128), dropout=0.3):
+        super().__init__()
+        layers, channels = [], input_shape[0]
+        for width in widths:
+            layers += [
+                nn.Conv2d(channels, width, 3, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+                nn.MaxPool2d(2, ceil_mode=True),  # keeps the last row of an odd size, and a row image alive
+            ]
+            channels = width
+        # Averaging to one pixel, unlike any larger target, has a deterministic gradient on CUDA.
+        self.layers = nn.Sequential(
+            *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, n_classes)
+        )
+
+    def forward(self, x):
+        """Return the logits of `x`, shape ``(n, n_classes)``."""
+        return self.layers(x)
+
+
+class DenseNet121Module(nn.Module):
+    """torchvision's DenseNet121, untrained, for images of any size and 1 to 4 channels.
+
+    Grey images are repeated to three channels. Sides below 32 pixels are enlarged to 32, because five halvings
+    would leave nothing of them.
+
+    Parameters
+    ----------
+    input_shape : tuple of (int, int, int)
+        (channels, height, width) of one image.
+    n_classes : int
+        Number of logits.
+    dropout : float, default=0.0
+        Probability of dropping a feature map after each dense layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from gan_sampler.classifiers import DenseNet121Module
+    >>> DenseNet121Module((1, 28, 28), 2)(torch.zeros(3, 1, 28, 28)).shape
+    torch.Size([3, 2])
+    """
+
+    def __init__(self, input_shape, n_classes, *, dropout=0.0):
+        super().__init__()
+        channels, height, width = input_shape
+        self.size = max(height, _DENSENET_MIN_SIDE), max(width, _DENSENET_MIN_SIDE)
+        self.network = densenet121(weights=None, num_classes=n_classes, drop_rate=dropout)
+        if channels not in (1, 3):
+            self.network.features.conv0 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+
+    def forward(self, x):
+        """Return the logits of `x`, shape ``(n, n_classes)``."""
+        if x.shape[1] == 1:
+            x = x.expand(-1, 3, -1, -1)
+        if tuple(x.shape[2:]) != self.size:
+            x = nn.functional.interpolate(x, self.size, mode="bilinear", align_corners=False)
+        return self.network(x)
+
+
+class _BatchwiseDataset(Dataset):
+    """Array whose elements become float tensors only when their batch is drawn.
+
+    uint8 images thus never exist as floats all at once, and a batch is converted in one operation.
+
+    Parameters
+    ----------
+    X : ndarray
+        Inputs, one per entry of the first axis.
+    y : ndarray of int or None
+        Class codes; zeros stand in for None, since a loader cannot stack None.
+    to_tensor : callable
+        Makes a float tensor of a batch of `X`.
+    """
+
+    def __init__(self, X, y=None, *, to_tensor):
+        self.X = X
+        self.y = np.zeros(len(X), dtype=np.int64) if y is None else y
+        self.to_tensor = to_tensor
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, index):
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices):  # what torch's loader asks for when a dataset has it
+        return list(zip(self.to_tensor(self.X[indices]), torch.from_numpy(self.y[indices]), strict=True))
+
+
+class _TrainingLoader(DataLoader):
+    """Loader that shuffles, and leaves out a last batch of one, over which batch normalisation is undefined."""
+
+    def __init__(self, dataset, batch_size=1, shuffle=True, **kwargs):
+        kwargs.setdefault("drop_last", batch_size > 1 and len(dataset) > 1 and len(dataset) % batch_size == 1)
+        super().__init__(dataset, batch_size=batch_size, shuffle=shuffle, **kwargs)
+
+
+def _accuracy_of_codes(net, X, y):
+    """Accuracy on a validation split, where `y` holds codes rather than the labels that `predict` returns."""
+    return float(np.mean(NeuralNetClassifier.predict_proba(net, X).argmax(axis=1) == y))
+
+
+class _BaseClassifier(NeuralNetClassifier):
+    """What the classifiers share: input checks, label codes, device, seeding.
+
+    skorch keeps its rules: everything it accepts as keyword is accepted, ``module__``, ``optimizer__``,
+    ``iterator_train__`` and ``callbacks__`` parameters included.
+    """
+
+    _parameter_constraints: dict = {
+        **IMAGE_PARAMETER_CONSTRAINTS,
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), Options(int, {-1})],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "device": DEVICE_CONSTRAINT,
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "classes": [None],  # skorch's; here the classes are those of y
+    }
+
+    def __init__(
+        self,
+        module,
+        *,
+        image_shape,
+        data_format,
+        value_range,
+        class_weight,
+        random_state,
+        iterator_train=_TrainingLoader,
+        dataset=_BatchwiseDataset,
+        **kwargs,
+    ):
+        super().__init__(module, iterator_train=iterator_train, dataset=dataset, **kwargs)
+        self.image_shape = image_shape
+        self.data_format = data_format
+        self.value_range = value_range
+        self.class_weight = class_weight
+        self.random_state = random_state
+
+    def fit(self, X, y, **fit_params):
+        """Train on images and their labels, from scratch unless `warm_start` is set.
+
+        Parameters
+        ----------
+        X : array-like
+            Inputs, as the class describes them.
+        y : array-like of shape (n,)
+            Labels, of any type.
+        **fit_params : dict
+            Passed to the module's ``forward``, as skorch does.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            When a parameter, the inputs or the labels are not acceptable.
+        FloatingPointError
+            When the training loss stops being finite.
+        """
+        return self._fit(X, y, fresh=not (self.warm_start and self.initialized_), **fit_params)
+
+    def partial_fit(self, X, y, classes=None, **fit_params):
+        """Train for `max_epochs` more, from where the last fit ended.
+
+        Parameters
+        ----------
+        X : array-like
+            Inputs, as at the first call.
+        y : array-like of shape (n,)
+            Labels.
+        classes : array-like or None, default=None
+            All labels that later calls may bring; read at the first call. None stands for those in `y`.
+        **fit_params : dict
+            Passed to the module's ``forward``, as skorch does.
+
+        Returns
+        -------
+        self : object
+        """
+        return self._fit(X, y, fresh=not self.initialized_, classes=classes, **fit_params)
+
+    def _fit(self, X, y, *, fresh, classes=None, **fit_params):
+        params = self.get_params(deep=False)
+        validate_parameter_constraints(self._parameter_constraints, params, caller_name=type(self).__name__)
+        y = _check_labels(y, self)
+        if fresh:
+            self.device_ = resolve_device(self.device)
+            self._learn_inputs(X)
+            self._learn_classes(y, classes)
+        check_consistent_length(X, y)
+        codes = self._encode(y)
+        with isolated(self.device_, draw_seed(self.random_state)):
+            if fresh:
+                self.initialize()
+            # skorch's partial_fit would swallow Ctrl-C, and a cross-validation go on with half-trained nets.
+            self.notify("on_train_begin", X=X, y=codes)
+            self.fit_loop(X, codes, **fit_params)
+            self.notify("on_train_end", X=X, y=codes)
+        return self
+
+    def _learn_inputs(self, X):
+        """Find out how images are stored, and the shape of one as a tensor."""
+        X_checked, self.image_format_ = check_images(
+            X, image_shape=self.image_shape, data_format=self.data_format, value_range=self.value_range
+        )
+        if X_checked.ndim == 2:
+            validate_data(self, X, skip_check_array=True)
+        else:
+            self.n_features_in_ = self.image_format_.n_features
+        self.input_shape_ = self.image_format_.tensor_shape
+
+    def _learn_classes(self, y, classes):
+        self.classes_inferred_ = np.unique(y if classes is None else classes)
+        if len(self.classes_inferred_) < 2:
+            raise ValueError(
+                f"y must hold at least two classes for {type(self).__name__} to tell apart; got one class, "
+                f"{self.classes_inferred_[0]!r}. Check how the data were split."
+            )
+        absent = np.setdiff1d(self.classes_inferred_, y)
+        if self.class_weight == "balanced" and len(absent):
+            raise ValueError(
+                f"class_weight='balanced' needs images of every class at the first partial_fit; got none of "
+                f"{list(absent)}. Pass the weights as a dict."
+            )
+        self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_inferred_, y=y)
+
+    def _encode(self, y):
+        """Turn labels into positions in `classes_`."""
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y must hold labels of the first fit, {list(self.classes_)}; got also {list(unknown)}. Name all "
+                "labels in classes= at the first partial_fit, or fit from scratch."
+            )
+        return np.searchsorted(self.classes_, y).astype(np.int64, copy=False)
+
+    def _check_inputs(self, X):
+        """Return `X` as an array that agrees with what fit saw."""
+        if self.image_format_.ravelled:
+            return validate_data(self, X, reset=False, dtype="numeric")
+        return self.image_format_.check_same(X)
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like
+            Inputs of the shape seen at fit.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n, n_classes), float32
+            Columns in the order of `classes_`; rows sum to 1.
+        """
+        self.check_is_fitted()
+        with isolated(self.device_, seed=0):  # torch's loader draws a number from the caller's stream
+            return super().predict_proba(X)
+
+    def predict(self, X):
+        """Return the most probable label of each image.
+
+        Parameters
+        ----------
+        X : array-like
+            Inputs of the shape seen at fit.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            Entries of `classes_`.
+        """
+        codes = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[codes]
+
+    # What follows tells skorch about data, device and seeding through the hooks it has for them.
+
+    def get_params_for(self, prefix):
+        """Return skorch's parameters for `prefix`, on top of those that fit has found."""
+        found = {}
+        if prefix == "module" and hasattr(self, "input_shape_"):
+            found = {"input_shape": self.input_shape_, "n_classes": len(self.classes_)}
+        elif prefix == "criterion" and self.class_weight is not None:
+            found = {"weight": torch.tensor(self.class_weight_, dtype=torch.float32)}
+        elif prefix == "dataset":
+            found = {"to_tensor": torch.from_numpy if self.image_format_ is None else self.image_format_.to_tensor}
+        return found | super().get_params_for(prefix)
+
+    def get_dataset(self, X, y=None):
+        """Return a dataset of checked inputs; a dataset is returned as it is."""
+        return X if is_dataset(X) else super().get_dataset(self._check_inputs(X), y)
+
+    def check_data(self, X, y):
+        """Do nothing: `fit` has checked both already, and `y` holds codes by now."""
+
+    def initialize(self):
+        """Build module, criterion, optimizer and callbacks; done by `fit`, which finds their sizes.
+
+        Returns
+        -------
+        self : object
+        """
+        if not hasattr(self, "input_shape_"):
+            raise NotInitializedError(
+                f"{type(self).__name__} finds the sizes of its network in the data: call fit(X, y) instead of "
+                "initialize()."
+            )
+        self.initialized_ = False  # otherwise skorch prints that it re-initializes
+        with self._resolved_device():
+            return super().initialize()
+
+    def initialize_module(self):
+        """Build the network."""
+        super().initialize_module()
+        # Takes a fifth (DenseNet121) to a third (CNN) off the time of a step on CPUs. Overlapping max pooling may
+        # add up in any order in this format on CUDA, which would cost repeatability there.
+        if self.device_.type == "cpu":
+            self.module_.to(memory_format=torch.channels_last)
+        return self
+
+    def load_params(self, *args, **kwargs):
+        """Load saved parameters onto `device_`; see `skorch.NeuralNet.load_params`."""
+        with self._resolved_device():
+            super().load_params(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _resolved_device(self):
+        """Let skorch, which knows no "auto", read the device found at fit in place of the parameter."""
+        asked = self.device
+        self.device = self.device_
+        try:
+            yield
+        finally:
+            self.device = asked
+
+    def infer(self, x, **fit_params):
+        """Return the module's output for one batch."""
+        return self.module_(x.to(self.device_), **fit_params)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return the criterion of one batch."""
+        return self.criterion_(y_pred, y_true.to(self.device_))
+
+    def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        """Stop training that diverges; skorch calls this after each epoch."""
+        super().on_epoch_end(net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs)
+        if not np.isfinite(self.history[-1, "batches", :, "train_loss"]).all():
+            raise FloatingPointError(
+                f"The training loss of {type(self).__name__} is no longer finite in epoch {self.history[-1, 'epoch']} "
+                f"(lr={self.lr}). Lower lr, or check X for extreme values."
+            )
+
+    @property
+    def _default_callbacks(self):
+        callbacks = dict(super()._default_callbacks)
+        callbacks["valid_acc"] = EpochScoring(_accuracy_of_codes, name="valid_acc", lower_is_better=False)
+        return list(callbacks.items())
+
+    def set_params(self, **params):
+        """Set parameters; those of a fitted net's parts wait for the next fit from scratch.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters as in `get_params`, and any of skorch's with a double underscore.
+
+        Returns
+        -------
+        self : object
+        """
+        # skorch rebuilds and reseeds the trained network at once, which would cost the caller both the trained
+        # weights and the random state.
+        initialized, self.initialized_ = self.initialized_, False
+        try:
+            super().set_params(**params)
+        finally:
+            self.initialized_ = initialized
+        # Of a living optimizer's parameters skorch changes the value in use, and forgets it at the next fit.
+        optimizer_params = {name: value for name, value in params.items() if name.startswith("optimizer__")}
+        vars(self).update(optimizer_params)
+        self._params_to_validate.update(optimizer_params)
+        return self
+
+    def _get_param_names(self):
+        return [name for name in super()._get_param_names() if not name.startswith("_")]
+
+    def __setstate__(self, state):
+        try:
+            device = resolve_device(state.get("device_", "cpu"))
+        except ValueError:  # trained on a device that this machine lacks
+            device = torch.device("cpu")
+        super().__setstate__(state | {"device": device})
+        self.device = state["device"]
+        if "device_" in state:
+            self.device_ = device
+
+    def __repr__(self, N_CHAR_MAX=700):
+        defaults = type(self)().get_params(deep=False)
+        changed = [
+            f"{name}={value!r}"
+            for name, value in self.get_params(deep=False).items()
+            if name not in defaults or repr(value) != repr(defaults[name])
+        ]
+        text = f"{type(self).__name__}({', '.join(changed)})"
+        return text if len(text) <= N_CHAR_MAX else text[: N_CHAR_MAX - 4] + "...)"
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = self.image_shape is not None
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _check_labels(y, estimator):
+    """Return `y` as an array of class labels."""
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None.")
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    return y
+
+
+def _is_table(X):
+    """Whether `X` has two axes; of lists only the first elements are looked at, as they may be of unlike lengths."""
+    depth = 0
+    while isinstance(X, list | tuple) and X:
+        depth, X = depth + 1, X[0]
+    return depth + (X if hasattr(X, "ndim") else np.asarray(X)).ndim == 2
+
+
+class ANNClassifier(_BaseClassifier):
+    """Fully connected network for images or features.
+
+    Two hidden layers of 256 and 128 units with ReLU and dropout. Images are flattened; 2-D `X` without
+    `image_shape` is taken as features, which are standardised by their training mean and deviation, so that the
+    output of an embedder needs no scaler in between.
+
+    Parameters
+    ----------
+    module : type, default=ANNModule
+        Network to build; called with ``input_shape``, ``n_classes`` and every ``module__`` parameter. It returns
+        logits.
+    criterion : type, default=torch.nn.CrossEntropyLoss
+        Loss of logits.
+    optimizer : type, default=torch.optim.Adam
+        Its parameters are set as ``optimizer__weight_decay`` and the like.
+    lr : float, default=1e-3
+        Learning rate.
+    max_epochs : int, default=50
+        Passes over the data.
+    batch_size : int, default=32
+        Images per update, 2 or more; -1 takes all at once. A last batch of a single image is left out, another
+        one in each epoch.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class in the loss, as in scikit-learn.
+    image_shape : tuple of int, "row" or None, default=None
+        Shape ``(H, W)`` or ``(H, W, C)`` of one image when `X` holds them as rows; ``"row"`` reads each row as a
+        ``1 x n_features`` image.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Where the channels of 4-D input stand.
+    value_range : tuple of (float, float) or None, default=None
+        Values that become -1 and 1. None stands for 0..255 for uint8, and for the range of the training images
+        for every other dtype. What is used at fit is used at predict.
+    train_split : callable or None, default=None
+        skorch's split for validation while training. None, because a random split after over-sampling would
+        validate on synthetic images.
+    device : str or torch.device, default="auto"
+        ``"auto"`` (the first CUDA device, else the CPU) or any word of torch's.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, shuffling and dropout. The random state of NumPy and torch outside is untouched.
+    verbose : int, default=0
+        1 prints skorch's table of epochs.
+    **kwargs : dict
+        Whatever else `skorch.NeuralNetClassifier` takes, for example ``module__hidden_units=(512,)``,
+        ``callbacks=[...]`` or ``iterator_train__num_workers=2``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    module_ : torch.nn.Module
+        The trained network.
+    history_ : skorch.history.History
+        One record per epoch, with ``train_loss`` and ``dur`` in seconds.
+    image_format_ : ImageFormat or None
+        How the training images were stored.
+    input_shape_ : tuple of int
+        Shape of one input of the network.
+    class_weight_ : ndarray of shape (n_classes,)
+        Weight of each class in the loss.
+    device_ : torch.device
+        Where the network was trained and predicts.
+    n_features_in_ : int
+        Number of values that one image stores.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of columns, when `X` is a data frame.
+    scaler_ : sklearn.preprocessing.StandardScaler
+        Training mean and deviation of features; only there when `X` held features, `image_format_` being None.
+
+    Raises
+    ------
+    ValueError
+        At fit or predict, when parameters, images or labels cannot be used, or have not the form seen at fit.
+    FloatingPointError
+        When the training loss stops being finite.
+
+    See Also
+    --------
+    CNNClassifier : Three blocks of convolutions.
+    DenseNet121Classifier : 121 layers, for thousands of images and a GPU.
+
+    References
+    ----------
+    .. [1] M. Tietz et al., "skorch: A scikit-learn compatible neural network library that wraps PyTorch", 2017,
+       https://skorch.readthedocs.io
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from gan_sampler import ANNClassifier
+    >>> digits = load_digits()
+    >>> classifier = ANNClassifier(max_epochs=5, random_state=0).fit(digits.images[:1000], digits.target[:1000])
+    >>> classifier.score(digits.images[1000:], digits.target[1000:]) > 0.85
+    True
+    """
+
+    def __init__(
+        self,
+        module=ANNModule,
+        *,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        max_epochs=50,
+        batch_size=32,
+        class_weight=None,
+        image_shape=None,
+        data_format="auto",
+        value_range=None,
+        train_split=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        super().__init__(
+            module,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            class_weight=class_weight,
+            image_shape=image_shape,
+            data_format=data_format,
+            value_range=value_range,
+            train_split=train_split,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+            **kwargs,
+        )
+
+    def _learn_inputs(self, X):
+        if not _is_table(X) or self.image_shape is not None:
+            super()._learn_inputs(X)
+            return
+        self.image_format_ = None
+        X = validate_data(self, X, dtype="numeric")
+        self.scaler_ = StandardScaler().fit(X)
+        self.input_shape_ = (self.n_features_in_,)
+
+    def _check_inputs(self, X):
+        if self.image_format_ is not None:
+            return super()._check_inputs(X)
+        X = validate_data(self, X, reset=False, dtype="numeric")
+        return self.scaler_.transform(X).astype(np.float32, copy=False)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        return tags
+
+
+class CNNClassifier(_BaseClassifier):
+    """Small convolutional network for images of any size from 8 x 8.
+
+    Three blocks of convolution, batch normalisation, ReLU and halving with 32, 64 and 128 channels, the average
+    over what is left, dropout and a linear layer.
+
+    Parameters
+    ----------
+    module : type, default=CNNModule
+        Network to build; called with ``input_shape``, ``n_classes`` and every ``module__`` parameter. It returns
+        logits.
+    criterion : type, default=torch.nn.CrossEntropyLoss
+        Loss of logits.
+    optimizer : type, default=torch.optim.Adam
+        Its parameters are set as ``optimizer__weight_decay`` and the like.
+    lr : float, default=1e-3
+        Learning rate.
+    max_epochs : int, default=30
+        Passes over the data.
+    batch_size : int, default=32
+        Images per update, 2 or more; -1 takes all at once. A last batch of a single image is left out, another
+        one in each epoch.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class in the loss, as in scikit-learn.
+    image_shape : tuple of int, "row" or None, default=None
+        Shape ``(H, W)`` or ``(H, W, C)`` of one image when `X` holds them as rows; ``"row"`` reads each row as a
+        ``1 x n_features`` image.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Where the channels of 4-D input stand.
+    value_range : tuple of (float, float) or None, default=None
+        Values that become -1 and 1. None stands for 0..255 for uint8, and for the range of the training images
+        for every other dtype. What is used at fit is used at predict.
+    train_split : callable or None, default=None
+        skorch's split for validation while training. None, because a random split after over-sampling would
+        validate on synthetic images.
+    device : str or torch.device, default="auto"
+        ``"auto"`` (the first CUDA device, else the CPU) or any word of torch's.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, shuffling and dropout. The random state of NumPy and torch outside is untouched.
+    verbose : int, default=0
+        1 prints skorch's table of epochs.
+    **kwargs : dict
+        Whatever else `skorch.NeuralNetClassifier` takes, for example ``module__widths=(16, 32)``,
+        ``callbacks=[...]`` or ``iterator_train__num_workers=2``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    module_ : torch.nn.Module
+        The trained network.
+    history_ : skorch.history.History
+        One record per epoch, with ``train_loss`` and ``dur`` in seconds.
+    image_format_ : ImageFormat
+        How the training images were stored.
+    input_shape_ : tuple of int
+        Shape of one input of the network.
+    class_weight_ : ndarray of shape (n_classes,)
+        Weight of each class in the loss.
+    device_ : torch.device
+        Where the network was trained and predicts.
+    n_features_in_ : int
+        Number of values that one image stores.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of columns, when `X` is a data frame.
+
+    Raises
+    ------
+    ValueError
+        At fit or predict, when parameters, images or labels cannot be used, or have not the form seen at fit.
+    FloatingPointError
+        When the training loss stops being finite.
+
+    See Also
+    --------
+    ANNClassifier : Fully connected; the cheapest.
+    DenseNet121Classifier : 121 layers, for thousands of images and a GPU.
+
+    References
+    ----------
+    .. [1] M. Tietz et al., "skorch: A scikit-learn compatible neural network library that wraps PyTorch", 2017,
+       https://skorch.readthedocs.io
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from gan_sampler import CNNClassifier
+    >>> digits = load_digits()
+    >>> names = np.where(digits.target % 2, "odd", "even")
+    >>> classifier = CNNClassifier(max_epochs=3, random_state=0).fit(digits.images[:500], names[:500])
+    >>> classifier.predict(digits.images[:4])
+    array(['even', 'odd', 'even', 'odd'], dtype='<U4')
+    """
+
+    def __init__(
+        self,
+        module=CNNModule,
+        *,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        max_epochs=30,
+        batch_size=32,
+        class_weight=None,
+        image_shape=None,
+        data_format="auto",
+        value_range=None,
+        train_split=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        super().__init__(
+            module,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            class_weight=class_weight,
+            image_shape=image_shape,
+            data_format=data_format,
+            value_range=value_range,
+            train_split=train_split,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+            **kwargs,
+        )
+
+
+class DenseNet121Classifier(_BaseClassifier):
+    """DenseNet121 [2]_, trained from scratch, for images of any size from 8 x 8.
+
+    Grey images are repeated to three channels; sides below 32 pixels are enlarged to 32.
+
+    Parameters
+    ----------
+    module : type, default=DenseNet121Module
+        Network to build; called with ``input_shape``, ``n_classes`` and every ``module__`` parameter. It returns
+        logits.
+    criterion : type, default=torch.nn.CrossEntropyLoss
+        Loss of logits.
+    optimizer : type, default=torch.optim.Adam
+        Its parameters are set as ``optimizer__weight_decay`` and the like.
+    lr : float, default=1e-3
+        Learning rate.
+    max_epochs : int, default=30
+        Passes over the data.
+    batch_size : int, default=32
+        Images per update, 2 or more; -1 takes all at once. A last batch of a single image is left out, another
+        one in each epoch.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class in the loss, as in scikit-learn.
+    image_shape : tuple of int, "row" or None, default=None
+        Shape ``(H, W)`` or ``(H, W, C)`` of one image when `X` holds them as rows; ``"row"`` reads each row as a
+        ``1 x n_features`` image.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Where the channels of 4-D input stand.
+    value_range : tuple of (float, float) or None, default=None
+        Values that become -1 and 1. None stands for 0..255 for uint8, and for the range of the training images
+        for every other dtype. What is used at fit is used at predict.
+    train_split : callable or None, default=None
+        skorch's split for validation while training. None, because a random split after over-sampling would
+        validate on synthetic images.
+    device : str or torch.device, default="auto"
+        ``"auto"`` (the first CUDA device, else the CPU) or any word of torch's.
+    random_state : int, RandomState instance or None, default=None
+        Seeds initial weights, shuffling and dropout. The random state of NumPy and torch outside is untouched.
+    verbose : int, default=0
+        1 prints skorch's table of epochs.
+    **kwargs : dict
+        Whatever else `skorch.NeuralNetClassifier` takes, for example ``module__dropout=0.2``,
+        ``callbacks=[...]`` or ``iterator_train__num_workers=2``.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    module_ : torch.nn.Module
+        The trained network.
+    history_ : skorch.history.History
+        One record per epoch, with ``train_loss`` and ``dur`` in seconds.
+    image_format_ : ImageFormat
+        How the training images were stored.
+    input_shape_ : tuple of int
+        Shape of one input of the network.
+    class_weight_ : ndarray of shape (n_classes,)
+        Weight of each class in the loss.
+    device_ : torch.device
+        Where the network was trained and predicts.
+    n_features_in_ : int
+        Number of values that one image stores.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of columns, when `X` is a data frame.
+
+    Raises
+    ------
+    ValueError
+        At fit or predict, when parameters, images or labels cannot be used, or have not the form seen at fit.
+    FloatingPointError
+        When the training loss stops being finite.
+
+    See Also
+    --------
+    ANNClassifier : Fully connected; the cheapest.
+    CNNClassifier : Three blocks of convolutions.
+
+    References
+    ----------
+    .. [1] M. Tietz et al., "skorch: A scikit-learn compatible neural network library that wraps PyTorch", 2017,
+       https://skorch.readthedocs.io
+    .. [2] G. Huang, Z. Liu, L. van der Maaten and K. Q. Weinberger, "Densely Connected Convolutional Networks",
+       CVPR 2017, https://arxiv.org/abs/1608.06993
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gan_sampler import DenseNet121Classifier
+    >>> X, y = np.zeros((6, 32, 32), dtype=np.uint8), ["dark", "light"] * 3
+    >>> X[1::2] = 200
+    >>> DenseNet121Classifier(max_epochs=1, random_state=0).fit(X, y).predict_proba(X).shape
+    (6, 2)
+    """
+
+    def __init__(
+        self,
+        module=DenseNet121Module,
+        *,
+        criterion=nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        max_epochs=30,
+        batch_size=32,
+        class_weight=None,
+        image_shape=None,
+        data_format="auto",
+        value_range=None,
+        train_split=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+        **kwargs,
+    ):
+        super().__init__(
+            module,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            class_weight=class_weight,
+            image_shape=image_shape,
+            data_format=data_format,
+            value_range=value_range,
+            train_split=train_split,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+            **kwargs,
+        )

@@ -1,0 +1,27 @@
+"""Toy images that show their class: discs are common, squares are rare."""
+
+import numpy as np
+import pytest
+
+
+def make_shapes(n_discs=24, n_squares=10, size=12, seed=0):
+    """Return uint8 images (n, size, size) of discs ("disc") and squares ("square"), with noise."""
+    rng = np.random.RandomState(seed)
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    images, labels = [], []
+    for label, n_images in (("disc", n_discs), ("square", n_squares)):
+        for _ in range(n_images):
+            y, x = rng.uniform(-1, 1, 2)
+            radius = size * rng.uniform(0.25, 0.35)
+            distance = (
+                np.hypot(rows - y, columns - x) if label == "disc" else np.maximum(abs(rows - y), abs(columns - x))
+            )
+            images.append(np.where(distance < radius, 210, 30) + rng.randint(-20, 21, (size, size)))
+            labels.append(label)
+    order = rng.permutation(len(labels))
+    return np.array(images, dtype=np.uint8)[order], np.array(labels)[order]
+
+
+@pytest.fixture
+def shapes():
+    return make_shapes()

@@ -1,0 +1,94 @@
+"""Networks of any image size."""
+
+import pytest
+import torch
+from torch import nn
+
+from gan_sampler.networks import Discriminator, Generator
+from gan_sampler.networks._dcgan import pyramid_sizes, pyramid_widths
+
+IMAGE_SHAPES = [(1, 8, 8), (3, 9, 31), (1, 28, 28), (4, 33, 17), (1, 1, 7), (2, 1, 1), (1, 64, 48)]
+
+
+@pytest.mark.parametrize("image_shape", IMAGE_SHAPES)
+@pytest.mark.parametrize("norm", ["batch", "spectral", None])
+def test_any_size_goes_in_and_comes_out(image_shape, norm):
+    """Square or not, odd or even, and single rows; values within tanh's range."""
+    generator, discriminator = (
+        Generator(image_shape, width=4, norm=norm),
+        Discriminator(image_shape, width=4, norm=norm),
+    )
+    images = generator(torch.randn(3, 100))
+    assert images.shape == (3, *image_shape)
+    assert images.abs().max() <= 1
+    assert discriminator(images).shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("size", "base_size", "expected"),
+    [
+        ((64, 64), 4, [(4, 4), (8, 8), (16, 16), (32, 32), (64, 64)]),
+        ((128, 128), 8, [(8, 8), (16, 16), (32, 32), (64, 64), (128, 128)]),  # the experiment of --preset report
+        ((28, 28), 4, [(7, 7), (14, 14), (28, 28)]),
+        ((100, 60), 4, [(13, 8), (26, 16), (52, 32), (104, 64)]),
+        ((1, 20), 4, [(1, 10), (2, 20)]),
+    ],
+)
+def test_number_of_doublings_follows_from_the_image_size(size, base_size, expected):
+    """The canvas is the first one that holds the image."""
+    assert pyramid_sizes(*size, base_size) == expected
+
+
+def test_channels_halve_as_resolution_doubles_or_stay_flat():
+    """DCGAN's pyramid is 512, 256, 128, 64 at 64 pixels; it stops widening at eight times the width."""
+    assert pyramid_widths(4, 64, "pyramid") == [512, 256, 128, 64]
+    assert pyramid_widths(6, 64, "pyramid") == [512, 512, 512, 256, 128, 64]
+    assert pyramid_widths(4, 128, "flat") == [128, 128, 128, 128]
+
+
+def test_the_reports_networks_have_its_layers():
+    """A dense layer of 8192, four transposed convolutions; five convolutions, flatten, dropout, one logit."""
+    generator = Generator((3, 128, 128), width=128, channels="flat", base_size=8, norm=None)
+    discriminator = Discriminator((3, 128, 128), width=128, channels="flat", dropout=0.4)
+    dense = [module for module in generator.modules() if isinstance(module, nn.Linear)]
+    assert [module.out_features for module in dense] == [8192]
+    assert sum(isinstance(module, nn.ConvTranspose2d) for module in generator.modules()) == 4
+    assert sum(isinstance(module, nn.Conv2d) for module in discriminator.modules()) == 5
+    assert [type(module) for module in discriminator.layers][-3:] == [nn.Flatten, nn.Dropout, nn.Linear]
+    assert discriminator.layers[-1].out_features == 1
+
+
+def test_normalisation_is_where_it_was_asked_for():
+    """Batch normalisation leaves out the generator's last layer and the discriminator's first, as DCGAN does."""
+    counted = {
+        norm: (
+            sum(isinstance(m, nn.BatchNorm2d) for m in Generator((1, 32, 32), width=4, norm=norm).modules()),
+            sum(isinstance(m, nn.BatchNorm2d) for m in Discriminator((1, 32, 32), width=4, norm=norm).modules()),
+        )
+        for norm in ("batch", "spectral", None)
+    }
+    assert counted == {"batch": (3, 2), "spectral": (0, 0), None: (0, 0)}
+    spectral = Discriminator((1, 32, 32), width=4, norm="spectral")
+    convolutions = [m for m in spectral.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(convolutions) == 4
+    assert all(nn.utils.parametrize.is_parametrized(m, "weight") for m in convolutions)
+
+
+@pytest.mark.parametrize("norm", ["batch", "spectral", None])
+def test_gradients_reach_every_parameter(norm):
+    """A layer left out of the graph would never learn."""
+    torch.manual_seed(0)
+    generator, discriminator = (
+        Generator((1, 16, 16), width=4, norm=norm),
+        Discriminator((1, 16, 16), width=4, norm=norm),
+    )
+    discriminator(generator(torch.randn(4, 100))).sum().backward()
+    for network in (generator, discriminator):
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_without_normalisation_signals_keep_their_size():
+    """With DCGAN's small weights an unnormalised discriminator starts blind: its logits would all be near zero."""
+    torch.manual_seed(0)
+    logits = Discriminator((1, 64, 64), width=16, norm=None)(torch.rand(64, 1, 64, 64) * 2 - 1)
+    assert 0.05 < logits.std() + logits.mean().abs() < 5

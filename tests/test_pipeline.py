@@ -1,0 +1,61 @@
+"""The samplers inside imbalanced-learn's Pipeline, cross-validation and grid search."""
+
+import numpy as np
+import pytest
+from imblearn.pipeline import Pipeline
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
+from sklearn.svm import SVC
+
+from gan_sampler import DCGANOverSampler, ResNet18Embedder
+from gan_sampler.samplers import _dcgan
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Count the GANs that were trained, with the number of images that each one saw."""
+    seen = []
+    train_gan = _dcgan.train_gan
+
+    def counting(generator, discriminator, images, **kwargs):
+        seen.append(len(images))
+        return train_gan(generator, discriminator, images, **kwargs)
+
+    monkeypatch.setattr(_dcgan, "train_gan", counting)
+    return seen
+
+
+def make_pipeline(**kwargs):
+    return Pipeline(
+        [
+            ("gan", DCGANOverSampler(n_steps=2, width=4, random_state=0)),
+            ("feat", ResNet18Embedder(weights=None, input_size=32, random_state=0)),
+            ("clf", SVC()),
+        ],
+        **kwargs,
+    )
+
+
+def test_three_step_pipeline_in_cross_validate(shapes, trainings):
+    """The pipeline of the README; no test fold reaches the sampler, for it never sees all ten squares."""
+    result = cross_validate(make_pipeline(), *shapes, cv=StratifiedKFold(2), scoring="balanced_accuracy")
+    assert np.isfinite(result["test_score"]).all()
+    assert trainings == [5, 5]
+
+
+def test_grid_search_sets_the_samplers_parameters(shapes, trainings):
+    """``gan__width`` is a candidate like any other, so each value is trained in each fold, and once at the end."""
+    search = GridSearchCV(make_pipeline(), {"gan__width": [2, 4]}, cv=StratifiedKFold(2), error_score="raise")
+    search.fit(*shapes)
+    assert search.best_params_["gan__width"] in (2, 4)
+    assert trainings == [5, 5, 5, 5, 10]
+
+
+def test_memory_trains_each_gan_once_a_fold_not_once_a_candidate(shapes, trainings, tmp_path):
+    """Six candidates of the classifier share the generator of their fold."""
+    pipeline = make_pipeline(memory=str(tmp_path))
+    search = GridSearchCV(
+        pipeline, {"clf__C": [0.1, 1, 10], "clf__kernel": ["rbf", "linear"]}, cv=StratifiedKFold(2), error_score="raise"
+    )
+    search.fit(*shapes)
+    assert trainings == [5, 5, 10]
+    assert search.predict(shapes[0]).shape == (34,)

@@ -1,0 +1,322 @@
+"""What every image over-sampler promises, on each of them."""
+
+import pickle
+from collections import Counter
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from conftest import make_shapes
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from gan_sampler import AugmentationOverSampler, DCGANOverSampler
+
+SAMPLERS = {
+    "dcgan": DCGANOverSampler(n_steps=2, width=4, random_state=0),
+    "augmentation": AugmentationOverSampler(random_state=0),
+}
+
+
+@pytest.fixture(params=SAMPLERS)
+def sampler(request):
+    """Each over-sampler, quick."""
+    return clone(SAMPLERS[request.param])
+
+
+def as_layout(X, layout, dtype):
+    X = X.astype(dtype) * (257 if dtype == np.uint16 else 1)
+    rgb = np.stack([X, X[:, ::-1], X[:, :, ::-1]], axis=-1)
+    return {
+        "HW": X,
+        "HW1": X[..., None],
+        "HWC": rgb,
+        "CHW": np.ascontiguousarray(np.moveaxis(rgb, -1, 1)),
+        "grey as RGB": np.repeat(X[..., None], 3, axis=-1),
+        "row": X.reshape(len(X), -1),
+        "RGB row": rgb.reshape(len(X), -1),
+    }[layout]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("layout", ["HW", "HW1", "HWC", "CHW", "grey as RGB", "row", "RGB row"])
+def test_output_keeps_layout_dtype_and_range(sampler, layout, dtype, shapes):
+    """What comes out goes wherever the input could go; originals first and untouched."""
+    X, y = as_layout(shapes[0], layout, dtype), shapes[1]
+    before = X.copy()
+    sampler.set_params(image_shape={"row": (12, 12), "RGB row": (12, 12, 3)}.get(layout))
+    X_res, y_res = sampler.fit_resample(X, y)
+    assert X_res.dtype == dtype
+    assert X_res.shape == (48, *X.shape[1:])
+    np.testing.assert_array_equal(X_res[: len(X)], before)
+    np.testing.assert_array_equal(X, before)
+    np.testing.assert_array_equal(y_res[: len(y)], y)
+    if dtype != np.uint8:
+        assert X_res.min() == X.min()
+        assert X_res.max() == X.max()
+    if layout == "grey as RGB":
+        assert np.ptp(X_res, axis=-1).max() == 0
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 23), (28, 28)])
+def test_any_size_from_8_square_or_not(sampler, size):
+    """Images are cropped from the canvas, never resized."""
+    X = np.random.RandomState(0).randint(0, 256, (20, *size), dtype=np.uint8)
+    X_res, _ = sampler.fit_resample(X, np.arange(20) % 4 == 0)
+    assert X_res.shape == (30, *size)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "made"),
+    [
+        ("auto", {"b": 6, "c": 9}),
+        ("not majority", {"b": 6, "c": 9}),
+        ("minority", {"c": 9}),
+        ("not minority", {"b": 6}),
+        ("all", {"b": 6, "c": 9}),
+        ({"c": 5}, {"c": 2}),
+        ({"a": 14, "b": 6, "c": 3}, {"a": 2}),
+        (lambda y: {"b": Counter(y)["b"] + 1}, {"b": 1}),
+    ],
+)
+def test_every_form_of_sampling_strategy_makes_exactly_its_count(sampler, strategy, made):
+    """As imbalanced-learn's over-samplers count; three classes, one of them of three images."""
+    X, _ = make_shapes(21, 0)
+    y = np.array(["a"] * 12 + ["b"] * 6 + ["c"] * 3)
+    X_res, y_res = sampler.set_params(sampling_strategy=strategy).fit_resample(X, y)
+    assert Counter(y_res[21:]) == made
+    assert len(X_res) == len(y_res) == 21 + sum(made.values())
+    np.testing.assert_array_equal(sampler.synthetic_mask_, np.arange(len(X_res)) >= 21)
+
+
+def test_float_strategy_is_the_ratio_wanted(sampler, shapes):
+    """Binary only, as everywhere in imbalanced-learn."""
+    _, y_res = sampler.set_params(sampling_strategy=0.75).fit_resample(*shapes)
+    assert Counter(y_res) == {"disc": 24, "square": 18}
+
+
+def test_nothing_to_make_returns_the_input(sampler):
+    """Balanced data pass through."""
+    X, y = make_shapes(6, 6)
+    X_res, y_res = sampler.fit_resample(X, y)
+    np.testing.assert_array_equal(X_res, X)
+    np.testing.assert_array_equal(y_res, y)
+    assert not sampler.synthetic_mask_.any()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [[0, 1], [True, False], [1.0, 2.0], ["a", "b"], np.array(["benign", "malignant"], dtype=object), [-7, 10**12]],
+)
+def test_any_type_of_label_comes_back_as_it_was(sampler, labels):
+    """Integers, bools, floats, strings and objects."""
+    X, kinds = make_shapes(8, 4)
+    y = np.asarray(labels)[(kinds == "square").astype(int)]
+    _, y_res = sampler.fit_resample(X, y)
+    assert y_res.dtype == y.dtype
+    assert Counter(y_res.tolist()) == {labels[0]: 8, labels[1]: 8}
+
+
+def test_lists_dataframes_and_series_come_back_as_such(sampler, shapes):
+    """As imbalanced-learn does."""
+    X, y = shapes
+    X_list, y_list = clone(sampler).fit_resample(X.tolist(), y.tolist())
+    assert isinstance(X_list, list)
+    assert isinstance(y_list, list)
+    frame = pd.DataFrame(X.reshape(len(X), -1)).add_prefix("pixel")
+    sampler.set_params(image_shape=(12, 12))
+    X_frame, y_series = sampler.fit_resample(frame, pd.Series(y, name="kind"))
+    assert list(X_frame.columns) == list(frame.columns)
+    assert set(X_frame.dtypes) == {np.dtype(np.uint8)}
+    assert y_series.name == "kind"
+    assert list(sampler.feature_names_in_) == list(frame.columns)
+    np.testing.assert_array_equal(X_frame.to_numpy()[: len(X)], frame.to_numpy())
+
+
+def test_same_seed_same_bytes_and_other_seed_other_bytes(sampler, shapes):
+    """Reproducible on one machine, and not constant."""
+    first, again = (clone(sampler).fit_resample(*shapes)[0] for _ in range(2))
+    other = clone(sampler).set_params(random_state=1).fit_resample(*shapes)[0]
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_two_classes_never_share_a_random_stream(sampler):
+    """Two classes of the same images would otherwise get the same synthetic ones."""
+    X, _ = make_shapes(6, 0)
+    X = np.concatenate([X[:3], X[:3], X])
+    y = np.array([0] * 3 + [1] * 3 + [2] * 6)
+    X_res, y_res = sampler.fit_resample(X, y)
+    made = [X_res[(y_res == label) & sampler.synthetic_mask_] for label in (0, 1)]
+    assert not np.array_equal(*made)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_callers_random_state_is_untouched(sampler, shapes, fails):
+    """Also after an error in the middle of the work."""
+    if fails:
+        sampler._synthesise = lambda *args: [torch.rand(1, 2, 3, 4)]
+    np_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    try:
+        sampler.fit_resample(*shapes)
+        assert not fails
+    except (ValueError, IndexError):
+        assert fails
+    np.testing.assert_array_equal(np.random.get_state()[1], np_state)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+
+
+def test_fitted_attributes_tell_what_was_seen(sampler, shapes):
+    """The names that scikit-learn and imbalanced-learn users look for."""
+    sampler.fit_resample(*shapes)
+    assert sampler.sampling_strategy_ == {"square": 14}
+    assert sampler.image_shape_ == (12, 12)
+    assert sampler.n_features_in_ == 144
+    assert sampler.device_ == torch.device("cpu")
+
+
+def test_holds_no_training_image(sampler):
+    """A pickle that is shared must not carry a patient's picture: its size does not follow that of the data."""
+    sizes = []
+    for n_squares in (10, 100):
+        fitted = clone(sampler)
+        fitted.fit_resample(*make_shapes(120, n_squares))
+        fitted.synthetic_mask_ = None  # a byte for each row of the output, and no pixel
+        sizes.append(len(pickle.dumps(fitted)))
+    assert abs(sizes[1] - sizes[0]) < 144
+
+
+def test_clone_repr_and_html_repr(sampler):
+    """Notebooks show the HTML, logs the text."""
+    assert clone(sampler).get_params() == sampler.get_params()
+    assert repr(sampler).startswith(type(sampler).__name__)
+    assert type(sampler).__name__ in sampler._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "config", [{"transform_output": "pandas"}, {"enable_metadata_routing": True}, {"assume_finite": True}]
+)
+def test_set_config_is_transparent(sampler, shapes, config):
+    """scikit-learn's global settings neither break nor change a sampler."""
+    plain = clone(sampler).fit_resample(*shapes)[0]
+    with sklearn.config_context(**config):
+        configured = sampler.fit_resample(*shapes)[0]
+    np.testing.assert_array_equal(plain, configured)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (X.astype(float) * np.nan, y), "X contains NaN"),
+        (lambda X, y: (X[:, 0, 0], y), "Expected 2D array"),
+        (lambda X, y: (X[:, None, :, :, None], y), "got 5 axes"),
+        (lambda X, y: (np.stack([X[:, :3, :3]] * 3, 1), y), "data_format='auto' cannot tell"),
+        (lambda X, y: (X.reshape(len(X), -1), y), r"Pass image_shape=\(H, W\)"),
+        (lambda X, y: (X, y[:-1]), "X and y must be of one length; got 34 images and 33 labels"),
+        (lambda X, y: (X, np.full(len(y), "one")), "more than 1 class"),
+        (lambda X, y: (X, ["lonely"] + ["many"] * 33), "Class 'lonely' has 1 image.* at least 2 .* RandomOverSampler"),
+        (lambda X, y: (X, np.linspace(0, 1, len(y))), "Unknown label type: continuous"),
+    ],
+)
+def test_bad_data_is_refused_by_name(sampler, shapes, change, message):
+    """Nothing is trained before the input is known to be good."""
+    with pytest.raises(ValueError, match=message):
+        sampler.fit_resample(*change(*shapes))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"device": "gpu0"}, "device must be 'auto' or a torch device of this machine"),
+        ({"image_shape": (5, 5)}, r"image_shape=\(5, 5\) does not fit X"),
+        ({"value_range": (0, 1)}, "value_range=.* must hold every value of X"),
+        ({"data_format": "last"}, "The 'data_format' parameter of .* must be"),
+        ({"sampling_strategy": "most"}, "The 'sampling_strategy' parameter of .* must be"),
+        ({"sampling_strategy": {"square": 3}}, "should be greater or equal to the original number"),
+        ({"sampling_strategy": {"circle": 30}}, "not present in the data"),
+    ],
+)
+def test_bad_parameters_are_refused_by_name(sampler, shapes, params, message):
+    """Each message names the parameter."""
+    with pytest.raises(ValueError, match=message):
+        sampler.set_params(**params).fit_resample(*shapes)
+
+
+class TestGenerators:
+    """What samplers with generators promise beyond that."""
+
+    @pytest.fixture
+    def fitted(self, shapes):
+        sampler = clone(SAMPLERS["dcgan"])
+        sampler.fit_resample(*shapes)
+        return sampler
+
+    def test_sample_draws_more_without_training(self, fitted):
+        """In the layout, dtype and range of the input; other images at each call unless seeded."""
+        images = fitted.sample(300, "square")
+        assert images.shape == (300, 12, 12)
+        assert images.dtype == np.uint8
+        assert not np.array_equal(fitted.sample(4, "square"), fitted.sample(4, "square"))
+        np.testing.assert_array_equal(*(fitted.sample(4, "square", random_state=3) for _ in range(2)))
+        assert fitted.sample(0, "square").shape == (0, 12, 12)
+
+    def test_sample_refuses_what_it_cannot_draw(self, fitted):
+        """Unknown class, class that was not over-sampled, negative count, unfitted sampler."""
+        with pytest.raises(ValueError, match=r"label must be one of .*\['square'\]; got 'disc'"):
+            fitted.sample(1, "disc")
+        with pytest.raises(ValueError, match="n must be an integer of at least 0; got -1"):
+            fitted.sample(-1, "square")
+        with pytest.raises(NotFittedError):
+            DCGANOverSampler().sample(1, "square")
+
+    @pytest.mark.parametrize("protocol", ["pickle", "joblib"])
+    def test_round_trip_draws_the_same_and_sits_on_the_cpu(self, fitted, protocol, tmp_path):
+        """A sampler fitted elsewhere is used here."""
+        if protocol == "pickle":
+            again = pickle.loads(pickle.dumps(fitted))
+        else:
+            joblib.dump(fitted, tmp_path / "sampler.joblib")
+            again = joblib.load(tmp_path / "sampler.joblib")
+        assert again.device_ == torch.device("cpu")
+        np.testing.assert_array_equal(
+            again.sample(5, "square", random_state=0), fitted.sample(5, "square", random_state=0)
+        )
+
+    def test_history_and_generators_are_kept_by_class(self, fitted):
+        """One training for each class that needed images, none for the others."""
+        assert list(fitted.generators_) == list(fitted.history_) == ["square"]
+        assert fitted.history_["square"][-1]["step"] == 2
+
+    def test_training_on_nine_images_works(self, capsys):
+        """Rare classes are the point."""
+        X, y = make_shapes(12, 9)
+        X_res, _ = clone(SAMPLERS["dcgan"]).fit_resample(X, y)
+        assert len(X_res) == 24
+
+    def test_divergence_names_the_class_and_what_to_do(self, shapes):
+        """An absurd step size must not return garbage."""
+        sampler = clone(SAMPLERS["dcgan"]).set_params(learning_rate=1e30, n_steps=60, generator_norm=None)
+        with pytest.raises(FloatingPointError, match=r"Training on class .*square.* diverged: .*learning_rate"):
+            sampler.fit_resample(*shapes)
+
+    def test_bar_shows_losses_when_verbose_and_nothing_when_not(self, shapes, capsys):
+        """Minutes of silence look like a hang."""
+        clone(SAMPLERS["dcgan"]).fit_resample(*shapes)
+        assert capsys.readouterr() == ("", "")
+        clone(SAMPLERS["dcgan"]).set_params(verbose=1).fit_resample(*shapes)
+        shown = capsys.readouterr().err
+        assert "square" in shown
+        assert "loss_generator" in shown
+        assert "2/2" in shown
+
+    def test_learns_what_its_class_looks_like(self, shapes):
+        """Synthetic squares are nearer to real squares than to discs, in the mean image."""
+        X, y = make_shapes(40, 30)
+        sampler = DCGANOverSampler(n_steps=250, width=8, learning_rate=1e-3, ema_decay=0.98, random_state=0)
+        X_res, _ = sampler.fit_resample(X, y)
+        synthetic = X_res[sampler.synthetic_mask_].mean(axis=0)
+        distance = {label: np.abs(X[y == label].mean(axis=0) - synthetic).mean() for label in ("disc", "square")}
+        assert distance["square"] < distance["disc"]
