@@ -159,8 +159,8 @@ class ImageFormat:
         if (X.dtype.kind == "f") != (self.dtype.kind == "f"):
             raise ValueError(
                 f"{input_name} must be of the kind seen at fit, {self.dtype} from {self.value_range[0]:g} to "
-                f"{self.value_range[1]:g}; got {X.dtype} from {X.min():g} to {X.max():g}, which would be read at another "
-                "brightness. Convert one of the two sets."
+                f"{self.value_range[1]:g}; got {X.dtype} from {X.min():g} to {X.max():g}, which would be read at "
+                "another brightness. Convert one of the two sets."
             )
         return X
 

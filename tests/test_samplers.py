@@ -217,7 +217,7 @@ def test_set_config_is_transparent(sampler, shapes, config):
         (lambda X, y: (X.reshape(len(X), -1), y), r"Pass image_shape=\(H, W\)"),
         (lambda X, y: (X, y[:-1]), "X and y must be of one length; got 34 images and 33 labels"),
         (lambda X, y: (X, np.full(len(y), "one")), "more than 1 class"),
-        (lambda X, y: (X, ["lonely"] + ["many"] * 33), "Class 'lonely' has 1 image.* at least 2 .* RandomOverSampler"),
+        (lambda X, y: (X, ["lonely"] + ["many"] * 33), "Class 'lonely' has 1 image.* at least 2 .*RandomOverSampler"),
         (lambda X, y: (X, np.linspace(0, 1, len(y))), "Unknown label type: continuous"),
     ],
 )

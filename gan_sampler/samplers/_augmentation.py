@@ -1,5 +1,6 @@
 """The classical baseline: small changes to real images."""
 
+import math
 from numbers import Real
 
 import torch
@@ -8,7 +9,6 @@ from torchvision.transforms import v2
 
 from ._base import BaseImageOverSampler
 
-_MARGIN = 0.25  # of a side, mirrored outwards, so that a moved image shows no black wedge that would give it away
 _BATCH_SIZE = 256
 
 
@@ -135,9 +135,20 @@ class AugmentationOverSampler(BaseImageOverSampler):
         for rows in order.split(_BATCH_SIZE):
             yield torch.stack([change(image) for image in images[rows.to(images.device)]])
 
+    def _margins(self, height, width):
+        """Return how far images are mirrored outwards, so that a moved one shows no black wedge that gives it away.
+
+        A square turned by up to 45 degrees reaches ``cos + sin`` times as far; mirroring stops one pixel short of
+        the whole image.
+        """
+        angle = math.radians(min(self.rotation, 45))
+        reach = (math.cos(angle) + math.sin(angle)) / (1 - self.scaling)
+        margin = math.ceil(max(height, width) * ((reach - 1) / 2 + self.translation)) + 1
+        return min(margin, height - 1), min(margin, width - 1)
+
     def _make_change(self, height, width):
         """Return a function from one image (channels, height, width) in [-1, 1] to a changed one."""
-        margin_y, margin_x = int(_MARGIN * height), int(_MARGIN * width)
+        margin_y, margin_x = self._margins(height, width)
         move = v2.Compose(
             [
                 v2.Pad([margin_x, margin_y], padding_mode="reflect"),

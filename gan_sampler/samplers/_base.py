@@ -157,8 +157,8 @@ def _check_enough_images(rows):
         if len(found) < MIN_IMAGES:
             raise ValueError(
                 f"Class {_plain(label)!r} has {len(found)} image(s); at least {MIN_IMAGES} are needed to learn from. "
-                "Collect more images, leave the class out through sampling_strategy={label: n_images}, or repeat it with "
-                "PixelSampler(RandomOverSampler())."
+                "Collect more images, leave the class out through sampling_strategy={label: n_images}, or repeat it "
+                "with PixelSampler(RandomOverSampler())."
             )
 
 

