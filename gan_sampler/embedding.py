@@ -130,6 +130,8 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             When the ImageNet weights can be neither found nor downloaded.
         ImportError
             When a package that ships them is missing.
+        FloatingPointError
+            When the loss of fine-tuning is no longer finite.
         """
         validate_data(self, X, reset=True, skip_check_array=True, ensure_2d=False)  # takes column names alone
         X, self.image_format_ = check_images(
@@ -317,7 +319,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             progress.update(len(indices))
         loss = loss_sum.item() / len(X)  # the epoch's only wait for the device
         if not np.isfinite(loss):
-            raise RuntimeError(
+            raise FloatingPointError(
                 f"learning_rate must keep the loss of fine-tuning finite; got {self.learning_rate}, which made it "
                 f"{loss}. Choose a smaller one."
             )

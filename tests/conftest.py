@@ -1,7 +1,18 @@
 """Toy images that show their class: discs are common, squares are rare."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
+
+CHEST_XRAY = Path(
+    os.environ.get("GAN_SAMPLER_CHEST_XRAY", Path(__file__).resolve().parents[2] / "shared" / "data" / "chest_xray")
+)
+needs_chest_xrays = pytest.mark.skipif(
+    not CHEST_XRAY.is_dir(),
+    reason="the chest X-rays are not on this machine: set GAN_SAMPLER_CHEST_XRAY to the folder of train, val and test",
+)
 
 
 def make_shapes(n_discs=24, n_squares=10, size=12, seed=0):

@@ -206,12 +206,12 @@ def test_random_split_keeps_a_stratified_quarter_and_differs_between_seeds():
 @pytest.mark.parametrize(
     ("sampler", "names"),
     [
-        ("none", ["embedder", "scaler", "classifier"]),
-        ("class_weight", ["embedder", "scaler", "classifier"]),
-        ("dcgan", ["sampler", "embedder", "scaler", "classifier"]),
-        ("augmentation", ["sampler", "embedder", "scaler", "classifier"]),
-        ("smote", ["embedder", "sampler", "scaler", "classifier"]),
-        ("adasyn", ["embedder", "sampler", "scaler", "classifier"]),
+        ("none", ["embedder", "classifier"]),
+        ("class_weight", ["embedder", "classifier"]),
+        ("dcgan", ["sampler", "embedder", "classifier"]),
+        ("augmentation", ["sampler", "embedder", "classifier"]),
+        ("smote", ["embedder", "sampler", "classifier"]),
+        ("adasyn", ["embedder", "sampler", "classifier"]),
     ],
 )
 def test_samplers_of_images_come_before_the_embedder_and_those_of_features_after(make_experiment, sampler, names):

@@ -10,14 +10,11 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+from conftest import CHEST_XRAY, needs_chest_xrays
 from PIL import Image
 
 from gan_sampler import datasets
 from gan_sampler.datasets import fetch_chest_xray, fetch_medmnist, load_elpv, load_image_folder
-
-CHEST_XRAY = Path(
-    os.environ.get("GAN_SAMPLER_CHEST_XRAY", Path(__file__).resolve().parents[2] / "shared" / "data" / "chest_xray")
-)
 
 
 def save(path, pixels, **options):
@@ -592,10 +589,7 @@ def test_failed_kaggle_download_says_what_to_do(monkeypatch):
         fetch_chest_xray()
 
 
-@pytest.mark.skipif(
-    not CHEST_XRAY.is_dir(),
-    reason="the chest X-rays are not on this machine: set GAN_SAMPLER_CHEST_XRAY to the folder of train, val and test",
-)
+@needs_chest_xrays
 def test_real_chest_xrays_have_their_published_counts_and_no_patient_in_two_splits():
     """What every number in the benchmark rests on."""
     data = fetch_chest_xray(CHEST_XRAY, image_size=32, n_jobs=2)

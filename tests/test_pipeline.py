@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from conftest import CHEST_XRAY, needs_chest_xrays
 from imblearn.pipeline import Pipeline
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
 from sklearn.svm import SVC
 
 from gan_sampler import DCGANOverSampler, ResNet18Embedder
+from gan_sampler.datasets import fetch_chest_xray
 from gan_sampler.samplers import _dcgan
 
 
@@ -59,3 +61,14 @@ def test_memory_trains_each_gan_once_a_fold_not_once_a_candidate(shapes, trainin
     search.fit(*shapes)
     assert trainings == [5, 5, 10]
     assert search.predict(shapes[0]).shape == (34,)
+
+
+@needs_chest_xrays
+def test_three_step_pipeline_on_600_chest_x_rays(trainings):
+    """Real images, string labels and the real imbalance go through."""
+    data = fetch_chest_xray(CHEST_XRAY, image_size=16)
+    rows = np.random.RandomState(0).permutation(np.flatnonzero(data.split == "train"))[:600]
+    X, y = data.images[rows], np.array(data.target_names)[data.target[rows]]
+    scores = cross_validate(make_pipeline(), X, y, cv=StratifiedKFold(2), scoring="roc_auc", error_score="raise")
+    assert scores["test_score"].min() > 0.6
+    assert len(trainings) == 2

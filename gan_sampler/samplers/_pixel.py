@@ -2,6 +2,7 @@
 
 import numpy as np
 from imblearn.base import BaseSampler
+from imblearn.utils._tags import get_tags
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.utils._param_validation import HasMethods
 
@@ -100,3 +101,11 @@ class PixelSampler(MetaEstimatorMixin, BaseSampler):
             rows = np.rint(rows)
         rows = np.clip(rows, *image_format.value_range)
         return rows.astype(X.dtype, copy=False).reshape(len(rows), *image_format.row_shape), y_resampled
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.input_tags.three_d_array = True
+        if hasattr(self.sampler, "fit_resample"):
+            tags.sampler_tags.sample_indices = get_tags(self.sampler).sampler_tags.sample_indices
+        return tags
