@@ -1,7 +1,9 @@
 """The grid: splits, cells, and the running, keeping and finding again of one cell."""
 
 import contextlib
+import functools
 import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -10,11 +12,8 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import imblearn
 import joblib
 import numpy as np
-import sklearn
-import torch
 from metrics import class_scores, evaluate
 from pipelines import (
     ON_FEATURES,
@@ -32,16 +31,19 @@ from sources import Images
 
 import gan_sampler
 
-TEST_SHARE = 4  # one image in four is for testing, where the data brings no test images of its own
+N_PARTS = 4  # one part in four is for testing, where the data brings no test images of its own
 
 
+@functools.cache
 def versions():
-    """Return the versions of what computes the numbers."""
+    """Return the versions of what computes the numbers; between releases, source tells gan_sampler's apart."""
+    package = Path(gan_sampler.__file__).parent
+    source = [(file.relative_to(package).as_posix(), file.read_bytes()) for file in sorted(package.rglob("*.py"))]
+    packages = ("torch", "torchvision", "skorch", "scikit-learn", "imbalanced-learn", "numpy")
     return {
         "gan_sampler": gan_sampler.__version__,
-        "torch": torch.__version__,
-        "scikit-learn": sklearn.__version__,
-        "imbalanced-learn": imblearn.__version__,
+        "source": joblib.hash(source)[:12],
+        **{name: importlib.metadata.version(name) for name in packages},
     }
 
 
@@ -113,7 +115,7 @@ def make_splits(data, seeds, cv=None):
         return [Split("official", seed, train, test) for seed in seeds]
     splits = []
     for seed in seeds:
-        folds = list(_folds(data, cv or TEST_SHARE, seed))
+        folds = list(_folds(data, cv or N_PARTS, seed))
         if cv is None:
             splits.append(Split("random", seed, *folds[0]))
         else:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,17 +120,17 @@ def choose_embeddings(preset, resnet18_weights=None):
     -------
     embeddings : tuple of Embedding
     """
-    weights = str(resnet18_weights) if resnet18_weights else _imagenet_weights_at_hand()
+    weights = str(resnet18_weights) if resnet18_weights else _imagenet_weights(preset.download_weights)
     if weights:
         epochs = preset.imagenet_epochs
         how = f"fine-tuned for {epochs} epochs on the real training images" if epochs else "frozen"
         return (Embedding("resnet18", f"ResNet18 with ImageNet weights, which were at hand, {how}.", weights, epochs),)
     epochs = preset.scratch_epochs
+    tried = "no file in torch's cache, no --resnet18-weights" + (", no download" if preset.download_weights else "")
     fine_tuned = Embedding(
         "resnet18_finetuned",
-        "ResNet18 without ImageNet weights, which were not at hand (no file in torch's cache, no --resnet18-weights): "
-        f"trained from scratch for {epochs} epochs on the real training images, once per split and seed, and shared "
-        "by all samplers.",
+        f"ResNet18 without ImageNet weights, which could not be had ({tried}): trained from scratch for {epochs} "
+        "epochs on the real training images, once per split and seed, and shared by all samplers.",
         None,
         epochs,
     )
@@ -140,10 +141,15 @@ def choose_embeddings(preset, resnet18_weights=None):
     return (Embedding("efficientnet_lite0", about), fine_tuned)
 
 
-def _imagenet_weights_at_hand():
-    """Return the `weights` word of ResNet18 when its file lies in torch's cache, else None."""
+def _imagenet_weights(download):
+    """Return the `weights` word of ResNet18 when its file lies in torch's cache, or could be brought there."""
     weights = ResNet18_Weights.IMAGENET1K_V1
     file = Path(torch.hub.get_dir(), "checkpoints", weights.url.rsplit("/", 1)[-1])
+    if not file.is_file() and download:
+        try:
+            weights.get_state_dict(progress=True, check_hash=True)
+        except OSError as exc:  # no connection; the summary says what stands in
+            print(f"ResNet18's ImageNet weights could not be downloaded: {exc}", file=sys.stderr)
     return weights.name if file.is_file() else None
 
 

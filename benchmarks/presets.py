@@ -34,6 +34,8 @@ class Preset:
         Fine-tuning of ResNet18 that starts from ImageNet weights. 0 leaves it frozen.
     trees : int
         Size of the random forest.
+    download_weights : bool
+        Whether ImageNet weights of ResNet18 that are not at hand are downloaded (45 MB) where that can be done.
     """
 
     about: str
@@ -50,6 +52,7 @@ class Preset:
     scratch_epochs: int = 5
     imagenet_epochs: int = 0
     trees: int = 100
+    download_weights: bool = False
 
     def dcgan_parameters(self, n_images):
         """Parameters of `DCGANOverSampler` for a rarest class of `n_images` training images."""
@@ -106,5 +109,6 @@ PRESETS = {
         gan_epochs=100,  # 42 steps for 1,341 images, so 4,200 in all
         scratch_epochs=10,
         imagenet_epochs=3,
+        download_weights=True,
     ),
 }

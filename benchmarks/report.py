@@ -159,11 +159,14 @@ def _heading(experiment, splits, command, seconds, n_computed, n_cells):
 - This run took {_duration(seconds)} and computed {n_computed} of {n_cells} cells; the others were kept from before.
 
 Values are mean ± standard deviation over seeds and folds, bold the best mean of a row; a difference smaller than the
-spread says nothing. Metrics come from all test predictions of a cell at once, areas from scores.
+spread says nothing. On a split that came with the data, the spread is that of training alone: it leaves out that other
+test images would have given other numbers. Metrics come from all test predictions of a cell at once, areas from scores.
+The networks are trained for equally many epochs, so over-sampling also gives them more steps; the fair rival of a
+sampler is random over-sampling, which gives as many.
 
-In `results.csv`, work that cells share (a GAN, an embedding, fine-tuning) is counted in `fit_seconds` of the cell that
-did it first; `sampler_seconds` is what the resampling took then. `n_synthetic` counts images or feature rows that were
-made; random over-sampling only copies, so it has none."""
+In `results.csv`, work that cells share (a GAN, an embedding, fine-tuning) is counted in `fit_seconds` or
+`predict_seconds` of the cell that did it first; `sampler_seconds` is what the resampling took then. `n_synthetic`
+counts images or feature rows that were made; random over-sampling only copies, so it has none."""
 
 
 def _counts(data, rows):

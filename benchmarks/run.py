@@ -136,7 +136,7 @@ def prepare(arguments):
         grey_as_rgb=preset.grey_as_rgb,
         max_images=arguments.max_images,
     )
-    splits = make_splits(data, arguments.seeds or preset.seeds, arguments.cv)
+    splits = make_splits(data, _unique(arguments.seeds or preset.seeds), arguments.cv)
     cv = f"-cv{arguments.cv}" if arguments.cv else ""
     default_out = Path("results", f"{data.name}-{arguments.preset}-{data.images.shape[1]}{cv}")
     experiment = Experiment(

@@ -103,7 +103,13 @@ def _read(word, image_size, size_is_asked):
     if word == "elpv":
         return _from_bunch("elpv", datasets.load_elpv(image_size=image_size))
     if word == "chest_xray":
-        return _from_bunch(word, datasets.fetch_chest_xray(None, image_size=image_size, verbose=1))
+        try:
+            return _from_bunch(word, datasets.fetch_chest_xray(None, image_size=image_size, verbose=1))
+        except FileNotFoundError as exc:
+            raise FileNotFoundError(
+                "The chest X-rays could not be fetched: download them from Kaggle (paultimothymooney/"
+                "chest-xray-pneumonia) and name their folder with --data FOLDER, or pip install kagglehub."
+            ) from exc
     if word.startswith("medmnist:"):
         name = word.removeprefix("medmnist:")
         return _from_bunch(name, datasets.fetch_medmnist(name, size=image_size if size_is_asked else MEDMNIST_SIZE))

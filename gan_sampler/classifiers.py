@@ -337,7 +337,7 @@ class _BaseClassifier(NeuralNetClassifier):
     def _check_inputs(self, X):
         """Return `X` as an array that agrees with what fit saw."""
         if self.image_format_.ravelled:
-            return validate_data(self, X, reset=False, dtype="numeric")
+            X = validate_data(self, X, reset=False, dtype="numeric")
         return self.image_format_.check_same(X)
 
     def predict_proba(self, X):

@@ -14,7 +14,7 @@ import joblib
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils import check_random_state, column_or_1d, gen_batches
+from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -29,7 +29,7 @@ from torchvision.models import ResNet18_Weights, resnet18
 from tqdm import tqdm
 
 from .images import IMAGE_PARAMETER_CONSTRAINTS, check_images
-from .runtime import DEVICE_CONSTRAINT, draw_seed, isolated, resolve_device
+from .runtime import DEVICE_CONSTRAINT, draw_seed, isolated, own_random_state, resolve_device
 
 __all__ = ["ResNet18Embedder", "EfficientNetLite0Embedder"]
 
@@ -141,7 +141,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_features_in_ = self.image_format_.n_features
         targets = self._check_targets(X, y) if self.fine_tune_epochs else None
         self.device_ = resolve_device(self.device)
-        random_state = check_random_state(self.random_state)
+        random_state = own_random_state(self.random_state)
         seed = draw_seed(random_state)
         self.history_ = {"loss": [], "accuracy": []}
         with isolated(self.device_, seed):

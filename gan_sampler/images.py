@@ -121,7 +121,9 @@ class ImageFormat:
         values = (unit + 1) * ((high - low) / 2) + low
         if self.dtype.kind in "biu":
             values = np.rint(values)
-        values = np.clip(values, low, high).astype(self.dtype)  # a rounding error must not leave the range
+        # A rounding error must not leave the range, nor a range that is wider than the dtype make integers wrap.
+        low, high = max(low, _smallest(self.dtype)), min(high, _largest(self.dtype))
+        values = np.clip(values, low, high).astype(self.dtype)
         if self.grey_as_rgb:
             values = np.repeat(values, self.channels, axis=1)
         if self.layout == "HW":
@@ -146,8 +148,8 @@ class ImageFormat:
         Raises
         ------
         ValueError
-            When the shape of an element differs from that seen at fit, or when one set holds integers and the other
-            floats, whose values stand for other brightness.
+            When the shape of an element differs from that seen at fit, or when the values stand for other
+            brightness: integers and floats, or values far outside the range seen at fit.
         """
         X = _as_numeric_array(X, input_name)
         if X.shape[1:] != self.row_shape:
@@ -156,11 +158,14 @@ class ImageFormat:
                 f"{X.shape[1:]}, {self.n_features} features were expected as in `n_features_in_`. Load both sets "
                 "at the same size and in the same layout."
             )
-        if (X.dtype.kind == "f") != (self.dtype.kind == "f"):
+        low, high = self.value_range
+        slack = 0 if self.dtype == np.uint8 else high - low  # new images may be somewhat brighter than those at fit
+        other_kind = (X.dtype.kind == "f") != (self.dtype.kind == "f")
+        if other_kind or X.min() < low - slack or X.max() > high + slack:
             raise ValueError(
-                f"{input_name} must be of the kind seen at fit, {self.dtype} from {self.value_range[0]:g} to "
-                f"{self.value_range[1]:g}; got {X.dtype} from {X.min():g} to {X.max():g}, which would be read at "
-                "another brightness. Convert one of the two sets."
+                f"{input_name} must be of the kind seen at fit, {self.dtype} from {low:g} to {high:g}; got {X.dtype} "
+                f"from {X.min():g} to {X.max():g}, which would be read at another brightness. Convert one of the two "
+                "sets, or pass value_range to the estimator."
             )
         return X
 
@@ -229,6 +234,14 @@ def check_images(X, *, image_shape=None, data_format="auto", value_range=None, i
     return X, image_format
 
 
+def _smallest(dtype):
+    return np.iinfo(dtype).min if dtype.kind in "iu" else 0 if dtype.kind == "b" else -np.inf
+
+
+def _largest(dtype):
+    return np.iinfo(dtype).max if dtype.kind in "iu" else 1 if dtype.kind == "b" else np.inf
+
+
 def _as_numeric_array(X, input_name):
     """Return `X` as a finite numeric ndarray of at least two axes."""
     if isinstance(X, list | tuple):
@@ -243,6 +256,8 @@ def _as_numeric_array(X, input_name):
             f"shapes {', '.join(map(str, shapes[:3]))}. Load the images at one size, for example with "
             "gan_sampler.datasets.load_image_folder(path, image_size=64), or numpy.stack them."
         )
+    if isinstance(X, np.ndarray) and X.ndim < 2:
+        raise ValueError(f"{input_name} must be {_IMAGE_LAYOUTS}; got {X.ndim} axes, shape {X.shape}.")
     if isinstance(X, np.ndarray) and X.dtype.kind in "OSU":
         try:
             X = X.astype(np.float64)

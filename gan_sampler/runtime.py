@@ -3,6 +3,7 @@
 import contextlib
 from numbers import Integral
 
+import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
@@ -31,7 +32,7 @@ def resolve_device(device):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-        torch.empty(1, device=resolved)
+        torch.empty(1, device=resolved).cpu()  # which "meta", a device without memory, cannot do
     # torch raises RuntimeError for unknown words, AssertionError where it was built without CUDA and
     # NotImplementedError for backends it only knows by name.
     except (RuntimeError, AssertionError, NotImplementedError) as exc:
@@ -43,11 +44,19 @@ def resolve_device(device):
     return resolved
 
 
+def own_random_state(random_state):
+    """Turn `random_state` (None, int or `numpy.random.RandomState`) into a RandomState.
+
+    As `sklearn.utils.check_random_state`, but None gives a fresh one and leaves NumPy's global stream alone.
+    """
+    return np.random.RandomState() if random_state is None else check_random_state(random_state)
+
+
 def draw_seed(random_state):
     """Draw one seed for torch from `random_state` (None, int or `numpy.random.RandomState`)."""
     if isinstance(random_state, Integral):
         return int(random_state)
-    return int(check_random_state(random_state).randint(_MAX_SEED))
+    return int(own_random_state(random_state).randint(_MAX_SEED))
 
 
 @contextlib.contextmanager
@@ -79,7 +88,7 @@ def isolated(device, seed):
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
             torch.default_generator.manual_seed(seed)
             if on_accelerator:  # torch.manual_seed would seed the caller's other devices too
-                with torch.get_device_module(device).device(device):
+                with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
                     torch.get_device_module(device).manual_seed(seed)
             yield
         finally:

@@ -35,11 +35,13 @@ def test_each_change_changes_images_and_keeps_them_close(shapes, change):
     assert nearest.mean() < 30
 
 
-def test_moved_images_show_no_empty_border():
-    """Black wedges on synthetic images alone would give their class away."""
-    X = np.full((12, 16, 16), 200, dtype=np.uint8)
-    sampler = AugmentationOverSampler(rotation=30, translation=0.2, scaling=0.1, brightness=0, contrast=0)
-    new = synthetic(sampler, X, np.arange(12) < 4)
+@pytest.mark.parametrize("size", [(16, 16), (8, 100), (48, 16)])
+@pytest.mark.parametrize("rotation", [10, 45, 180])
+def test_moved_images_show_no_empty_border(size, rotation):
+    """Empty wedges on synthetic images alone would give their class away."""
+    X = np.full((60, *size), 200, dtype=np.uint8)
+    sampler = AugmentationOverSampler(rotation=rotation, translation=0.2, scaling=0.3, brightness=0, contrast=0)
+    new = synthetic(sampler, X, np.arange(60) < 10)
     assert new.min() >= 199
 
 

@@ -120,7 +120,7 @@ def test_value_range_given_is_used():
     ("X", "kwargs", "message"),
     [
         (np.full((N, H, W), np.nan), {}, "X contains NaN"),
-        (np.zeros(N), {}, "Expected 2D array"),
+        (np.zeros(N), {}, "got 1 axes"),
         (np.zeros((N, 2, H, W, 3)), {}, r"X must be \(n, H, W\).* got 5 axes"),
         (np.zeros((N, 3, H, 3)), {}, "data_format='auto' cannot tell .* data_format='channels_first'"),
         (np.zeros((N, H, W, 7)), {}, "must have 1 to 4 channels; got 7"),
@@ -159,6 +159,36 @@ def test_floats_after_integers_are_refused():
     _, image_format = check_images(images_of((N, H, W)))
     with pytest.raises(ValueError, match="of the kind seen at fit, uint8 from 0 to 255; got float64 from 0 to 1"):
         image_format.check_same(images_of((N, H, W)) / 255)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "new"),
+    [
+        (images_of((N, H, W)), images_of((N, H, W), np.uint16) * 257),
+        (images_of((N, H, W)) / 255, images_of((N, H, W)) / 1.0),
+    ],
+)
+def test_values_far_outside_the_range_seen_at_fit_are_refused(fitted, new):
+    """16 bits after 8, or 0..255 after 0..1, would be read as far too bright."""
+    _, image_format = check_images(fitted)
+    with pytest.raises(ValueError, match="of the kind seen at fit"):
+        image_format.check_same(new)
+
+
+def test_somewhat_brighter_floats_than_at_fit_are_accepted():
+    """The brightest test image need not be among the training images; a list of 8-bit values is none the worse."""
+    X = images_of((N, H, W))
+    check_images(X / 255)[1].check_same(X / 250)
+    check_images(X)[1].check_same(X.tolist())
+
+
+def test_integers_do_not_wrap_where_the_range_given_is_wider_than_the_dtype():
+    """Black masks of 0 and 1 must not come back as 255."""
+    X, image_format = check_images(images_of((N, H, W)) // 128, value_range=(-1, 1000))
+    extremes = torch.tensor([-1.0, 1.0])[:, None, None, None].expand(2, 1, H, W)
+    assert np.unique(image_format.to_array(extremes)).tolist() == [0, 255]
+    X, image_format = check_images(X.astype(bool), value_range=(-1, 2))
+    assert np.unique(image_format.to_array(extremes)).tolist() == [False, True]
 
 
 def test_check_does_not_copy_an_array():

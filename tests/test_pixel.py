@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
+from imblearn.pipeline import make_pipeline
 from imblearn.under_sampling import RandomUnderSampler, TomekLinks
 from sklearn.base import clone
 
@@ -51,6 +52,15 @@ def test_wrapped_sampler_is_cloned_and_its_parameters_are_reachable(shapes):
     assert sampler.sampler_.k_neighbors == 2
     assert (y_res == "square").sum() == 12
     assert not hasattr(inner, "sampling_strategy_")
+
+
+def test_a_pipeline_of_samplers_can_be_wrapped(shapes):
+    """SMOTE followed by cleaning is one sampler too, on rows as on images, and shows in a notebook."""
+    X, y = shapes
+    sampler = PixelSampler(make_pipeline(SMOTE(), RandomUnderSampler()), image_shape=(12, 12))
+    X_res, _ = sampler.fit_resample(X.reshape(len(X), -1), y)
+    assert X_res.shape == (48, 144)
+    assert "SMOTE" in sampler._repr_html_()
 
 
 def test_what_is_no_sampler_is_refused(shapes):

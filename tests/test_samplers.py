@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from gan_sampler import AugmentationOverSampler, DCGANOverSampler
+from gan_sampler.networks import Generator
 
 SAMPLERS = {
     "dcgan": DCGANOverSampler(n_steps=2, width=4, random_state=0),
@@ -154,9 +155,11 @@ def test_two_classes_never_share_a_random_stream(sampler):
     assert not np.array_equal(*made)
 
 
+@pytest.mark.parametrize("random_state", [0, None])
 @pytest.mark.parametrize("fails", [False, True])
-def test_callers_random_state_is_untouched(sampler, shapes, fails):
-    """Also after an error in the middle of the work."""
+def test_callers_random_state_is_untouched(sampler, shapes, fails, random_state):
+    """Also after an error in the middle of the work, and also where no seed was given."""
+    sampler.set_params(random_state=random_state)
     if fails:
         sampler._synthesise = lambda *args: [torch.rand(1, 2, 3, 4)]
     np_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
@@ -211,7 +214,7 @@ def test_set_config_is_transparent(sampler, shapes, config):
     ("change", "message"),
     [
         (lambda X, y: (X.astype(float) * np.nan, y), "X contains NaN"),
-        (lambda X, y: (X[:, 0, 0], y), "Expected 2D array"),
+        (lambda X, y: (X[:, 0, 0], y), "got 1 axes"),
         (lambda X, y: (X[:, None, :, :, None], y), "got 5 axes"),
         (lambda X, y: (np.stack([X[:, :3, :3]] * 3, 1), y), "data_format='auto' cannot tell"),
         (lambda X, y: (X.reshape(len(X), -1), y), r"Pass image_shape=\(H, W\)"),
@@ -267,23 +270,29 @@ class TestGenerators:
         """Unknown class, class that was not over-sampled, negative count, unfitted sampler."""
         with pytest.raises(ValueError, match=r"label must be one of .*\['square'\]; got 'disc'"):
             fitted.sample(1, "disc")
+        with pytest.raises(ValueError, match="label must be one of"):
+            fitted.sample(1, ["square"])
         with pytest.raises(ValueError, match="n must be an integer of at least 0; got -1"):
             fitted.sample(-1, "square")
         with pytest.raises(NotFittedError):
             DCGANOverSampler().sample(1, "square")
 
     @pytest.mark.parametrize("protocol", ["pickle", "joblib"])
-    def test_round_trip_draws_the_same_and_sits_on_the_cpu(self, fitted, protocol, tmp_path):
-        """A sampler fitted elsewhere is used here."""
+    def test_round_trip_draws_the_same_and_sits_on_the_cpu(self, fitted, protocol, tmp_path, monkeypatch):
+        """A sampler fitted on a GPU server is used on a laptop."""
+        expected = fitted.sample(5, "square", random_state=0)
+        fitted.device_ = torch.device("cuda:3")
+        moved = []
+        monkeypatch.setattr(Generator, "cpu", lambda self: moved.append(self) or self)
         if protocol == "pickle":
             again = pickle.loads(pickle.dumps(fitted))
         else:
             joblib.dump(fitted, tmp_path / "sampler.joblib")
             again = joblib.load(tmp_path / "sampler.joblib")
         assert again.device_ == torch.device("cpu")
-        np.testing.assert_array_equal(
-            again.sample(5, "square", random_state=0), fitted.sample(5, "square", random_state=0)
-        )
+        assert len(moved) == 1
+        assert moved[0] is not fitted.generators_["square"]
+        np.testing.assert_array_equal(again.sample(5, "square", random_state=0), expected)
 
     def test_history_and_generators_are_kept_by_class(self, fitted):
         """One training for each class that needed images, none for the others."""
@@ -320,3 +329,12 @@ class TestGenerators:
         synthetic = X_res[sampler.synthetic_mask_].mean(axis=0)
         distance = {label: np.abs(X[y == label].mean(axis=0) - synthetic).mean() for label in ("disc", "square")}
         assert distance["square"] < distance["disc"]
+
+
+def test_column_names_of_an_earlier_fit_are_forgotten(sampler, shapes):
+    """Images have none."""
+    X, y = shapes
+    frame = pd.DataFrame(X.reshape(len(X), -1)).add_prefix("pixel")
+    sampler.set_params(image_shape=(12, 12)).fit_resample(frame, y)
+    sampler.fit_resample(X, y)
+    assert not hasattr(sampler, "feature_names_in_")

@@ -136,22 +136,28 @@ class AugmentationOverSampler(BaseImageOverSampler):
             yield torch.stack([change(image) for image in images[rows.to(images.device)]])
 
     def _margins(self, height, width):
-        """Return how far images are mirrored outwards, so that a moved one shows no black wedge that gives it away.
+        """Return how far images are continued outwards, so that a moved one shows no empty wedge that gives it away.
 
-        A square turned by up to 45 degrees reaches ``cos + sin`` times as far; mirroring stops one pixel short of
-        the whole image.
+        Turned by an angle, an image reaches for ``cos`` times its own side plus ``sin`` times the other one; the worst
+        angle up to `rotation` counts.
         """
-        angle = math.radians(min(self.rotation, 45))
-        reach = (math.cos(angle) + math.sin(angle)) / (1 - self.scaling)
-        margin = math.ceil(max(height, width) * ((reach - 1) / 2 + self.translation)) + 1
-        return min(margin, height - 1), min(margin, width - 1)
+        angles = torch.deg2rad(torch.linspace(0, self.rotation, 181))
+        cos, sin = angles.cos().abs(), angles.sin().abs()
+        reach_y = (cos * height + sin * width).max().item() / (1 - self.scaling)
+        reach_x = (cos * width + sin * height).max().item() / (1 - self.scaling)
+        return (
+            math.ceil((reach_y - height) / 2 + self.translation * height) + 1,
+            math.ceil((reach_x - width) / 2 + self.translation * width) + 1,
+        )
 
     def _make_change(self, height, width):
         """Return a function from one image (channels, height, width) in [-1, 1] to a changed one."""
         margin_y, margin_x = self._margins(height, width)
+        mirrored_y, mirrored_x = min(margin_y, height - 1), min(margin_x, width - 1)  # as far as mirroring goes
         move = v2.Compose(
             [
-                v2.Pad([margin_x, margin_y], padding_mode="reflect"),
+                v2.Pad([mirrored_x, mirrored_y], padding_mode="reflect"),
+                v2.Pad([margin_x - mirrored_x, margin_y - mirrored_y], padding_mode="edge"),
                 v2.RandomAffine(
                     degrees=self.rotation,
                     # torchvision counts a shift in sides of what it is given, here with the margins

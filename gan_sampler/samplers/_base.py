@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
 from ..images import IMAGE_PARAMETER_CONSTRAINTS, check_images
-from ..runtime import DEVICE_CONSTRAINT, draw_seed, isolated, resolve_device
+from ..runtime import DEVICE_CONSTRAINT, draw_seed, isolated, own_random_state, resolve_device
 from ..training import draw
 
 MIN_IMAGES = 2  # below this there is no variety that anything could learn
@@ -48,7 +47,7 @@ def check_image_target(sampler, X, y):
     """
     y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
     y = np.asarray(y)
-    names = X
+    X_as_given = X
     X, image_format = check_images(
         X, image_shape=sampler.image_shape, data_format=sampler.data_format, value_range=sampler.value_range
     )
@@ -58,7 +57,9 @@ def check_image_target(sampler, X, y):
             "give it a leading axis: X[None]."
         )
     if X.ndim == 2:
-        validate_data(sampler, X=names, y=y, reset=True, skip_check_array=True)
+        validate_data(sampler, X=X_as_given, y=y, reset=True, skip_check_array=True)  # takes the names of columns
+    elif hasattr(sampler, "feature_names_in_"):
+        del sampler.feature_names_in_  # those of an earlier fit
     sampler.n_features_in_ = image_format.n_features
     sampler.image_format_ = image_format
     sampler.image_shape_ = image_format.image_shape
@@ -124,7 +125,7 @@ class BaseImageOverSampler(BaseOverSampler):
 
     def _fit_resample(self, X, y):
         self.device_ = resolve_device(self.device)
-        random_state = check_random_state(self.random_state)
+        random_state = own_random_state(self.random_state)
         wanted = {label: int(n_images) for label, n_images in self.sampling_strategy_.items() if n_images > 0}
         rows = {label: np.flatnonzero(y == label) for label in wanted}
         _check_enough_images(rows)
@@ -218,8 +219,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
                 generator, history = self._train(images, report)
             except FloatingPointError as exc:
                 raise FloatingPointError(
-                    f"Training on class {_plain(label)!r} diverged: {exc}. Use a smaller learning_rate, or "
-                    'generator_norm="batch".'
+                    f"Training on class {_plain(label)!r} diverged: {exc}. Use a smaller learning_rate."
                 ) from exc
         self.generators_[label], self.history_[label] = generator, history
         yield from draw(generator, n_images)
@@ -247,7 +247,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
             When `label` is no class with a generator, or `n` is negative.
         """
         check_is_fitted(self, "generators_")
-        if label not in self.generators_:
+        if label not in list(self.generators_):  # a list compares, where a dict would ask for a hash
             raise ValueError(
                 f"label must be one of the classes over-sampled at fit, {list(map(_plain, self.generators_))}; got "
                 f"{_plain(label)!r}."

@@ -106,6 +106,7 @@ class PixelSampler(MetaEstimatorMixin, BaseSampler):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         tags.input_tags.three_d_array = True
-        if hasattr(self.sampler, "fit_resample"):
-            tags.sampler_tags.sample_indices = get_tags(self.sampler).sampler_tags.sample_indices
+        inner = getattr(get_tags(self.sampler), "sampler_tags", None)  # a Pipeline of samplers has none
+        if inner is not None:
+            tags.sampler_tags.sample_indices = inner.sample_indices
         return tags
