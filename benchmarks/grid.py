@@ -34,17 +34,21 @@ import gan_sampler
 N_PARTS = 4  # one part in four is for testing, where the data brings no test images of its own
 
 
-@functools.cache
 def versions():
     """Return the versions of what computes the numbers; between releases, source tells gan_sampler's apart."""
-    package = Path(gan_sampler.__file__).parent
-    source = [(file.relative_to(package).as_posix(), file.read_bytes()) for file in sorted(package.rglob("*.py"))]
     packages = ("torch", "torchvision", "skorch", "scikit-learn", "imbalanced-learn", "numpy")
     return {
         "gan_sampler": gan_sampler.__version__,
-        "source": joblib.hash(source)[:12],
+        "source": _hash_of_source(),
         **{name: importlib.metadata.version(name) for name in packages},
     }
+
+
+@functools.cache  # what is running stays what it was, also when files change meanwhile
+def _hash_of_source():
+    package = Path(gan_sampler.__file__).parent
+    files = sorted(package.rglob("*.py"))
+    return joblib.hash([(file.relative_to(package).as_posix(), file.read_bytes()) for file in files])[:12]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The benchmark: what it measures, what it keeps, and what it does when something goes wrong."""
 
+import importlib.metadata
 import json
 from dataclasses import replace
 
@@ -453,7 +454,7 @@ def test_summary_tells_all_that_a_number_needs(finished):
     assert f"--seeds 0 1 --device cpu --out {words[-1]}" in summary
     assert "56 images of 16 x 16; rarest class in training, and the positive one below: disc" in summary
     assert "Test images: 14 (disc" in summary
-    assert f"torch {torch.__version__}" in summary
+    assert f"torch {importlib.metadata.version('torch')}" in summary
     assert "`resnet18_finetuned`: From scratch." in summary
     assert "28 of 28 cells" in summary
     assert "Did DCGAN help?" in summary

@@ -19,7 +19,7 @@ def trainings(monkeypatch):
     train_gan = _dcgan.train_gan
 
     def counting(generator, discriminator, images, **kwargs):
-        seen.append((len(images), discriminator.layers[0].out_channels // 2))
+        seen.append((len(images), discriminator.layers[0].out_channels))
         return train_gan(generator, discriminator, images, **kwargs)
 
     monkeypatch.setattr(_dcgan, "train_gan", counting)

@@ -294,6 +294,17 @@ class TestGenerators:
         assert moved[0] is not fitted.generators_["square"]
         np.testing.assert_array_equal(again.sample(5, "square", random_state=0), expected)
 
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+    def test_on_cuda_it_repeats_itself_and_its_pickle_draws_on_the_cpu(self, shapes):
+        """The same bytes on one machine, the caller's CUDA stream untouched, and a pickle without CUDA in it."""
+        state = torch.cuda.get_rng_state()
+        fits = [clone(SAMPLERS["dcgan"]).set_params(device="cuda") for _ in range(2)]
+        np.testing.assert_array_equal(*(sampler.fit_resample(*shapes)[0] for sampler in fits))
+        assert torch.equal(torch.cuda.get_rng_state(), state)
+        again = pickle.loads(pickle.dumps(fits[0]))
+        assert next(again.generators_["square"].parameters()).device == torch.device("cpu")
+        assert again.sample(3, "square").shape == (3, 12, 12)
+
     def test_history_and_generators_are_kept_by_class(self, fitted):
         """One training for each class that needed images, none for the others."""
         assert list(fitted.generators_) == list(fitted.history_) == ["square"]

@@ -138,17 +138,15 @@ class AugmentationOverSampler(BaseImageOverSampler):
     def _margins(self, height, width):
         """Return how far images are continued outwards, so that a moved one shows no empty wedge that gives it away.
 
-        Turned by an angle, an image reaches for ``cos`` times its own side plus ``sin`` times the other one; the worst
-        angle up to `rotation` counts.
+        Turned by an angle, an image reaches for ``cos`` times its own side plus ``sin`` times the other one, both
+        longer by the shift; the worst angle up to `rotation` counts.
         """
         angles = torch.deg2rad(torch.linspace(0, self.rotation, 181))
         cos, sin = angles.cos().abs(), angles.sin().abs()
-        reach_y = (cos * height + sin * width).max().item() / (1 - self.scaling)
-        reach_x = (cos * width + sin * height).max().item() / (1 - self.scaling)
-        return (
-            math.ceil((reach_y - height) / 2 + self.translation * height) + 1,
-            math.ceil((reach_x - width) / 2 + self.translation * width) + 1,
-        )
+        longer = (1 + 2 * self.translation) / (1 - self.scaling)
+        reach_y = longer * (cos * height + sin * width).max().item()
+        reach_x = longer * (cos * width + sin * height).max().item()
+        return math.ceil((reach_y - height) / 2) + 1, math.ceil((reach_x - width) / 2) + 1
 
     def _make_change(self, height, width):
         """Return a function from one image (channels, height, width) in [-1, 1] to a changed one."""
