@@ -2,7 +2,6 @@
 
 import numpy as np
 from imblearn.base import BaseSampler
-from imblearn.utils._tags import get_tags
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.utils._param_validation import HasMethods
 
@@ -106,7 +105,7 @@ class PixelSampler(MetaEstimatorMixin, BaseSampler):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         tags.input_tags.three_d_array = True
-        inner = getattr(get_tags(self.sampler), "sampler_tags", None)  # a Pipeline of samplers has none
-        if inner is not None:
-            tags.sampler_tags.sample_indices = inner.sample_indices
+        if hasattr(self.sampler, "__sklearn_tags__"):
+            inner = getattr(self.sampler.__sklearn_tags__(), "sampler_tags", None)  # a Pipeline of samplers has none
+            tags.sampler_tags.sample_indices = inner is not None and inner.sample_indices
         return tags
