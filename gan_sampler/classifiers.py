@@ -409,6 +409,9 @@ class _BaseClassifier(NeuralNetClassifier):
         with self._resolved_device():
             return super().initialize()
 
+    def __sklearn_is_fitted__(self):  # which older releases of skorch lack
+        return bool(getattr(self, "initialized_", False))
+
     def initialize_module(self):
         """Build the network."""
         super().initialize_module()

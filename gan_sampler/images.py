@@ -257,7 +257,10 @@ def _as_numeric_array(X, input_name):
             "gan_sampler.datasets.load_image_folder(path, image_size=64), or numpy.stack them."
         )
     if isinstance(X, np.ndarray) and X.ndim < 2:
-        raise ValueError(f"{input_name} must be {_IMAGE_LAYOUTS}; got {X.ndim} axes, shape {X.shape}.")
+        raise ValueError(
+            f"{input_name} must be {_IMAGE_LAYOUTS}; got {X.ndim} axes, shape {X.shape}. Reshape your data; a single "
+            f"image needs a leading axis, {input_name}[None]."
+        )
     if isinstance(X, np.ndarray) and X.dtype.kind in "OSU":
         try:
             X = X.astype(np.float64)

@@ -261,7 +261,7 @@ def test_pickle_holds_no_training_image(toy):
     """Medical images must not travel inside a model."""
     X, y = toy
     sizes = [
-        len(pickle.dumps(quick(ANNClassifier, train_split=ValidSplit(2, stratified=True)).fit(*images)))
+        len(pickle.dumps(quick(ANNClassifier, train_split=ValidSplit(2, stratified=True), batch_size=-1).fit(*images)))
         for images in ((X, y), (np.repeat(X, 10, axis=0), np.repeat(y, 10)))
     ]
     assert sizes[1] - sizes[0] < X[0].size
