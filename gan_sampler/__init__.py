@@ -5,7 +5,7 @@ from importlib.metadata import version
 from . import datasets
 from .classifiers import ANNClassifier, CNNClassifier, DenseNet121Classifier
 from .embedding import EfficientNetLite0Embedder, ResNet18Embedder
-from .samplers import AugmentationOverSampler, DCGANOverSampler, PixelSampler
+from .samplers import AugmentationOverSampler, CollapseWarning, DCGANOverSampler, PixelSampler
 
 __version__ = version("gan-sampler")
 
@@ -13,6 +13,7 @@ __all__ = [
     "ANNClassifier",
     "AugmentationOverSampler",
     "CNNClassifier",
+    "CollapseWarning",
     "DCGANOverSampler",
     "DenseNet121Classifier",
     "EfficientNetLite0Embedder",

@@ -3,9 +3,11 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import conv2d, conv_transpose2d
 
-from gan_sampler.networks import Discriminator, Generator
+from gan_sampler.networks import Discriminator, Generator, _resampling
 from gan_sampler.networks._dcgan import pyramid_sizes, pyramid_widths
+from gan_sampler.networks._resampling import DownsamplingConv2d, UpsamplingConv2d
 
 IMAGE_SHAPES = [(1, 8, 8), (3, 9, 31), (1, 28, 28), (4, 33, 17), (1, 1, 7), (2, 1, 1), (1, 64, 48)]
 
@@ -92,3 +94,38 @@ def test_without_normalisation_signals_keep_their_size():
     torch.manual_seed(0)
     logits = Discriminator((1, 64, 64), width=16, norm=None)(torch.rand(64, 1, 64, 64) * 2 - 1)
     assert 0.05 < logits.std() + logits.mean().abs() < 5
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(8, 8), (10, 14)])
+def test_convolutions_in_blocks_equal_torchs(channels, size):
+    """Outputs and gradients, in float64, where few channels take the other way of computing them."""
+    torch.manual_seed(0)
+    features = torch.randn(2, 6, *size, dtype=torch.float64, requires_grad=True)
+    images = torch.randn(2, channels, *size, dtype=torch.float64, requires_grad=True)
+    for layer, x, plain in (
+        (UpsamplingConv2d(6, channels).double(), features, conv_transpose2d),
+        (DownsamplingConv2d(channels, 6).double(), images, conv2d),
+    ):
+        leaves = [x, layer.weight, layer.bias]
+        outputs = [layer(x), plain(x, layer.weight, layer.bias, stride=2, padding=1)]
+        torch.testing.assert_close(*outputs, rtol=0, atol=1e-12)
+        direction = torch.randn_like(outputs[0])
+        for left, right in zip(*(torch.autograd.grad(y, leaves, direction) for y in outputs), strict=True):
+            torch.testing.assert_close(left, right, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_each_convolution_takes_the_way_that_suits_it(bias, monkeypatch):
+    """In blocks for few channels on the side of the image, torch's own else; without a bias too."""
+    calls = []
+    for name in ("pixel_shuffle", "pixel_unshuffle"):
+        original = getattr(_resampling, name)
+        monkeypatch.setattr(_resampling, name, lambda x, r, f=original, n=name: calls.append(n) or f(x, r))
+    UpsamplingConv2d(6, 5, bias=bias)(torch.randn(1, 6, 4, 4))
+    DownsamplingConv2d(5, 6, bias=bias)(torch.randn(1, 5, 8, 8, requires_grad=True))
+    DownsamplingConv2d(1, 6, bias=bias)(torch.randn(1, 1, 8, 8))  # no gradient wanted, nothing to win
+    assert calls == []
+    UpsamplingConv2d(6, 1, bias=bias)(torch.randn(1, 6, 4, 4))
+    DownsamplingConv2d(1, 6, bias=bias)(torch.randn(1, 1, 8, 8, requires_grad=True))
+    assert calls == ["pixel_shuffle", "pixel_unshuffle"]

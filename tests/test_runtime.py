@@ -1,10 +1,15 @@
 """Devices, seeds, and the caller's torch state."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
-from gan_sampler.runtime import draw_seed, isolated, resolve_device
+from gan_sampler.runtime import draw_seed, isolated, resolve_device, threads
 
 CPU = torch.device("cpu")
 
@@ -75,3 +80,72 @@ def test_isolated_works_on_the_cpu_whatever_the_callers_default_device():
     """Networks are drawn on the CPU and moved, so that one seed means one network."""
     with torch.device("meta"), isolated(CPU, 0):
         assert torch.rand(1).device == CPU
+
+
+def test_threads_are_as_many_as_asked_for_inside_and_as_before_outside():
+    """Also after an exception."""
+    before = torch.get_num_threads()
+    seen = []
+
+    def fail():
+        with threads(before + 1):
+            seen.append(torch.get_num_threads())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert seen == [before + 1]
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc hands freed memory back at once")
+class TestKeepFreedMemory:
+    """Large tensors are taken from memory that the process has, instead of asking the kernel for each."""
+
+    # Page faults would tell, but the kernel may map pages of 4 kB or 2 MB as it likes.
+    SCRIPT = """
+import ctypes, resource, torch
+from gan_sampler.runtime import keep_freed_memory
+
+class Statistics(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = Statistics
+
+def megabytes_mapped():
+    before = libc.mallinfo2().hblkhd
+    tensor = torch.ones(10 * 2**20)  # 40 MB: more than glibc ever keeps by itself
+    return (libc.mallinfo2().hblkhd - before) // 10**6
+
+def megabytes_resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 10**6
+
+mapped = [megabytes_mapped()]
+with keep_freed_memory():
+    mapped.append(megabytes_mapped())
+    kept = megabytes_resident()
+released = megabytes_resident()
+print(*mapped, megabytes_mapped(), kept - released)
+"""
+
+    def run(self, **environment):
+        """Return the MB mapped for a tensor of 40 MB before, inside and after, and the MB given back at the end."""
+        script = [sys.executable, "-c", self.SCRIPT]
+        environment = {name: value for name, value in os.environ.items() if "MALLOC" not in name} | environment
+        result = subprocess.run(script, check=True, capture_output=True, text=True, env=environment)
+        return [int(number) for number in result.stdout.split()]
+
+    def test_inside_the_block_only(self):
+        """A mapping of its own for each large tensor before and after, none inside; nothing is kept for good."""
+        before, inside, after, given_back = self.run()
+        assert before >= 40
+        assert inside == 0
+        assert after >= 40
+        assert given_back >= 40
+
+    def test_a_user_who_tuned_malloc_is_left_alone(self):
+        """The settings cannot be read, so they could not be restored."""
+        _, inside, _, _ = self.run(MALLOC_TOP_PAD_="4096")
+        assert inside >= 40

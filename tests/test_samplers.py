@@ -1,6 +1,9 @@
 """What every image over-sampler promises, on each of them."""
 
 import pickle
+import subprocess
+import sys
+import warnings
 from collections import Counter
 
 import joblib
@@ -15,6 +18,9 @@ from sklearn.exceptions import NotFittedError
 
 from gan_sampler import AugmentationOverSampler, DCGANOverSampler
 from gan_sampler.networks import Generator
+from gan_sampler.runtime import isolated
+from gan_sampler.samplers import CollapseWarning
+from gan_sampler.training import augment_mildly, train_gan
 
 SAMPLERS = {
     "dcgan": DCGANOverSampler(n_steps=2, width=4, random_state=0),
@@ -305,6 +311,145 @@ class TestGenerators:
         assert next(again.generators_["square"].parameters()).device == torch.device("cpu")
         assert again.sample(3, "square").shape == (3, 12, 12)
 
+    def test_images_do_not_depend_on_the_number_of_processes(self):
+        """Classes may be trained side by side, here or, through joblib's backends, on other machines."""
+        X, y = make_shapes(30, 20)
+        y = np.where((y == "square") & (np.arange(len(y)) % 2 == 0), "odd", y)
+        fits = [clone(SAMPLERS["dcgan"]).set_params(n_steps=60, n_jobs=n_jobs) for n_jobs in (None, 2)]
+        with joblib.parallel_config(backend="loky"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="n_jobs=2 starts 2 trainings")  # with two threads, as they must
+            alone, together = (sampler.fit_resample(X, y)[0] for sampler in fits)
+        np.testing.assert_array_equal(alone, together)
+        for label in ("square", "odd"):
+            left, right = (sampler.history_[label] for sampler in fits)
+            assert [{**record, "seconds": 0} for record in left] == [{**record, "seconds": 0} for record in right]
+
+    def test_threads_of_joblib_do_not_mix_random_streams(self):
+        """They belong to the process; so do the caller's, which stay as they were."""
+        X, y = make_shapes(30, 20)
+        y = np.where((y == "square") & (np.arange(len(y)) % 2 == 0), "odd", y)
+        alone = clone(SAMPLERS["dcgan"]).fit_resample(X, y)[0]
+        state = torch.get_rng_state()
+        with joblib.parallel_config(backend="threading"):
+            together = clone(SAMPLERS["dcgan"]).set_params(n_jobs=2).fit_resample(X, y)[0]
+        np.testing.assert_array_equal(alone, together)
+        assert torch.equal(torch.get_rng_state(), state)
+
+    def test_pretraining_keeps_colours_that_the_class_itself_lacks(self):
+        """Grey images of one class do not make those of the other grey."""
+        X, y = make_shapes()
+        X = np.repeat(X[..., None], 3, axis=3)
+        X[y == "disc", ..., 0] //= 2
+        grey = clone(SAMPLERS["dcgan"]).set_params(n_steps=1)
+        grey.fit_resample(X, y)
+        coloured = clone(grey).set_params(pretrain="all")
+        coloured.fit_resample(X, y)
+        assert grey.image_format_.tensor_shape == (1, 12, 12)
+        assert coloured.image_format_.tensor_shape == (3, 12, 12)
+
+    def test_too_many_threads_are_told(self, monkeypatch):
+        """Four threads on two cores wait for each other; fewer would change the images."""
+        X, y = make_shapes(30, 20)
+        y = np.where((y == "square") & (np.arange(len(y)) % 2 == 0), "odd", y)
+        monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
+        with pytest.warns(UserWarning, match=r"n_jobs=2 starts 2 trainings of \d+ torch threads each on 1 cores"):
+            clone(SAMPLERS["dcgan"]).set_params(n_jobs=2).fit_resample(X, y)
+
+    def test_a_list_of_devices_is_shared_out_between_classes(self, monkeypatch):
+        """Each class goes to the next one, and its generator stays there."""
+        X, y = make_shapes(30, 20)
+        y = np.where((y == "square") & (np.arange(len(y)) % 2 == 0), "odd", y)
+        used = []
+        monkeypatch.setattr(
+            "gan_sampler.samplers._gan.isolated", lambda device, seed: used.append(device) or isolated(device, seed)
+        )
+        sampler = clone(SAMPLERS["dcgan"]).set_params(device=["cpu", torch.device("cpu", 0)])
+        sampler.fit_resample(X, y)
+        assert used == [torch.device("cpu"), torch.device("cpu", 0)]
+        assert sampler.device_ == torch.device("cpu")
+        with pytest.raises(ValueError, match="device must name at least one device"):
+            sampler.set_params(device=[]).fit_resample(X, y)
+
+    def test_pretraining_learns_on_every_class_first(self, shapes, monkeypatch):
+        """And the class's own training starts from there: one more training, on all images, shared by the classes."""
+        seen = []
+
+        def spy(generator, discriminator, images, **options):
+            seen.append((len(images), generator.layers[0].weight.clone(), options["score"]))
+            result = train_gan(generator, discriminator, images, **options)
+            seen[-1] += (generator.layers[0].weight.clone(),)
+            return result
+
+        monkeypatch.setattr("gan_sampler.samplers._dcgan.train_gan", spy)
+        X, y = shapes
+        y = np.where((y == "square") & (np.arange(len(y)) % 2 == 0), "odd", y)
+        clone(SAMPLERS["dcgan"]).set_params(pretrain="all").fit_resample(X, y)
+        (n_all, _, score, learnt), *classes = seen
+        assert n_all == len(X)
+        assert score is None
+        assert [n for n, *_ in classes] == [np.sum(y == "odd"), np.sum(y == "square")]
+        assert all(torch.equal(start, learnt) for _, start, *_ in classes)
+
+    @pytest.mark.parametrize(
+        ("augmentation", "size", "n_squares", "expected"),
+        [
+            ("auto", 32, 149, True),
+            ("auto", 32, 150, False),
+            ("auto", 64, 150, True),
+            ("auto", 16, 10, False),
+            ("mild", 16, 50, True),
+            (None, 32, 10, False),
+        ],
+    )
+    def test_augmentation_follows_the_size_of_the_class(self, augmentation, size, n_squares, expected, monkeypatch):
+        """What small classes need costs large ones quality."""
+        seen = []
+
+        def spy(*args, augment, **options):
+            seen.append(augment)
+            return train_gan(*args, augment=augment, **options)
+
+        monkeypatch.setattr("gan_sampler.samplers._dcgan.train_gan", spy)
+        sampler = clone(SAMPLERS["dcgan"]).set_params(augmentation=augmentation, n_steps=1)
+        sampler.fit_resample(*make_shapes(n_squares + 5, n_squares, size=size))
+        assert seen == [augment_mildly if expected else None]
+
+    def test_collapse_is_told(self):
+        """A generator that draws the same image over and over, with what can be done about it."""
+        X, y = make_shapes(12, 9)
+        with pytest.warns(
+            CollapseWarning, match=r"class 'square' .* diversity is 0\.\d\d of .*n_steps.*history_"
+        ) as told:
+            clone(SAMPLERS["dcgan"]).fit_resample(X, y)
+        assert told[0].filename == __file__  # the line that the user wrote
+
+    def test_a_class_well_learnt_gives_no_warning(self):
+        """Else nobody would read it."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CollapseWarning)
+            DCGANOverSampler(n_steps=250, width=8, learning_rate=1e-3, ema_decay=0.98, random_state=0).fit_resample(
+                *make_shapes(40, 30)
+            )
+
+    def test_memory_does_not_grow_with_the_majority_or_the_images_drawn(self):
+        """Peak of the process beyond input and output, for 600 and for 6,000 images of the larger class."""
+        script = (
+            "import resource, sys, numpy as np\n"
+            "from gan_sampler import DCGANOverSampler\n"
+            "n = int(sys.argv[1])\n"
+            "X = np.random.default_rng(0).integers(0, 256, (n + 100, 64, 64), dtype=np.uint8)\n"
+            "sampler = DCGANOverSampler(n_steps=2, width=4, random_state=0)\n"
+            "X_res, _ = sampler.fit_resample(X, np.arange(n + 100) < 100)\n"
+            "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)\n"
+            "print(peak - X.nbytes - X_res.nbytes)\n"
+        )
+        peaks = []
+        for n in (600, 6000):
+            command = [sys.executable, "-W", "ignore", "-c", script, str(n)]
+            peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        as_floats = 6000 * 64 * 64 * 4  # what the larger class, or the images drawn, would take: 98 MB
+        assert peaks[1] - peaks[0] < 0.3 * as_floats
+
     def test_history_and_generators_are_kept_by_class(self, fitted):
         """One training for each class that needed images, none for the others."""
         assert list(fitted.generators_) == list(fitted.history_) == ["square"]
@@ -324,6 +469,7 @@ class TestGenerators:
 
     def test_bar_shows_losses_when_verbose_and_nothing_when_not(self, shapes, capsys):
         """Minutes of silence look like a hang."""
+        warnings.simplefilter("ignore", CollapseWarning)
         clone(SAMPLERS["dcgan"]).fit_resample(*shapes)
         assert capsys.readouterr() == ("", "")
         clone(SAMPLERS["dcgan"]).set_params(verbose=1).fit_resample(*shapes)

@@ -5,10 +5,27 @@ import pickle
 
 import pytest
 import torch
+from conftest import make_shapes
 
 from gan_sampler.networks import Discriminator, Generator
-from gan_sampler.training import draw, freeze, train_gan
-from gan_sampler.training._losses import discriminator_loss, generator_loss
+from gan_sampler.training import (
+    PixelFrechetDistance,
+    augment_mildly,
+    brighten,
+    draw,
+    freeze,
+    stretch_contrast,
+    train_gan,
+    translate,
+)
+from gan_sampler.training._losses import NON_SATURATING, Loss, discriminator_loss, generator_loss
+from gan_sampler.training._step import (
+    couples_images,
+    discriminator_gradients,
+    generate,
+    generator_gradients,
+    one_pass_gradients,
+)
 
 LOG2 = math.log(2)
 
@@ -48,7 +65,9 @@ def test_generator_learns_the_brightness_of_its_images():
 def test_history_holds_means_at_each_interval_and_reports_them():
     """A user's plot and progress bar read these."""
     reports = []
-    _, history = train_gan(*make_players(), torch.zeros(9, 1, 8, 8), n_steps=120, report=reports.append)
+    _, history = train_gan(
+        *make_players(), torch.zeros(9, 1, 8, 8), n_steps=120, report=lambda record, state: reports.append(record)
+    )
     assert history == reports
     assert [record["step"] for record in history] == [50, 100, 120]
     assert all(set(r) == {"step", "seconds", "loss_discriminator", "loss_generator"} for r in history)
@@ -68,10 +87,208 @@ def test_training_on_two_images_works():
     assert history[-1]["step"] == 3
 
 
-def test_non_finite_loss_raises_and_names_the_step():
-    """NaN images must not become NaN weights in silence."""
-    with pytest.raises(FloatingPointError, match="no longer finite by step 2"):
-        train_gan(*make_players(), torch.full((4, 1, 8, 8), torch.nan), n_steps=2)
+class TestGradients:
+    """One pass through the discriminator, and the ordinary two."""
+
+    @pytest.mark.parametrize("channels", [1, 3])
+    @pytest.mark.parametrize("scale", [1.0, 30.0])
+    def test_one_pass_gives_the_gradients_of_two(self, channels, scale):
+        """In float64 to 1e-10, also for logits of a discriminator that is all but certain."""
+        torch.manual_seed(0)
+        shape = (channels, 16, 16)
+        generator = Generator(shape, latent_dim=8, width=4).double()
+        discriminator = Discriminator(shape, width=4).double()
+        with torch.no_grad():
+            discriminator.layers[-1].weight *= scale
+        players, real, noise = (generator, discriminator), torch.randn(6, *shape).double(), torch.randn(6, 8).double()
+        how = {"loss": NON_SATURATING, "augment": lambda images: images.roll(1, 2)}
+
+        losses = one_pass_gradients(*players, real, noise, **how)
+        gradients = [parameter.grad.clone() for player in players for parameter in player.parameters()]
+        for player in players:
+            player.zero_grad()
+        fake = generate(generator, noise)
+        expected_losses = [discriminator_gradients(discriminator, real, fake, **how)]
+        expected_losses.append(generator_gradients(discriminator, fake, **how))
+        expected = [parameter.grad for player in players for parameter in player.parameters()]
+
+        assert max(gradient.abs().max() for gradient in expected) > 1e-3
+        for gradient, other in zip(gradients, expected, strict=True):
+            torch.testing.assert_close(gradient, other, rtol=0, atol=1e-10)
+        torch.testing.assert_close(losses, torch.stack(expected_losses), rtol=0, atol=1e-10)
+
+    def test_one_pass_stays_finite_where_the_discriminators_slope_vanishes(self):
+        """A sigmoid of -200 is 0 in float32, and nothing can be divided by it."""
+        generator, discriminator = make_players()
+        with torch.no_grad():
+            discriminator.layers[-1].bias -= 200
+        real = torch.rand(4, 1, 8, 8)
+        one_pass_gradients(generator, discriminator, real, torch.randn(4, 8), loss=NON_SATURATING, augment=torch.abs)
+        assert all(parameter.grad.isfinite().all() for parameter in generator.parameters())
+
+    def test_two_passes_leave_the_discriminator_without_the_generators_gradients(self):
+        """They would be added to its next update."""
+        generator, discriminator = make_players()
+        generator_gradients(discriminator, generator(torch.randn(4, 8)), loss=NON_SATURATING, augment=torch.abs)
+        assert all(parameter.grad is None and parameter.requires_grad for parameter in discriminator.parameters())
+        assert all(parameter.grad.abs().sum() > 0 for parameter in generator.parameters())
+
+    @pytest.mark.parametrize(("norm", "coupled"), [("batch", True), ("spectral", False), (None, False)])
+    def test_batch_normalisation_couples_images(self, norm, coupled):
+        """Then what one image is told depends on the others, and the trick does not hold."""
+        discriminator = Discriminator((1, 16, 16), width=4, norm=norm)
+        assert couples_images(discriminator) == coupled
+        image, others = torch.randn(1, 1, 16, 16), torch.randn(2, 3, 1, 16, 16)
+        alone = [discriminator.eval()(torch.cat([image, other]))[0] for other in others]
+        together = [discriminator.train()(torch.cat([image, other]))[0] for other in others]
+        assert torch.allclose(*alone)
+        if norm is None:  # the power iteration of spectral normalisation moves on between two calls
+            assert torch.allclose(*together)
+        if coupled:
+            assert not torch.allclose(*together)
+
+    @pytest.mark.parametrize("norm", ["batch", None])
+    def test_either_way_both_players_move(self, norm):
+        """And stay trainable."""
+        torch.manual_seed(0)
+        players = Generator((1, 16, 16), latent_dim=8, width=4), Discriminator((1, 16, 16), width=4, norm=norm)
+        before = [p.clone() for player in players for p in player.parameters()]
+        train_gan(*players, torch.rand(8, 1, 16, 16), n_steps=3)
+        after = [p for player in players for p in player.parameters()]
+        assert all(not torch.equal(b, a) for b, a in zip(before, after, strict=True))
+        assert all(p.requires_grad for p in after)
+
+    def test_drawn_images_keep_more_than_bfloat16_under_mixed_precision(self):
+        """The last layer runs in float32: 8 bits to a number would tell drawn images from real ones."""
+        generator = make_players()[0]
+        with torch.autocast("cpu", torch.bfloat16):
+            images = generator(torch.randn(64, 8))
+        assert images.dtype == torch.float32
+        assert len(images.unique()) > 1.5 * len(images.bfloat16().unique())
+
+
+class TestGoingBack:
+    """What is done about numbers that are no longer finite."""
+
+    def test_one_broken_batch_is_taken_back_with_half_the_learning_rate(self):
+        """The history tells nothing of the steps that were undone, and the result is sound."""
+        calls = []
+
+        def break_once(images):
+            calls.append(len(images))
+            return images * torch.nan if len(calls) == 150 else images  # two calls a step
+
+        states = []
+        average, history = train_gan(
+            *make_players(),
+            torch.rand(8, 1, 8, 8),
+            n_steps=150,
+            augment=break_once,
+            report=lambda record, state: states.append(state),
+        )
+        assert [record["step"] for record in history] == [50, 100, 150]
+        assert [progress["n_rollbacks"] for _, progress in states] == [0, 1, 1]
+        assert len(calls) == 2 * (50 + 50 + 100)
+        assert all(p.isfinite().all() for p in average.parameters())
+
+    def test_steps_are_half_as_long_afterwards(self):
+        """A weight that Adam moves by its learning rate at the first step shows it."""
+        moved = []
+        for broken_calls in (0, 2):
+            generator, discriminator = make_players()
+            before, calls = generator.layers[0].weight.clone(), []
+
+            def augment(images, calls=calls, broken_calls=broken_calls):
+                calls.append(1)
+                return images * torch.nan if len(calls) <= broken_calls else images
+
+            train_gan(generator, discriminator, torch.rand(8, 1, 8, 8), n_steps=1, augment=augment)
+            moved.append((generator.layers[0].weight - before).abs().max().item())
+        assert moved[1] == pytest.approx(moved[0] / 2, rel=1e-3)
+
+    def test_what_does_not_heal_raises_and_names_the_step(self):
+        """NaN images must not become NaN weights in silence."""
+        with pytest.raises(FloatingPointError, match="no longer finite by step 2, also after going back 3 times"):
+            train_gan(*make_players(), torch.full((4, 1, 8, 8), torch.nan), n_steps=2)
+
+
+class TestSnapshots:
+    """The best average is kept, by a score on its images."""
+
+    class Scripted:
+        n_images = 4
+
+        def __init__(self, *scores):
+            self.scores, self.seen = list(scores), []
+
+        def __call__(self, images):
+            self.seen.append(images.clone())
+            return {"score": self.scores.pop(0), "diversity": 1.0}
+
+    def test_best_is_returned_not_the_last(self):
+        """The best of three scores is the second: the result equals a training that ended there."""
+        images = torch.rand(8, 1, 8, 8)
+        best, history = train_gan(*make_players(), images, n_steps=150, score=self.Scripted(3.0, 1.0, 2.0))
+        stopped, _ = train_gan(*make_players(), images, n_steps=100, score=self.Scripted(3.0, 1.0))
+        last, _ = train_gan(*make_players(), images, n_steps=150, score=self.Scripted(3.0, 2.0, 1.0))
+        assert [record["score"] for record in history] == [3.0, 1.0, 2.0]
+        assert torch.equal(best.layers[0].weight, stopped.layers[0].weight)
+        assert not torch.equal(best.layers[0].weight, last.layers[0].weight)
+
+    def test_training_ends_when_the_score_no_longer_falls(self):
+        """scikit-learn's n_iter_no_change, counted in reports."""
+        score = self.Scripted(3.0, 2.0, 2.5, 2.0, 1.0)
+        _, history = train_gan(*make_players(), torch.rand(8, 1, 8, 8), n_steps=500, n_iter_no_change=2, score=score)
+        assert [record["step"] for record in history] == [50, 100, 150, 200]
+
+    def test_each_score_is_of_images_of_the_same_noise(self):
+        """Else luck in the noise would choose the snapshot; with no step between them two scores see the same."""
+        score = self.Scripted(3.0, 2.0)
+        train_gan(*make_players(), torch.rand(8, 1, 8, 8), n_steps=100, learning_rate=1e-30, score=score)
+        assert torch.allclose(*score.seen, atol=1e-5)
+
+
+def as_floats(images):
+    return images / 127.5 - 1 if images.dtype == torch.uint8 else images
+
+
+class TestPixelFrechetDistance:
+    """Lower is better, and diversity is what a collapsed generator lacks."""
+
+    @pytest.fixture(params=["uint8", "float32"])
+    def images(self, request):
+        """Discs that differ in place and radius."""
+        X, y = make_shapes(300, 1, size=16)
+        X = torch.from_numpy(X[y == "disc"])[:, None]
+        return X if request.param == "uint8" else X / 127.5 - 1
+
+    def test_orders_real_blurred_and_noisy_images(self, images):
+        """The more is wrong, the higher the score."""
+        score, others = PixelFrechetDistance(images[:150]), as_floats(images[150:])
+        torch.manual_seed(0)
+        blurred = torch.nn.functional.avg_pool2d(others, 5, stride=1, padding=2)
+        noisy = others + torch.randn(others.shape)
+        known, real, *wrong = (score(x)["score"] for x in (as_floats(images[:150]), others, blurred, noisy))
+        assert known == pytest.approx(0, abs=0.01)
+        assert known < real < 0.25 * min(wrong)
+
+    def test_diversity_is_one_for_real_and_none_for_equal_images(self, images):
+        """One image drawn over and over is a collapse, however good it is."""
+        score = PixelFrechetDistance(images[:150])
+        rest = as_floats(images[150:])
+        assert score(rest)["diversity"] == pytest.approx(1, abs=0.15)
+        assert score(rest[:1].expand(100, -1, -1, -1))["diversity"] == pytest.approx(0, abs=1e-6)
+
+    def test_images_that_are_not_finite_are_the_worst(self, images):
+        """A generator that has overflowed must not be kept, nor end the training with another error."""
+        record = PixelFrechetDistance(images)(torch.full((8, 1, 16, 16), torch.nan))
+        assert record == {"score": math.inf, "diversity": 0.0}
+
+    def test_two_images_or_equal_images_are_enough(self, images):
+        """The smallest class a sampler takes, and one without any variety, give finite numbers."""
+        for few in (images[:2], images[:1].expand(5, -1, -1, -1)):
+            record = PixelFrechetDistance(few)(torch.rand(8, 1, 16, 16))
+            assert all(math.isfinite(value) for value in record.values())
 
 
 def test_the_result_is_the_average_not_the_last_generator():
@@ -85,14 +302,36 @@ def test_the_result_is_the_average_not_the_last_generator():
     assert not torch.allclose(*weights[0.9])
 
 
-def test_discriminator_is_trainable_again_after_each_step():
-    """Its gradients are switched off while the generator learns; both players must move."""
-    generator, discriminator = make_players()
-    before = [p.clone() for p in (*generator.parameters(), *discriminator.parameters())]
-    train_gan(generator, discriminator, torch.rand(8, 1, 8, 8), n_steps=3)
-    after = [*generator.parameters(), *discriminator.parameters()]
-    assert all(not torch.equal(b, a) for b, a in zip(before, after, strict=True))
-    assert all(p.requires_grad for p in discriminator.parameters())
+def test_bytes_and_floats_train_alike(shapes):
+    """Images kept as uint8 are normalised on the device, batch by batch."""
+    X = torch.from_numpy(shapes[0])[:, None]
+    weights = [
+        train_gan(*make_players(size=12), images, n_steps=5)[0].layers[0].weight for images in (X, X / 127.5 - 1)
+    ]
+    assert torch.equal(*weights)
+
+
+def test_another_loss_and_a_penalty_take_part(shapes):
+    """What a method adds to the game: here a loss that needs two passes, and a penalty on the logits' size."""
+    seen = []
+
+    def penalty(discriminator, real, step):
+        seen.append(step)
+        discriminator(real).square().mean().backward()
+
+    hinge = Loss(
+        lambda real, fake: (1 - real).relu().mean() + (1 + fake).relu().mean(),
+        lambda fake: -fake.mean(),
+        one_pass=False,
+    )
+    images = torch.from_numpy(shapes[0])[:, None]
+    results = [
+        train_gan(*make_players(size=12), images, n_steps=4, **options)[0].layers[0].weight
+        for options in ({}, {"loss": hinge}, {"loss": hinge, "penalty": penalty})
+    ]
+    assert seen == [1, 2, 3, 4]
+    assert not torch.equal(results[0], results[1])
+    assert not torch.equal(results[1], results[2])
 
 
 @pytest.mark.parametrize("norm", ["batch", "spectral", None])
@@ -126,3 +365,42 @@ def test_draw_gives_exactly_as_many_as_asked_for(n_images):
     batches = list(draw(freeze(make_players()[0]), n_images, batch_size=4))
     assert sum(map(len, batches)) == n_images
     assert all(len(batch) <= 4 for batch in batches)
+
+
+class TestAugmentation:
+    """Changes of images that gradients pass, each image by numbers of its own."""
+
+    def test_translation_shifts_each_image_by_up_to_an_eighth(self):
+        """Nothing is lost but what leaves the frame, and what comes in is mid-grey."""
+        torch.manual_seed(0)
+        images = torch.zeros(200, 1, 16, 24)
+        images[:, :, 8, 12] = 1
+        places = translate(images).nonzero()
+        assert len(places) == 200
+        assert set((places[:, 2] - 8).tolist()) == set(range(-2, 3))
+        assert set((places[:, 3] - 12).tolist()) == set(range(-3, 4))
+        assert translate(torch.ones(200, 1, 16, 24)).unique().tolist() == [0, 1]
+
+    def test_brightness_and_contrast_stay_within_their_reach(self):
+        """The mean moves under the one, and only the distances from it under the other."""
+        torch.manual_seed(0)
+        images = torch.randn(500, 3, 8, 8) * 0.3
+        moved = (brighten(images, 0.1) - images).flatten(1)
+        assert moved.std(1).max() < 1e-6
+        assert moved.abs().max() <= 0.1 + 1e-6
+        assert moved.min() < -0.08
+        assert moved.max() > 0.08
+        stretched = stretch_contrast(images, 0.2)
+        torch.testing.assert_close(stretched.mean((1, 2, 3)), images.mean((1, 2, 3)), atol=1e-5, rtol=0)
+        factors = stretched.std((1, 2, 3)) / images.std((1, 2, 3))
+        assert 0.8 - 1e-3 <= factors.min() < 0.83
+        assert 1.17 < factors.max() <= 1.2 + 1e-3
+
+    def test_gradients_pass_to_the_image_they_came_from(self):
+        """Without them the generator would learn nothing; what left the frame gets none."""
+        images = torch.rand(4, 1, 16, 16, requires_grad=True)
+        changed = augment_mildly(images)
+        assert changed.shape == images.shape
+        (gradient,) = torch.autograd.grad(changed[2].sum(), images)
+        assert gradient[2].abs().sum() > 100
+        assert gradient[[0, 1, 3]].abs().sum() == 0

@@ -14,6 +14,8 @@ from torch import nn
 from torch.nn.functional import pad
 from torch.nn.utils.parametrizations import spectral_norm
 
+from ._resampling import DownsamplingConv2d, UpsamplingConv2d
+
 _MAX_WIDENING = 8  # a pyramid's deepest layers have at most this many times its width, as in DCGAN
 _LEAK = 0.2
 
@@ -84,8 +86,10 @@ class Generator(nn.Module):
         ]
         for n_in, n_out in itertools.pairwise(widths):  # each doubles height and width
             layers += [_upsampling(n_in, n_out, norm), *_norm_and_activation(n_out, norm)]
-        layers += [_upsampling(widths[-1], n_channels, None), nn.Tanh()]  # (n, n_channels, *sizes[-1])
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*layers)  # (n, widths[-1], *sizes[-2])
+        self.to_image = nn.Sequential(
+            _upsampling(widths[-1], n_channels, None), nn.Tanh()
+        )  # (n, n_channels, *sizes[-1])
         _initialise(self, norm)
 
     def forward(self, noise):
@@ -101,7 +105,9 @@ class Generator(nn.Module):
         images : torch.Tensor of shape (n, channels, height, width)
             Images in [-1, 1], the centre of the canvas.
         """
-        canvas = self.layers(noise)
+        features = self.layers(noise)
+        with torch.autocast(noise.device.type, enabled=False):  # bfloat16 would leave 8 bits to an image
+            canvas = self.to_image(features.to(noise.dtype))
         top = (canvas.shape[2] - self.height) // 2
         left = (canvas.shape[3] - self.width) // 2
         return canvas[:, :, top : top + self.height, left : left + self.width]
@@ -133,7 +139,7 @@ class Discriminator(nn.Module):
         widths = pyramid_widths(len(sizes) - 1, width, channels)[::-1]
         spare_rows, spare_columns = sizes[-1][0] - height, sizes[-1][1] - image_width
         self.padding = (spare_columns // 2, -(-spare_columns // 2), spare_rows // 2, -(-spare_rows // 2))
-        layers = [_downsampling(n_channels, widths[0], "spectral" if norm == "spectral" else None), nn.LeakyReLU(_LEAK)]
+        layers = [_downsampling(n_channels, widths[0], "spectral" if norm == "spectral" else None), _activation()]
         for n_in, n_out in itertools.pairwise(widths):  # each halves height and width
             layers += [_downsampling(n_in, n_out, norm), *_norm_and_activation(n_out, norm)]
         n_features = widths[-1] * math.prod(sizes[0])
@@ -160,11 +166,11 @@ class Discriminator(nn.Module):
 def _upsampling(n_in, n_out, norm):
     # A kernel that the stride divides covers every pixel equally often, which keeps checkerboards out
     # (https://distill.pub/2016/deconv-checkerboard).
-    return _maybe_spectral(nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1, bias=norm != "batch"), norm)
+    return _maybe_spectral(UpsamplingConv2d(n_in, n_out, bias=norm != "batch"), norm)
 
 
 def _downsampling(n_in, n_out, norm):
-    return _maybe_spectral(nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=norm != "batch"), norm)
+    return _maybe_spectral(DownsamplingConv2d(n_in, n_out, bias=norm != "batch"), norm)
 
 
 def _maybe_spectral(layer, norm):
@@ -172,8 +178,11 @@ def _maybe_spectral(layer, norm):
 
 
 def _norm_and_activation(n_channels, norm):
-    activation = nn.LeakyReLU(_LEAK)
-    return [nn.BatchNorm2d(n_channels), activation] if norm == "batch" else [activation]
+    return [nn.BatchNorm2d(n_channels), _activation()] if norm == "batch" else [_activation()]
+
+
+def _activation():
+    return nn.LeakyReLU(_LEAK, inplace=True)  # no layer before it needs what it wrote
 
 
 @torch.no_grad()

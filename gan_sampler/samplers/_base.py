@@ -1,20 +1,14 @@
 """What every image over-sampler shares: input gate, class loop, output."""
 
-import copy
 from abc import abstractmethod
-from numbers import Integral, Real
 
 import numpy as np
-import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted, validate_data
-from tqdm.auto import tqdm
+from sklearn.utils.validation import validate_data
 
 from ..images import IMAGE_PARAMETER_CONSTRAINTS, check_images
 from ..runtime import DEVICE_CONSTRAINT, draw_seed, isolated, own_random_state, resolve_device
-from ..training import draw
 
 MIN_IMAGES = 2  # below this there is no variety that anything could learn
 
@@ -70,7 +64,8 @@ class BaseImageOverSampler(BaseOverSampler):
     """Base class of samplers that make images of the classes a data set has too few of.
 
     It owns the input gate, the loop over classes and the assembly of the output. A subclass implements
-    `_synthesise`, which gets the images of one class and yields new ones.
+    `_synthesise`, which gets the images of one class and yields new ones; where all classes are learnt before the
+    first image is made, it overrides `_learn`.
 
     Warning: This class should not be used directly. Use the derived classes instead.
     """
@@ -102,13 +97,13 @@ class BaseImageOverSampler(BaseOverSampler):
         self.verbose = verbose
 
     @abstractmethod
-    def _synthesise(self, images, n_images, label):
+    def _synthesise(self, X, n_images, label):
         """Yield new images of one class.
 
         Parameters
         ----------
-        images : torch.Tensor of shape (n, channels, height, width)
-            Real images of the class in [-1, 1], on `device_`.
+        X : ndarray of shape (n, *image_format_.row_shape)
+            Real images of the class.
         n_images : int
             Number of images wanted.
         label : object
@@ -120,17 +115,39 @@ class BaseImageOverSampler(BaseOverSampler):
             New images in [-1, 1]; the batches add up to `n_images`.
         """
 
+    def _rows_learnt(self, y, rows):
+        return np.concatenate(list(rows.values()))
+
+    def _learn(self, X, y, rows, random_state):
+        """Prepare for `_synthesise`.
+
+        Parameters
+        ----------
+        X : ndarray
+            All images.
+        y : ndarray of shape (n,)
+            Their labels.
+        rows : dict of label to ndarray of int
+            Where the images of each class to be over-sampled stand in `X`.
+        random_state : RandomState
+            To draw seeds from.
+        """
+
+    def _resolve_devices(self):
+        return [resolve_device(self.device)]
+
     def _check_X_y(self, X, y):
         return check_image_target(self, X, y)
 
     def _fit_resample(self, X, y):
-        self.device_ = resolve_device(self.device)
+        self.device_ = self._resolve_devices()[0]
         random_state = own_random_state(self.random_state)
         wanted = {label: int(n_images) for label, n_images in self.sampling_strategy_.items() if n_images > 0}
         rows = {label: np.flatnonzero(y == label) for label in wanted}
         _check_enough_images(rows)
         if rows:  # what is learnt decides whether colour can be left out, so that no other image is read
-            self.image_format_ = self.image_format_.collapse_grey(X, np.concatenate(list(rows.values())))
+            self.image_format_ = self.image_format_.collapse_grey(X, self._rows_learnt(y, rows))
+        self._learn(X, y, rows, random_state)
 
         n_real, n_all = len(X), len(X) + sum(wanted.values())
         X_resampled = np.empty((n_all, *X.shape[1:]), dtype=X.dtype)
@@ -139,10 +156,10 @@ class BaseImageOverSampler(BaseOverSampler):
         filled = n_real
         for label, n_images in wanted.items():
             with isolated(self.device_, draw_seed(random_state)):
-                images = self.image_format_.to_tensor(X[rows[label]]).to(self.device_)
-                for batch in self._synthesise(images, n_images, label):
-                    X_resampled[filled : filled + len(batch)] = self.image_format_.to_array(batch)
-                    filled += len(batch)
+                self.image_format_.fill(
+                    X_resampled[filled : filled + n_images], self._synthesise(X[rows[label]], n_images, label)
+                )
+            filled += n_images
         self.synthetic_mask_ = np.arange(n_all) >= n_real
         return X_resampled, y_resampled
 
@@ -157,118 +174,12 @@ def _check_enough_images(rows):
     for label, found in rows.items():
         if len(found) < MIN_IMAGES:
             raise ValueError(
-                f"Class {_plain(label)!r} has {len(found)} image(s); at least {MIN_IMAGES} are needed to learn from. "
-                "Collect more images, leave the class out through sampling_strategy={label: n_images}, or repeat it "
-                "with PixelSampler(RandomOverSampler())."
+                f"Class {plain_label(label)!r} has {len(found)} image(s); at least {MIN_IMAGES} are needed to learn "
+                "from. Collect more images, leave the class out through sampling_strategy={label: n_images}, or "
+                "repeat it with PixelSampler(RandomOverSampler())."
             )
 
 
-def _plain(label):
+def plain_label(label):
     """Return a label as Python writes it: 'sick', not numpy.str_('sick')."""
     return label.item() if isinstance(label, np.generic) else label
-
-
-class BaseGANOverSampler(BaseImageOverSampler):
-    """Base class of samplers that train one generator a class.
-
-    A subclass implements `_train`, which gets the images of one class and returns a frozen generator and its
-    history.
-
-    Warning: This class should not be used directly. Use the derived classes instead.
-    """
-
-    _parameter_constraints: dict = {
-        **BaseImageOverSampler._parameter_constraints,
-        "n_steps": [Interval(Integral, 1, None, closed="left")],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-    }
-
-    @abstractmethod
-    def _train(self, images, report):
-        """Train a generator on the images of one class.
-
-        Parameters
-        ----------
-        images : torch.Tensor of shape (n, channels, height, width)
-            Real images of the class in [-1, 1], on `device_`.
-        report : callable
-            Takes a dict with ``step``, ``seconds`` and losses at each report interval.
-
-        Returns
-        -------
-        generator : torch.nn.Module
-            Frozen, with attribute ``latent_dim``.
-        history : list of dict
-            What `report` was given.
-        """
-
-    def _fit_resample(self, X, y):
-        self.generators_, self.history_ = {}, {}
-        return super()._fit_resample(X, y)
-
-    def _synthesise(self, images, n_images, label):
-        bar = tqdm(total=self.n_steps, desc=f"{type(self).__name__} {label!s}", unit="step", disable=not self.verbose)
-
-        def report(record):
-            losses = {name: f"{value:.3f}" for name, value in record.items() if name.startswith("loss")}
-            bar.set_postfix(losses, refresh=False)
-            bar.update(record["step"] - bar.n)
-
-        with bar:
-            try:
-                generator, history = self._train(images, report)
-            except FloatingPointError as exc:
-                raise FloatingPointError(
-                    f"Training on class {_plain(label)!r} diverged: {exc}. Use a smaller learning_rate."
-                ) from exc
-        self.generators_[label], self.history_[label] = generator, history
-        yield from draw(generator, n_images)
-
-    def sample(self, n, label, *, random_state=None):
-        """Draw more images of a class without training.
-
-        Parameters
-        ----------
-        n : int
-            Number of images.
-        label : object
-            One of the classes that were over-sampled, the keys of `generators_`.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the noise; None draws other images at each call.
-
-        Returns
-        -------
-        images : ndarray of shape (n, *X.shape[1:])
-            Images in the layout, dtype and value range seen at fit.
-
-        Raises
-        ------
-        ValueError
-            When `label` is no class with a generator, or `n` is negative.
-        """
-        check_is_fitted(self, "generators_")
-        if label not in list(self.generators_):  # a list compares, where a dict would ask for a hash
-            raise ValueError(
-                f"label must be one of the classes over-sampled at fit, {list(map(_plain, self.generators_))}; got "
-                f"{_plain(label)!r}."
-            )
-        if not isinstance(n, Integral) or n < 0:
-            raise ValueError(f"n must be an integer of at least 0; got {n!r}.")
-        generator = self.generators_[label]
-        device = next(generator.parameters()).device
-        images = np.empty((n, *self.image_format_.row_shape), dtype=self.image_format_.dtype)
-        filled = 0
-        with isolated(device, draw_seed(random_state)):
-            for batch in draw(generator, n):
-                images[filled : filled + len(batch)] = self.image_format_.to_array(batch)
-                filled += len(batch)
-        return images
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        if "generators_" in state:  # a pickle must load on machines that lack this one's accelerator
-            state = {**state, "device_": torch.device("cpu")}
-            state["generators_"] = {
-                label: copy.deepcopy(generator).cpu() for label, generator in self.generators_.items()
-            }
-        return state

@@ -1,6 +1,24 @@
 """Adversarial training on tensors; knows no scikit-learn, no folders and prints nothing."""
 
-from ._draw import draw, freeze
+from ._augment import augment_mildly, brighten, stretch_contrast, translate
+from ._checkpoint import Checkpoint, read_file, write_file
+from ._draw import draw, finish, freeze
 from ._loop import train_gan
+from ._losses import Loss
+from ._score import PixelFrechetDistance
 
-__all__ = ["draw", "freeze", "train_gan"]
+__all__ = [
+    "Checkpoint",
+    "Loss",
+    "PixelFrechetDistance",
+    "augment_mildly",
+    "brighten",
+    "draw",
+    "finish",
+    "freeze",
+    "read_file",
+    "stretch_contrast",
+    "train_gan",
+    "translate",
+    "write_file",
+]

@@ -12,8 +12,7 @@ def freeze(generator):
     """Make a generator ready to draw from and to be pickled.
 
     An average of generators has running statistics of no network that ever ran, so they are measured anew on
-    noise ("standing statistics", Brock et al. 2019, https://arxiv.org/abs/1809.11096, appendix). Spectral
-    normalisation is folded into the weights, because parametrised modules do not pickle.
+    noise ("standing statistics", Brock et al. 2019, https://arxiv.org/abs/1809.11096, appendix).
 
     Parameters
     ----------
@@ -26,6 +25,8 @@ def freeze(generator):
         The same object.
     """
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms and not parametrize.is_parametrized(generator.layers[0]):  # whose power iterations settle too
+        return finish(generator)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -36,13 +37,31 @@ def freeze(generator):
         generator(torch.randn(_SETTLING_BATCH_SIZE, generator.latent_dim, device=device))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+    return finish(generator)
+
+
+def finish(generator):
+    """Make a generator one that is only drawn from: plain weights, eval mode and no gradients.
+
+    Spectral normalisation is folded into the weights, because parametrised modules do not pickle.
+
+    Parameters
+    ----------
+    generator : torch.nn.Module
+        Changed in place.
+
+    Returns
+    -------
+    generator : torch.nn.Module
+        The same object.
+    """
     for module in list(generator.modules()):
         if parametrize.is_parametrized(module, "weight"):
             parametrize.remove_parametrizations(module, "weight")
     return generator.eval().requires_grad_(False)
 
 
-def draw(generator, n_images, batch_size=256):
+def draw(generator, n_images, batch_size=64):
     """Draw images in batches that add up to exactly `n_images`.
 
     Parameters
@@ -51,7 +70,7 @@ def draw(generator, n_images, batch_size=256):
         A frozen generator with attribute ``latent_dim``.
     n_images : int
         Number of images.
-    batch_size : int, default=256
+    batch_size : int, default=64
         Largest number of images drawn together.
 
     Yields

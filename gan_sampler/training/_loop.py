@@ -1,15 +1,24 @@
 """The training loop."""
 
-import copy
-import math
 import time
 
 import torch
+from torch.nn import Identity
 
 from ._draw import freeze
-from ._losses import discriminator_loss, generator_loss
+from ._losses import NON_SATURATING
+from ._state import TrainingState
+from ._step import (
+    couples_images,
+    discriminator_gradients,
+    generate,
+    generator_gradients,
+    normalised,
+    one_pass_gradients,
+)
 
-_REPORT_EVERY = 50  # steps between two reads of the losses; each read waits for the device
+REPORT_EVERY = 50  # steps between two looks at losses and images; each look waits for the device
+_MAX_ROLLBACKS = 3
 
 
 def train_gan(
@@ -19,13 +28,24 @@ def train_gan(
     *,
     n_steps,
     max_time=None,
+    n_iter_no_change=None,
     batch_size=32,
     learning_rate=2e-4,
+    discriminator_learning_rate=None,
     beta_1=0.5,
     ema_decay=0.999,
+    loss=NON_SATURATING,
+    augment=None,
+    penalty=None,
+    score=None,
+    resume_from=None,
     report=None,
 ):
-    """Train a generator against a discriminator, and return the average of the generators passed on the way.
+    """Train a generator against a discriminator, and return the best average of the generators passed on the way.
+
+    Where the discriminator does not couple the images of a batch, one pass of the generated images through it serves
+    both players; else each player has its own. A loss or weight that is no longer finite takes training back to the
+    last report, with half the learning rate, at most three times.
 
     Parameters
     ----------
@@ -34,100 +54,115 @@ def train_gan(
     discriminator : torch.nn.Module
         Maps images to logits of shape (n,); trained in place.
     images : torch.Tensor of shape (n_images, channels, height, width)
-        Real images in [-1, 1], on the networks' device.
+        Real images on the networks' device: uint8 in 0..255, or floats in [-1, 1].
     n_steps : int
         Number of updates of the generator.
     max_time : float or None, default=None
-        Seconds after which training ends even if steps are left.
+        Seconds after which training ends even if steps are left; those before `resume_from` count.
+    n_iter_no_change : int or None, default=None
+        Number of reports in a row without a better score after which training ends.
     batch_size : int, default=32
         Images of either kind in one update; all images where there are fewer.
     learning_rate : float, default=2e-4
         Step size of Adam for both players.
+    discriminator_learning_rate : float or None, default=None
+        Another step size for the discriminator.
     beta_1 : float, default=0.5
         Adam's decay of the first moment.
     ema_decay : float, default=0.999
         Decay of the average of the generator's weights. Early averages forget faster, as (1 + step) / (10 + step).
-    report : callable, default=None
-        Called at each report interval with a dict of ``step``, ``seconds``, ``loss_discriminator`` and
-        ``loss_generator``, means over the interval.
+    loss : Loss, default=NON_SATURATING
+        What the players minimise.
+    augment : callable or None, default=None
+        Differentiable change of a batch of images before the discriminator sees it, real or generated.
+    penalty : callable or None, default=None
+        Called as ``penalty(discriminator, real, step)`` before the discriminator's update; adds to its gradients.
+    score : callable or None, default=None
+        Called with images of the average at each report; returns a dict with ``score``, the lower the better, and
+        whatever else shall stand in the history. Has an attribute ``n_images``. None keeps the last average.
+    resume_from : tuple of (dict, dict) or None, default=None
+        What `report` was given, to go on from there.
+    report : callable or None, default=None
+        Called as ``report(record, state)`` every 50 steps and at the end, with the newest entry of the history and
+        what `resume_from` takes.
 
     Returns
     -------
     average : torch.nn.Module
-        The averaged generator, frozen.
+        The averaged generator with the best score, frozen.
     history : list of dict
-        What `report` was given.
+        At each report ``step``, ``seconds``, the means since the last report ``loss_discriminator`` and
+        ``loss_generator``, and what `score` returned.
 
     Raises
     ------
     FloatingPointError
-        When a loss is no longer finite.
+        When losses or weights are not finite and going back did not help.
     """
-    average = copy.deepcopy(generator)
-    adam = {"lr": learning_rate, "betas": (beta_1, 0.999)}
-    generator_adam = torch.optim.Adam(generator.parameters(), **adam)
-    discriminator_adam = torch.optim.Adam(discriminator.parameters(), **adam)
-    batches = _shuffled_batches(images, batch_size)
-    losses = torch.zeros(2, device=images.device)  # summed there, so that a step does not wait for the device
-    history, last_report, start = [], 0, time.monotonic()
+    for network in (generator, discriminator):
+        network.to(memory_format=torch.channels_last)
+    rates = learning_rate, discriminator_learning_rate or learning_rate
+    state = TrainingState(generator, discriminator, learning_rates=rates, beta_1=beta_1, n_images=len(images))
+    batch_size = min(batch_size, len(images))
+    augment = augment or Identity()
+    one_pass = loss.one_pass and not couples_images(discriminator)
+    probe = state.draw_noise(score.n_images if score else 0)  # the same at each report, so that scores compare
+    if resume_from is not None:
+        state.restore(*resume_from)
+    good = state.capture()
+    progress = state.progress
+    start = time.monotonic() - progress["seconds"]
 
     generator.train(), discriminator.train()
-    for step in range(1, n_steps + 1):
-        real = next(batches)
-        noise = torch.randn(len(real), generator.latent_dim, device=images.device)
-        fake = generator(noise)
+    while not _is_over(progress, n_steps, max_time, n_iter_no_change):
+        progress["step"] += 1
+        real = normalised(images[state.next_rows(batch_size)])
+        noise = state.draw_noise(batch_size)
 
-        discriminator_adam.zero_grad()
-        loss_discriminator = discriminator_loss(discriminator(real), discriminator(fake.detach()))
-        loss_discriminator.backward()
-        discriminator_adam.step()
+        discriminator.zero_grad(), generator.zero_grad()
+        if penalty is not None:
+            penalty(discriminator, real, progress["step"])
+        if one_pass:
+            losses = one_pass_gradients(generator, discriminator, real, noise, loss=loss, augment=augment)
+            state.discriminator_adam.step()
+        else:
+            fake = generate(generator, noise)
+            loss_discriminator = discriminator_gradients(discriminator, real, fake, loss=loss, augment=augment)
+            state.discriminator_adam.step()
+            loss_generator = generator_gradients(discriminator, fake, loss=loss, augment=augment)
+            losses = torch.stack([loss_discriminator, loss_generator])
+        state.generator_adam.step()
+        state.move_average(ema_decay)
 
-        generator_adam.zero_grad()
-        discriminator.requires_grad_(False)  # the generator's loss must not cost gradients that nobody uses
-        loss_generator = generator_loss(discriminator(fake))
-        loss_generator.backward()
-        discriminator.requires_grad_(True)
-        generator_adam.step()
-
-        _move_average(average, generator, min(ema_decay, (1 + step) / (10 + step)))
-        losses += torch.stack([loss_discriminator.detach(), loss_generator.detach()])
-        seconds = time.monotonic() - start
-        out_of_time = max_time is not None and seconds >= max_time
-        if step % _REPORT_EVERY == 0 or step == n_steps or out_of_time:
-            history.append(_record(step, seconds, (losses / (step - last_report)).tolist()))
-            losses.zero_()
-            last_report = step
-            if report is not None:
-                report(history[-1])
-        if out_of_time:
-            break
-    return freeze(average), history
-
-
-def _shuffled_batches(images, batch_size):
-    """Yield batches for ever: each pass is in new random order, and images beyond the last full batch sit it out."""
-    batch_size = min(batch_size, len(images))
-    while True:
-        order = torch.randperm(len(images), device=images.device)
-        for start in range(0, len(images) - batch_size + 1, batch_size):
-            yield images[order[start : start + batch_size]]
+        state.losses += losses
+        progress["seconds"] = time.monotonic() - start
+        if progress["step"] % REPORT_EVERY and not _is_over(progress, n_steps, max_time, n_iter_no_change):
+            continue
+        if not state.is_finite():
+            _roll_back(state, good)
+            continue
+        record = state.look(probe, score)
+        good = state.capture()
+        if report is not None:
+            report(record, good)
+    return freeze(state.best), progress["history"]
 
 
-@torch.no_grad()
-def _move_average(average, generator, decay):
-    torch._foreach_lerp_(list(average.parameters()), list(generator.parameters()), 1 - decay)
+def _is_over(progress, n_steps, max_time, n_iter_no_change):
+    if progress["step"] >= n_steps or (max_time is not None and progress["seconds"] >= max_time):
+        return True
+    if n_iter_no_change is None:
+        return False
+    return sum(record["step"] > progress["best_step"] for record in progress["history"]) >= n_iter_no_change
 
 
-def _record(step, seconds, losses):
-    loss_discriminator, loss_generator = losses
-    if not (math.isfinite(loss_discriminator) and math.isfinite(loss_generator)):
+def _roll_back(state, good):
+    step, n_rollbacks = state.progress["step"], state.progress["n_rollbacks"] + 1
+    if n_rollbacks > _MAX_ROLLBACKS:
         raise FloatingPointError(
-            f"the losses were no longer finite by step {step} (discriminator {loss_discriminator}, generator "
-            f"{loss_generator})"
+            f"losses or weights were no longer finite by step {step}, also after going back {_MAX_ROLLBACKS} times and "
+            "halving the learning rate each time"
         )
-    return {
-        "step": step,
-        "seconds": seconds,
-        "loss_discriminator": loss_discriminator,
-        "loss_generator": loss_generator,
-    }
+    state.restore(*good)
+    state.progress["n_rollbacks"] = n_rollbacks
+    state.set_learning_rates()

@@ -1,0 +1,169 @@
+"""The scripts behind the defaults and the speed: benchmarks/defaults.py, variants.py, throughput.py and gallery.py."""
+
+import json
+
+import defaults
+import gallery
+import numpy as np
+import pytest
+import throughput
+import torch
+import variants
+from conftest import make_shapes
+
+from gan_sampler.networks import Discriminator
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", defaults.VARIANTS)
+def test_every_variant_trains(name):
+    """A table with a row that cannot be made again is no evidence."""
+    X, _ = make_shapes(size=16)
+    images = torch.from_numpy(X)[:, None]
+    generator, history = defaults._train(images[:20], images, defaults.VARIANTS[name], 4, 0)
+    assert history[-1]["step"] == (2 if "first half" in name else 4)
+    assert all(p.isfinite().all() for p in generator.parameters())
+
+
+def test_variants_start_from_one_recipe_and_leave_it_alone():
+    """One variant's settings must not leak into the next."""
+    before = json.dumps(defaults.START)
+    X, _ = make_shapes(size=16)
+    defaults._train(torch.from_numpy(X)[:, None], None, defaults.VARIANTS["batch 16"], 1, 0)
+    assert json.dumps(defaults.START) == before
+
+
+def test_kid_is_the_unbiased_kernel_distance():
+    """By the sums of equation 4 of Bińkowski et al., written out; near 0 for two draws of one distribution."""
+    rng = np.random.RandomState(0)
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(5, 3))
+
+    def k(a, b):
+        return (a @ b / 3 + 1) ** 3
+
+    expected = (
+        np.mean([k(x[i], x[j]) for i in range(4) for j in range(4) if i != j])
+        + np.mean([k(y[i], y[j]) for i in range(5) for j in range(5) if i != j])
+        - 2 * np.mean([k(a, b) for a in x for b in y])
+    )
+    assert defaults.kid(x, y) == pytest.approx(expected)
+    same, other = rng.normal(size=(400, 3)), rng.normal(size=(300, 3))
+    assert abs(defaults.kid(same, other)) < 0.1 < defaults.kid(same, other + 1)
+
+
+def test_scores_are_compared_with_kid_over_a_training(monkeypatch):
+    """One snapshot of every five, judged by both."""
+    monkeypatch.setattr(defaults, "EfficientNetLite0Embedder", Pixels)
+    monkeypatch.setattr(defaults, "TASKS", {"digits": ("digits", 28, 30, 1)})
+    monkeypatch.setitem(defaults.START["generator"], "width", 2)
+    monkeypatch.setitem(defaults.START["discriminator"], "width", 2)
+    row = defaults.check_score("digits", "start", 0, None, n_steps=500)
+    assert row["n_snapshots"] == 2
+    assert -1 <= row["rank_correlation"] <= 1
+    assert row["kid_of_best"] <= row["kid_of_chosen"]
+
+
+class Pixels:
+    """Stands for an embedder: every fourth pixel."""
+
+    def __init__(self, memory=None):
+        pass
+
+    def fit(self, X):
+        return self
+
+    def transform(self, X):
+        return X[:, ::2, ::2].reshape(len(X), -1) / 255
+
+
+def test_losses_equal_hand_computed_values():
+    """At logits 2 for real and 3 for generated images, and -1 and 0."""
+    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([3.0, 0.0])
+    assert variants.HINGE.discriminator(real, fake).item() == pytest.approx((0 + 2) / 2 + (4 + 1) / 2)
+    assert variants.HINGE.generator(fake).item() == pytest.approx(-1.5)
+    assert variants.LEAST_SQUARES.discriminator(real, fake).item() == pytest.approx((1 + 4) / 4 + 9 / 4)
+    assert variants.LEAST_SQUARES.generator(fake).item() == pytest.approx((4 + 1) / 4)
+
+
+def test_lecam_pulls_logits_to_the_other_kinds_average():
+    """Which at the first step is that of the batch itself."""
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-1.0, -1.0])
+    plain, pulled = variants.lecam(weight=0.0), variants.lecam(weight=1.0)
+    pull = pulled.discriminator(real, fake) - plain.discriminator(real, fake)
+    assert pull.item() == pytest.approx((9 + 1) / 2 + 4)
+
+
+def test_r1_is_the_slope_at_real_images_at_every_sixteenth_step():
+    """For a linear discriminator the squared slope is that of its weights, and its gradient twice the weights."""
+    discriminator = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 1, bias=False))
+    penalty, real = variants.lazy_r1(0.5), torch.rand(3, 1, 2, 2)
+    penalty(discriminator, real, 15)
+    assert discriminator[1].weight.grad is None
+    penalty(discriminator, real, 16)
+    torch.testing.assert_close(discriminator[1].weight.grad, 16 * 0.5 * discriminator[1].weight.detach())
+
+
+def test_cutout_cuts_at_most_a_quarter_and_leaves_the_rest():
+    """Half of either side, less where it reaches over the edge."""
+    torch.manual_seed(0)
+    cut = variants.cutout(torch.ones(300, 1, 16, 16))
+    holes = (cut == 0).flatten(1).sum(1)
+    assert holes.max() == 64
+    assert holes.min() >= 16
+    assert set(cut.unique().tolist()) == {0.0, 1.0}
+
+
+def test_operations_are_counted_from_the_layers():
+    """The discriminator's first layer by hand: 32 x 32 places, 64 filters of 16 weights, two operations each."""
+    layers = throughput._layer_operations(Discriminator((1, 64, 64), width=64), torch.zeros(1, 1, 64, 64))
+    assert layers[0] == 2 * 32 * 32 * 64 * 16
+    assert layers[1] == 2 * 16 * 16 * 128 * 64 * 16
+    assert layers[-1] == 2 * 512 * 4 * 4
+    floor, plain = throughput.operations("pyramid 64x64x1, width 64, batch 64")
+    assert 1.2 < plain / floor < 4 / 3
+
+
+@pytest.mark.parametrize("kind", ["ours:tiny", "plain:tiny", "drawing", "plain drawing", "report", "matrix"])
+def test_every_measurement_runs(kind, monkeypatch):
+    """Each gives numbers, on a work that takes no time."""
+    monkeypatch.setattr(throughput, "WORKS", {"tiny": ((1, 16, 16), 8, {"width": 4}, {"width": 4})})
+    for name, value in {"DRAWING": "tiny", "REPORT": "tiny", "REPORT_IMAGES": 40, "N_DRAWN": 100}.items():
+        monkeypatch.setattr(throughput, name, value)
+    monkeypatch.setattr(throughput, "matrix_rate", lambda device, dtype, size: 1e9)
+    result = throughput.work_alone(kind, CPU, None, 0.02)
+    numbers = [value for name, value in result.items() if name != "bytes_grown" and value is not None]
+    assert all(value > 0 for value in numbers)
+    assert numbers
+
+
+def test_medians_ratios_and_shares_are_told(monkeypatch, capsys):
+    """From made-up rounds: twice the plain loop's images, at the floor's share of the rate."""
+    monkeypatch.setattr(throughput, "WORKS", {"tiny": ((1, 16, 16), 8, {"width": 4}, {"width": 4})})
+    floor, _ = throughput.operations("tiny")
+    results = {
+        "matrix": [{"float32": 200 * floor}] * 3,
+        "ours:tiny": [{"images_per_second": n} for n in (90, 100, 200)],
+        "plain:tiny": [{"images_per_second": n} for n in (50, 40, 60)],
+        "drawing": [{"images_per_second": 30, "bytes_grown": 2**20}] * 3,
+        "plain drawing": [{"images_per_second": 20, "bytes_grown": 2**22}] * 3,
+    }
+    options = type("Options", (), {"device": "cpu", "threads": 2, "rounds": 3})
+    summary = throughput.summarise(results, options)
+    assert summary["training"]["tiny"]["ratio"] == 2
+    assert summary["training"]["tiny"]["share_of_matrix_rate"] == pytest.approx(0.5)
+    assert summary["drawing"]["ratio"] == 1.5
+    throughput.show(summary)
+    shown = capsys.readouterr().out
+    assert "| 2.00 (1.80 to 3.33) | 50% |" in shown
+    assert "ratio 1.50; memory grew by 1 MB, in the plain loop by 4 MB" in shown
+
+
+def test_a_gallery_shows_every_image_once():
+    """In rows, with white between them."""
+    images = np.arange(5, dtype=np.uint8)[:, None, None] * np.ones((5, 4, 4), dtype=np.uint8)
+    picture = np.asarray(gallery.as_picture(np.concatenate([images, images[:1]]), 3))
+    assert picture.shape == (10, 15)
+    assert picture[5, 5] == 4
+    assert (picture[4] == 255).all()
+    assert gallery.least_distance(images) == 1
