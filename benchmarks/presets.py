@@ -68,7 +68,7 @@ PRESETS = {
         data="elpv",
         image_size=32,
         seeds=(0,),
-        dcgan={"n_steps": 3000, "batch_size": 32, "width": 32},
+        dcgan={},
         ann_epochs=20,
         cnn_epochs=8,
         densenet121_epochs=1,
@@ -79,7 +79,7 @@ PRESETS = {
         data="chest_xray",
         image_size=48,
         seeds=(0, 1, 2),
-        dcgan={"n_steps": 3000, "batch_size": 32, "width": 32},
+        dcgan={},
         ann_epochs=10,
         cnn_epochs=3,
         densenet121_epochs=1,
@@ -105,6 +105,7 @@ PRESETS = {
             "learning_rate": 2e-4,
             "beta_1": 0.5,
             "ema_decay": 0.0,  # the generator as it is, not averaged
+            "augmentation": None,
         },
         gan_epochs=100,  # 42 steps for 1,341 images, so 4,200 in all
         scratch_epochs=10,

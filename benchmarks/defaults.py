@@ -1,0 +1,314 @@
+"""Why the defaults of DCGANOverSampler are what they are: variants of training, compared after equal seconds.
+
+    python benchmarks/defaults.py --data ../shared/data/chest_xray
+
+Every variant trains on every task for the same processor time on one thread. KID of 500 images to the whole class, in
+EfficientNet-Lite0 features, is the judge, which no variant sees in training. Rows are appended to a CSV file as they
+are done, and those that it holds are not trained again; the table is printed from it at the end.
+"""
+
+import argparse
+import functools
+import tempfile
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import sources
+import torch
+import variants
+from PIL import Image
+from scipy.stats import spearmanr
+from sklearn.datasets import load_digits
+
+from gan_sampler import EfficientNetLite0Embedder
+from gan_sampler.networks import Discriminator, Generator
+from gan_sampler.runtime import isolated, keep_freed_memory, threads
+from gan_sampler.training import (
+    PixelFrechetDistance,
+    augment_mildly,
+    brighten,
+    draw,
+    stretch_contrast,
+    train_gan,
+    translate,
+)
+
+N_JUDGED = 500  # images
+CACHE = str(Path(tempfile.gettempdir()) / "gan_sampler_defaults")  # of the real images' features
+DIGIT, DIGIT_SIZE = 8, 28
+
+# name: data set, image size, number of images to train on (None for all), seconds of processor time
+TASKS = {
+    "xray-32-all": ("chest_xray", 32, None, 60),
+    "xray-32-40": ("chest_xray", 32, 40, 60),
+    "cells-32-all": ("elpv", 32, None, 60),
+    "digits-28-all": ("digits", DIGIT_SIZE, None, 60),
+    "xray-32-100": ("chest_xray", 32, 100, 60),
+    "xray-32-400": ("chest_xray", 32, 400, 60),
+    "cells-32-100": ("elpv", 32, 100, 60),
+    "digits-28-40": ("digits", DIGIT_SIZE, 40, 60),
+    "xray-64-all": ("chest_xray", 64, None, 120),
+}
+SCREENING = ("xray-32-all", "xray-32-40", "cells-32-all")
+
+# Every variant is named by what differs from this.
+START = {
+    "generator": {"width": 32, "norm": "batch"},
+    "discriminator": {"width": 32, "norm": None},
+    "train": {"batch_size": 32, "learning_rate": 2e-4, "beta_1": 0.5, "ema_decay": 0.999, "score": True},
+}
+VARIANTS = {
+    "start": {},
+    # The recipe of the student report that this package started from, as in presets.py.
+    "report's recipe": {
+        "generator": {"width": 128, "channels": "flat", "base_size": 8, "norm": None},
+        "discriminator": {"width": 128, "channels": "flat", "dropout": 0.4},
+        "train": {"ema_decay": 0.0, "score": False},
+    },
+    "last average, no snapshots": {"train": {"score": False}},
+    "batch 16": {"train": {"batch_size": 16}},
+    "batch 64": {"train": {"batch_size": 64}},
+    "learning rate 4e-4": {"train": {"learning_rate": 4e-4}},
+    "learning rate 4e-4, batch 16": {"train": {"learning_rate": 4e-4, "batch_size": 16}},
+    "learning rate 1e-3": {"train": {"learning_rate": 1e-3}},
+    "learning rate 1e-3, batch 16": {"train": {"learning_rate": 1e-3, "batch_size": 16}},
+    "D batch norm, 4e-4, batch 16": {
+        "discriminator": {"norm": "batch"},
+        "train": {"learning_rate": 4e-4, "batch_size": 16},
+    },
+    "D batch norm, 1e-3, batch 16": {
+        "discriminator": {"norm": "batch"},
+        "train": {"learning_rate": 1e-3, "batch_size": 16},
+    },
+    "D batch norm, 4e-4, batch 16, mild": {
+        "discriminator": {"norm": "batch"},
+        "train": {"learning_rate": 4e-4, "batch_size": 16, "augment": augment_mildly},
+    },
+    "1e-3, batch 16, mild": {"train": {"learning_rate": 1e-3, "batch_size": 16, "augment": augment_mildly}},
+    "1e-3, batch 16, lazy R1, gamma 1": {
+        "train": {"learning_rate": 1e-3, "batch_size": 16, "penalty": functools.partial(variants.lazy_r1, 1.0)}
+    },
+    "4e-4, batch 16, mild": {"train": {"learning_rate": 4e-4, "batch_size": 16, "augment": augment_mildly}},
+    "two rates, 1e-4 and 4e-4": {"train": {"learning_rate": 1e-4, "discriminator_learning_rate": 4e-4}},
+    "least squares": {"train": {"loss": variants.LEAST_SQUARES}},
+    "LeCam .3": {"train": {"loss": variants.lecam}},
+    "lazy R1, gamma 1": {"train": {"penalty": functools.partial(variants.lazy_r1, 1.0)}},
+    "D batch norm": {"discriminator": {"norm": "batch"}},
+    "D spectral norm, hinge, two rates": {
+        "discriminator": {"norm": "spectral"},
+        "train": {"loss": variants.HINGE, "learning_rate": 1e-4, "discriminator_learning_rate": 4e-4},
+    },
+    "G no norm": {"generator": {"norm": None}},
+    "translation": {"train": {"augment": translate}},
+    "mild: translation, brightness, contrast": {"train": {"augment": augment_mildly}},
+    "DiffAugment: all at full strength": {
+        "train": {
+            "augment": variants.in_turn(
+                functools.partial(brighten, reach=0.5),
+                functools.partial(stretch_contrast, reach=0.5),
+                translate,
+                variants.cutout,
+            )
+        }
+    },
+    "width 16": {"generator": {"width": 16}, "discriminator": {"width": 16}},
+    "width 64": {"generator": {"width": 64}, "discriminator": {"width": 64}},
+    "1e-3, batch 16, first half of the time on every class": {
+        "train": {"learning_rate": 1e-3, "batch_size": 16},
+        "pretrain": 0.5,
+    },
+    "1e-3, batch 16, mild, first half of the time on every class": {
+        "train": {"learning_rate": 1e-3, "batch_size": 16, "augment": augment_mildly},
+        "pretrain": 0.5,
+    },
+}
+
+
+def load_class(data, size, chest_xray):
+    """Return the images of the class that a task is about and those of every class, (n, size, size) uint8."""
+    if data == "digits":
+        found = load_digits()
+        digits = np.rint(found.images * (255 / 16)).astype(np.uint8)
+        images = np.stack([np.asarray(Image.fromarray(x).resize((size, size), Image.BICUBIC)) for x in digits])
+        return images[found.target == DIGIT], images
+    found = sources.load(chest_xray if data == "chest_xray" else data, image_size=size)
+    if found.split is not None:
+        found = found.take(found.split == "train")
+    return found.images[found.target == np.bincount(found.target).argmin()], found.images
+
+
+def train(images, all_images, variant, seconds, seed):
+    """Train a variant for `seconds` of processor time; return 500 images of it, and what a row of the table holds."""
+    n_steps = max(1, round(seconds / _seconds_per_step(images, variant)))
+    start = time.process_time()
+    generator, history = _train(images, all_images, variant, n_steps, seed)
+    spent = time.process_time() - start
+    with isolated(torch.device("cpu"), seed + 1):
+        drawn = torch.cat(list(draw(generator, N_JUDGED)))
+    return _as_bytes(drawn), {"n_steps": n_steps, "seconds": round(spent, 1), "losses": _last_losses(history)}
+
+
+def _as_bytes(images):
+    return images.add(1).mul(127.5).round().byte()[:, 0].numpy()
+
+
+def _seconds_per_step(images, variant):
+    seconds = {}
+    for n_steps in (5, 10, 50):  # the first warms up; of the others the difference counts, without what is done once
+        start = time.process_time()
+        _train(images, images, variant, n_steps, 0)
+        seconds[n_steps] = time.process_time() - start
+    return (seconds[50] - seconds[10]) / 40
+
+
+def _train(images, all_images, variant, n_steps, seed, score=None):
+    chosen = {part: {**START[part], **variant.get(part, {})} for part in START}
+    with threads(1), isolated(torch.device("cpu"), seed), keep_freed_memory():
+        players = (
+            Generator(images.shape[1:], **chosen["generator"]),
+            Discriminator(images.shape[1:], **chosen["discriminator"]),
+        )
+        options = chosen["train"]
+        for name in ("loss", "penalty"):  # those that remember something are made anew for each training
+            if name in options and not isinstance(options[name], tuple):
+                options[name] = options[name]()
+        n_before = round(n_steps * variant.get("pretrain", 0))
+        if n_before:
+            train_gan(*players, all_images, n_steps=n_before, **{**options, "score": None})
+        options["score"] = (score or PixelFrechetDistance(images)) if options["score"] else None
+        return train_gan(*players, images, n_steps=n_steps - n_before, **options)
+
+
+def _last_losses(history):
+    return f"{history[-1]['loss_discriminator']:.2f} / {history[-1]['loss_generator']:.2f}"
+
+
+def kid(features, other_features):
+    """Kernel inception distance, unbiased, on all of both sets (Bińkowski et al. 2018)."""
+    n, m = len(features), len(other_features)
+    within = [_kernel(x, x) for x in (features, other_features)]
+    off_diagonal = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in within]
+    return float(sum(off_diagonal) - 2 * _kernel(features, other_features).sum() / (n * m))
+
+
+def _kernel(x, y):
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def load_task(task, seed, chest_xray):
+    """Return what a task trains on, as tensors (n, 1, size, size), and all images of its class to judge by.
+
+    Returns
+    -------
+    images, all_images : torch.Tensor
+        The images of the class that the task leaves, and those of every class.
+    real : ndarray of shape (n, size, size)
+    """
+    data, size, n_images, _ = TASKS[task]
+    real, everything = load_class(data, size, chest_xray)
+    kept = np.random.RandomState(seed).permutation(len(real))[:n_images]
+    return torch.from_numpy(real[np.sort(kept)])[:, None], torch.from_numpy(everything)[:, None], real
+
+
+def run_cell(task, name, seed, chest_xray):
+    """Train one variant on one task, and return its row."""
+    images, all_images, real = load_task(task, seed, chest_xray)
+    drawn, row = train(images, all_images, VARIANTS[name], TASKS[task][3], seed)
+    with threads(1):
+        embedder = EfficientNetLite0Embedder(memory=CACHE).fit(real)
+        real_features, drawn_features = (embedder.transform(x).astype(np.float64) for x in (real, drawn))
+    half = np.random.RandomState(0).permutation(len(real))[: len(real) // 2]
+    others = np.setdiff1d(np.arange(len(real)), half)
+    return {
+        "task": task,
+        "variant": name,
+        "seed": seed,
+        "n_images": len(images),
+        "kid": kid(real_features, drawn_features),
+        "kid_between_halves": kid(real_features[half], real_features[others]),
+        **row,
+    }
+
+
+class Watched(PixelFrechetDistance):
+    """The score, with the images of every fifth report kept."""
+
+    def __init__(self, images):
+        super().__init__(images)
+        self.kept = []
+
+    def __call__(self, images):
+        """Score images, and keep some."""
+        record = super().__call__(images)
+        self.kept.append((record["score"], _as_bytes(images)))
+        return record
+
+
+def check_score(task, name, seed, chest_xray, *, n_steps):
+    """Compare the score that chooses snapshots with KID over one training, and return a row."""
+    images, all_images, real = load_task(task, seed, chest_xray)
+    watched = Watched(images)
+    _train(images, all_images, VARIANTS[name], n_steps, seed, watched)
+    scores, drawn = zip(*watched.kept[4::5], strict=True)
+    with threads(1):
+        embedder = EfficientNetLite0Embedder(memory=CACHE).fit(real)
+        features = embedder.transform(real).astype(np.float64)
+        kids = [kid(features, embedder.transform(x).astype(np.float64)) for x in drawn]
+    return {
+        "task": task,
+        "variant": name,
+        "seed": seed,
+        "n_snapshots": len(kids),
+        "rank_correlation": spearmanr(scores, kids).statistic,
+        "kid_of_chosen": kids[int(np.argmin(scores))],
+        "kid_of_last": kids[-1],
+        "kid_of_best": min(kids),
+    }
+
+
+def main():
+    """Read the command line, train what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="chest_xray", help="folder of the chest X-rays")
+    parser.add_argument("--out", type=Path, default=Path("docs/results/defaults.csv"), help="the CSV file")
+    parser.add_argument("--tasks", nargs="+", default=SCREENING, choices=TASKS, metavar="TASK", help=", ".join(TASKS))
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS, metavar="VARIANT")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--n-jobs", type=int, default=2, help="trainings side by side, of one thread each")
+    parser.add_argument(
+        "--check-score",
+        type=int,
+        metavar="STEPS",
+        help="compare the snapshots' score with KID over so many steps instead",
+    )
+    options = parser.parse_args()
+
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    done = pd.read_csv(options.out) if options.out.is_file() else pd.DataFrame(columns=["task", "variant", "seed"])
+    known = set(done[["task", "variant", "seed"]].itertuples(index=False, name=None))
+    wanted = [(t, v, s) for s in options.seeds for t in options.tasks for v in options.variants]
+    cells = [cell for cell in wanted if cell not in known]
+    print(f"{len(cells)} trainings to do, {len(wanted) - len(cells)} known", flush=True)
+    run = run_cell
+    if options.check_score:
+        run = functools.partial(check_score, n_steps=options.check_score)
+    rows = joblib.Parallel(n_jobs=options.n_jobs, return_as="generator_unordered")(
+        joblib.delayed(run)(*cell, options.data) for cell in cells
+    )
+    for row in rows:
+        pd.DataFrame([row]).to_csv(options.out, mode="a", header=not options.out.is_file(), index=False)
+        print(
+            "  ".join(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()), flush=True
+        )
+    table = pd.read_csv(options.out)
+    if not options.check_score:
+        table = table.pivot_table(index="variant", columns="task", values="kid")
+        table = table.reindex(index=[v for v in VARIANTS if v in table.index], columns=[t for t in TASKS if t in table])
+    print(table.round(3).to_markdown())
+
+
+if __name__ == "__main__":
+    main()
