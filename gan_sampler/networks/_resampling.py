@@ -2,11 +2,12 @@
 
 With few channels on the image's side, oneDNN's transposed convolution, and its gradient with respect to an image,
 run at a tenth of the speed of other convolutions. There both are written as a 2 x 2 convolution between feature maps
-and images folded into blocks of 2 x 2 pixels, which computes the same sums.
+and images folded into blocks of 2 x 2 pixels, which computes the same sums. A bias is added in a pass of its
+own, because in oneDNN its gradient takes nearly as long as that of the features.
 """
 
 from torch import nn
-from torch.nn.functional import conv2d, pad, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import conv2d, conv_transpose2d, pad, pixel_shuffle, pixel_unshuffle
 
 _FEW_CHANNELS = 4
 
@@ -27,13 +28,14 @@ class UpsamplingConv2d(nn.ConvTranspose2d):
 
     def forward(self, features):
         """Double the size: (n, in_channels, h, w) to (n, out_channels, 2 h, 2 w)."""
-        if self.out_channels > _FEW_CHANNELS or features.device.type != "cpu":
+        if features.device.type != "cpu":
             return super().forward(features)
+        if self.out_channels > _FEW_CHANNELS:
+            return _add(self.bias, conv_transpose2d(features, self.weight, stride=2, padding=1))
         # Pixel 2 i + k of the uncropped output gets weight[k] from input i: row p = k % 2 of block i + k // 2.
         weight = self.weight.unflatten(3, (2, 2)).unflatten(2, (2, 2)).flip(2, 4)  # (in, out, block, p, block, p)
         weight = weight.permute(1, 3, 5, 0, 2, 4).flatten(0, 2)  # (4 out, in, 2, 2)
-        images = pixel_shuffle(conv2d(features, weight, padding=1), 2)[:, :, 1:-1, 1:-1]
-        return images if self.bias is None else images + self.bias.view(-1, 1, 1)
+        return _add(self.bias, pixel_shuffle(conv2d(features, weight, padding=1), 2)[:, :, 1:-1, 1:-1])
 
 
 class DownsamplingConv2d(nn.Conv2d):
@@ -52,9 +54,14 @@ class DownsamplingConv2d(nn.Conv2d):
 
     def forward(self, images):
         """Halve the size: (n, in_channels, 2 h, 2 w) to (n, out_channels, h, w)."""
-        gradient_wanted = images.requires_grad and self.in_channels <= _FEW_CHANNELS
-        if not gradient_wanted or images.device.type != "cpu":
+        if images.device.type != "cpu":
             return super().forward(images)
+        if self.in_channels > _FEW_CHANNELS or not images.requires_grad:
+            return _add(self.bias, conv2d(images, self.weight, stride=2, padding=1))
         weight = self.weight.unflatten(3, (2, 2)).unflatten(2, (2, 2))  # (out, in, block, p, block, p)
         weight = weight.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)  # (out, 4 in, 2, 2)
-        return conv2d(pixel_unshuffle(pad(images, (1, 1, 1, 1)), 2), weight, self.bias)
+        return _add(self.bias, conv2d(pixel_unshuffle(pad(images, (1, 1, 1, 1)), 2), weight))
+
+
+def _add(bias, features):
+    return features if bias is None else features.add_(bias.view(-1, 1, 1))
