@@ -1,0 +1,241 @@
+"""Measures of synthetic images against real ones, as functions of features; each says which direction is good.
+
+References
+----------
+.. [1] M. Bińkowski et al., "Demystifying MMD GANs", ICLR 2018. https://arxiv.org/abs/1801.01401
+.. [2] M. F. Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", ICML 2020.
+   https://arxiv.org/abs/2002.09797
+.. [3] D. Lopez-Paz, M. Oquab, "Revisiting Classifier Two-Sample Tests", ICLR 2017. https://arxiv.org/abs/1610.06545
+.. [4] C. Meehan, K. Chaudhuri, S. Dasgupta, "A Non-Parametric Test to Detect Data-Copying in Generative Models",
+   AISTATS 2020. https://arxiv.org/abs/2004.05675
+.. [5] T. Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessing Generative Models", NeurIPS 2019.
+   https://arxiv.org/abs/1904.06991
+.. [6] C. Esteban, S. L. Hyland, G. Rätsch, "Real-valued (Medical) Time Series Generation with Recurrent Conditional
+   GANs", 2017. https://arxiv.org/abs/1706.02633 (train on synthetic, test on real)
+"""
+
+import contextlib
+import io
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.metrics import euclidean_distances, roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+N_NEIGHBORS = 5  # of density, coverage, precision, recall and realism, as in [2]_
+COPY_RATIO = 0.5  # nearer to a real image than half of the way from that to its next real one: a near-copy
+_N_FOLDS, _N_PERMUTATIONS = 5, 999
+
+
+def kernel_inception_distance(real, synthetic):
+    """Return the squared maximum mean discrepancy under the kernel of KID [1]_ and its standard error.
+
+    0 for two samples of one distribution, where the estimate may fall below 0; the lower the better. The estimate is
+    the unbiased one over all images, of which that over random subsets is a noisy version, and the error is that of
+    the jackknife.
+
+    Parameters
+    ----------
+    real, synthetic : ndarray of shape (n, n_features), float64
+        Features of at least three images each.
+
+    Returns
+    -------
+    distance, standard_error : float
+    """
+    within = [_off_diagonal(_kernel(x, x)) for x in (real, synthetic)]
+    between = _kernel(real, synthetic)
+    n, m = between.shape
+    means = [k.sum() / (len(k) * (len(k) - 1)) for k in within]
+    distance = sum(means) - 2 * between.mean()
+
+    variance = 0.0
+    for this, other, cross in ((0, 1, between.sum(1)), (1, 0, between.sum(0))):
+        size, size_of_other = (n, m) if this == 0 else (m, n)
+        without = (  # the estimate without each image in turn
+            (within[this].sum() - 2 * within[this].sum(1)) / ((size - 1) * (size - 2))
+            + means[other]
+            - 2 * (between.sum() - cross) / ((size - 1) * size_of_other)
+        )
+        variance += (size - 1) / size * np.square(without - without.mean()).sum()
+    return float(distance), float(np.sqrt(variance))
+
+
+def fidelity_and_diversity(real, synthetic):
+    """Return density, coverage, precision and recall [2]_, as the package prdc computes them.
+
+    Precision and density ask whether synthetic images lie among real ones, coverage and recall whether all kinds of
+    real images are among the synthetic ones. All are 1 or near it when the two are of one distribution; density may
+    exceed 1, the others go from 0 to 1. Higher is better.
+
+    Returns
+    -------
+    measures : dict of str to float
+    """
+    try:
+        from prdc import compute_prdc
+    except ImportError as exc:
+        raise ImportError('quality_report needs the package prdc: run pip install "gan-sampler[quality]".') from exc
+    n_neighbors = min(N_NEIGHBORS, len(real) - 2, len(synthetic) - 2)
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints the number of images
+        measures = compute_prdc(real, synthetic, nearest_k=n_neighbors)
+    return {name: float(value) for name, value in measures.items()}
+
+
+def relative_spread(real, synthetic):
+    """Return the mean distance within pairs of synthetic images over that within pairs of real ones.
+
+    1 when the synthetic images differ as much from each other; 0 when they are all alike.
+    """
+    spreads = [_off_diagonal(euclidean_distances(x)).sum() / (len(x) * (len(x) - 1)) for x in (real, synthetic)]
+    return float(spreads[1] / max(spreads[0], np.finfo(float).tiny))
+
+
+def two_sample_auc(real, synthetic, classifier, random_state):
+    """Return how well a classifier tells synthetic from real images it has not seen [3]_.
+
+    Area under the ROC curve over five folds: .5 when it cannot, 1 when it always can. Lower is better. Copies, of
+    which one falls into the training folds as real and one into the test fold as synthetic, push it below .5.
+
+    Parameters
+    ----------
+    real, synthetic : ndarray of shape (n, n_features)
+        At least five of each.
+    classifier : estimator
+        A scikit-learn classifier with ``decision_function`` or ``predict_proba``.
+    random_state : RandomState
+        Shuffles the folds.
+    """
+    X = np.concatenate([real, synthetic])
+    y = np.repeat([0, 1], [len(real), len(synthetic)])
+    folds = StratifiedKFold(_N_FOLDS, shuffle=True, random_state=random_state)
+    scores = cross_val_predict(classifier, X, y, cv=folds, method=_scoring(classifier))
+    return float(roc_auc_score(y, scores if scores.ndim == 1 else scores[:, 1]))
+
+
+def find_near_copies(real, synthetic):
+    """Find synthetic images that are much nearer to a real one than other real images are.
+
+    A near-copy lies nearer to its nearest real image than half of the way from there to the next real image. Real
+    images are put to the same test, each left out in turn: data with many doubles have many near-copies already.
+
+    Returns
+    -------
+    is_copy : ndarray of shape (n_synthetic,), bool
+    is_double : ndarray of shape (n_real,), bool
+        The same for the real images among each other.
+    """
+    among_real = euclidean_distances(real)
+    np.fill_diagonal(among_real, np.inf)
+    to_real = euclidean_distances(synthetic, real)
+    nearest = to_real.argmin(1)
+    is_copy = to_real.min(1) <= COPY_RATIO * among_real.min(1)[nearest]
+
+    nearest = among_real.argmin(1)
+    first, second = np.partition(among_real, 1, axis=1)[nearest, :2].T  # what the nearest image has around it
+    is_first = among_real.min(1) <= first  # and there the image left out does not count
+    is_double = among_real.min(1) <= COPY_RATIO * np.where(is_first, second, first)
+    return is_copy, is_double
+
+
+def memorisation(train, held_out, synthetic, random_state):
+    """Return how often synthetic images lie nearer to the images trained on than to as many held-out ones.
+
+    In the spirit of [4]_, but each synthetic image is compared with itself, so that blur, which brings an image nearer
+    to all others, does not count. .5 when training images are no nearer than others of their kind; 1 when every
+    synthetic image is a copy. Lower is better.
+
+    Returns
+    -------
+    share : float
+    p_value : float
+        Chance of a share as large if training and held-out images were exchangeable, from 999 permutations.
+    """
+    size = min(len(train), len(held_out))
+    chosen = [x[random_state.permutation(len(x))[:size]] for x in (train, held_out)]
+    to_real = euclidean_distances(synthetic, np.concatenate(chosen))  # (n_synthetic, 2 * size)
+    share = _share_nearer(to_real, np.arange(size))
+    permuted = [_share_nearer(to_real, random_state.permutation(2 * size)[:size]) for _ in range(_N_PERMUTATIONS)]
+    return share, (1 + sum(other >= share for other in permuted)) / (1 + _N_PERMUTATIONS)
+
+
+def utility(real, synthetic, rest, classifier, random_state, held_out=None):
+    """Return how well a classifier trained on synthetic images, and one trained on real ones, tells the class.
+
+    Train on synthetic, test on real [6]_: the area under the ROC curve of this class against the others, over five
+    folds of real images, or, where there are any, on held-out images of the class and the test folds of the others.
+    Higher is better; useful images come close to what real ones give, or surpass it.
+
+    Parameters
+    ----------
+    real, synthetic : ndarray of shape (n, n_features)
+        Images of the class.
+    rest : ndarray of shape (n, n_features)
+        Real images of the other classes.
+    classifier : estimator
+    random_state : RandomState
+        Shuffles the folds.
+    held_out : ndarray of shape (n, n_features) or None, default=None
+        More real images of the class.
+
+    Returns
+    -------
+    from_synthetic, from_real : float
+    """
+    X = np.concatenate([real, rest])
+    y = np.repeat([1, 0], [len(real), len(rest)])
+    areas = {"synthetic": [], "real": []}
+    for train, test in StratifiedKFold(_N_FOLDS, shuffle=True, random_state=random_state).split(X, y):
+        positives = X[test][y[test] == 1] if held_out is None else held_out
+        negatives = X[test][y[test] == 0]
+        judged = np.concatenate([positives, negatives])
+        truth = np.repeat([1, 0], [len(positives), len(negatives)])
+        others = X[train][y[train] == 0]
+        for name, images in (("synthetic", synthetic), ("real", X[train][y[train] == 1])):
+            fitted = clone(classifier).fit(
+                np.concatenate([images, others]), np.repeat([1, 0], [len(images), len(others)])
+            )
+            scores = getattr(fitted, _scoring(classifier))(judged)
+            areas[name].append(roc_auc_score(truth, scores if scores.ndim == 1 else scores[:, 1]))
+    return float(np.mean(areas["synthetic"])), float(np.mean(areas["real"]))
+
+
+def realism(real, synthetic):
+    """Return how plausible each synthetic image is, and which real image it is nearest to.
+
+    The realism score of [5]_ (equation 3): the largest ratio, over the real images in the denser half, of the
+    distance from the real image to its fifth nearest to that from it to the synthetic image. At least 1 among the
+    real images; higher is better.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_synthetic,)
+    nearest : ndarray of shape (n_synthetic,), int
+    """
+    n_neighbors = min(N_NEIGHBORS, len(real) - 1)
+    radii = np.partition(euclidean_distances(real), n_neighbors, axis=1)[:, n_neighbors]  # at 0 each finds itself
+    to_real = euclidean_distances(synthetic, real)
+    dense = radii <= np.median(radii)
+    scores = (radii[dense] / np.maximum(to_real[:, dense], np.finfo(float).tiny)).max(1)
+    return scores, to_real.argmin(1)
+
+
+def _kernel(x, y):
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _off_diagonal(square):
+    square = square.copy()
+    np.fill_diagonal(square, 0)
+    return square
+
+
+def _share_nearer(distances, columns):
+    is_trained_on = np.zeros(distances.shape[1], dtype=bool)
+    is_trained_on[columns] = True
+    to_trained, to_others = distances[:, is_trained_on].min(1), distances[:, ~is_trained_on].min(1)
+    return float(np.mean((to_trained < to_others) + 0.5 * (to_trained == to_others)))
+
+
+def _scoring(classifier):
+    return "decision_function" if hasattr(classifier, "decision_function") else "predict_proba"

@@ -1,0 +1,250 @@
+"""Each measure of the quality report sees the fault it is for, and not those it is not for."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from gan_sampler import QualityWarning, quality_report
+from gan_sampler.quality import _measures
+
+SIZE, N = 16, 120
+
+
+def flatten(X):
+    """Return images as rows of numbers in [0, 1]."""
+    return np.asarray(X, dtype=float).reshape(len(X), -1) / 255
+
+
+EMBEDDER = make_pipeline(FunctionTransformer(flatten), PCA(20, random_state=0))
+
+
+def discs(n, seed):
+    """Return grey discs of any place, size and brightness on a noisy ground."""
+    rng = np.random.RandomState(seed)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    place, radius, light = (
+        rng.uniform(5, 11, (2, n, 1, 1)),
+        rng.uniform(2, 5, (n, 1, 1)),
+        rng.uniform(100, 250, (n, 1, 1)),
+    )
+    images = np.where(np.hypot(y - place[0], x - place[1]) < radius, light, 40) + rng.normal(0, 12, (n, SIZE, SIZE))
+    return images.clip(0, 255).astype(np.uint8)
+
+
+def jittered(images, seed=0):
+    """Return images with noise that the eye does not see."""
+    noise = np.random.RandomState(seed).normal(0, 2, images.shape)
+    return (images + noise).clip(0, 255).astype(np.uint8)
+
+
+REAL, HELD_OUT, OTHERS = discs(N, 0), discs(N, 1), 255 - discs(N, 2)
+SYNTHETIC = {
+    "perfect": discs(N, 3),
+    "collapsed": jittered(np.repeat(discs(1, 4), N, axis=0)),
+    "copied": jittered(REAL[np.random.RandomState(5).randint(N // 4, size=N)]),
+    "noise": np.random.RandomState(6).randint(256, size=REAL.shape, dtype=np.uint8),
+    "wrong class": 255 - discs(N, 8),
+    "blurred": gaussian_filter(discs(N, 7), (0, 1, 1)),
+}
+
+
+@pytest.fixture(scope="module")
+def reports():
+    """Return the report of each toy."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", QualityWarning)
+        return {
+            name: quality_report(REAL, images, HELD_OUT, X_rest=OTHERS, embedder=EMBEDDER, random_state=0)
+            for name, images in SYNTHETIC.items()
+        }
+
+
+def test_a_perfect_generator_looks_as_held_out_images_do(reports):
+    """No alarm where there is nothing to see."""
+    report = reports["perfect"]
+    assert abs(report.kid) < 4 * report.kid_error
+    assert report.near_copies <= report.near_copies_among_real + 0.05
+    assert report.memorisation_p > 0.05
+    assert 0.4 < report.auc_pixels < 0.6
+    assert 0.4 < report.auc_features < 0.6
+    assert report.utility_synthetic > 0.95 * report.utility_real
+    for name in ("density", "precision", "coverage", "recall", "spread"):
+        assert getattr(report, name) == pytest.approx(report.reference[name], abs=0.15)
+
+
+CAUGHT = {  # measure: (names of toys that it must catch, names that it must let pass, what being caught means)
+    "kid": (("collapsed", "noise"), ("perfect",), lambda report: report.kid > 5 * report.kid_error),
+    "precision": (("noise",), ("perfect", "copied", "collapsed"), lambda report: report.precision < 0.5),
+    "density": (("noise",), ("perfect", "copied"), lambda report: report.density < 0.5),
+    "coverage": (("collapsed", "noise", "copied"), ("perfect",), lambda report: report.coverage < 0.7),
+    "recall": (("collapsed",), ("perfect",), lambda report: report.recall < 0.5),
+    "spread": (("collapsed",), ("perfect", "copied", "blurred"), lambda report: report.spread < 0.5),
+    "auc_pixels": (("noise", "blurred"), ("perfect",), lambda report: report.auc_pixels > 0.8),
+    "near_copies": (("copied",), ("perfect", "collapsed", "noise", "blurred"), lambda report: report.near_copies > 0.1),
+    "memorisation": (("copied",), ("perfect", "noise", "blurred"), lambda report: report.memorisation_p < 0.01),
+    "utility": (("wrong class",), ("perfect", "copied", "blurred"), lambda report: report.utility_synthetic < 0.9),
+}
+
+
+@pytest.mark.parametrize("measure", CAUGHT)
+def test_each_fault_is_caught_by_the_measure_for_it(reports, measure):
+    """And let pass by the others."""
+    caught, passed, is_caught = CAUGHT[measure]
+    for name in caught:
+        assert is_caught(reports[name]), f"{name} must be caught:\n{reports[name]}"
+    for name in passed:
+        assert not is_caught(reports[name]), f"{name} must pass:\n{reports[name]}"
+
+
+class TestKernelInceptionDistance:
+    """Unbiased, with an honest error."""
+
+    def test_by_hand(self):
+        """One feature, three images: sums that fit on a sheet of paper."""
+        real, synthetic = np.array([[0.0], [1.0], [2.0]]), np.array([[0.0], [0.0], [1.0]])
+        within_real = (1 + 1 + 27) / 3  # k(0,1), k(0,2), k(1,2) with k(x, y) = (xy + 1)³
+        within_synthetic = (1 + 1 + 1) / 3
+        between = (1 + 1 + 1 + 1 + 1 + 8 + 1 + 1 + 27) / 9
+        distance, _ = _measures.kernel_inception_distance(real, synthetic)
+        assert distance == pytest.approx(within_real + within_synthetic - 2 * between)
+
+    def test_as_torchmetrics_has_it(self):
+        """On one subset of all images."""
+        torch, kid = pytest.importorskip("torch"), pytest.importorskip("torchmetrics.image.kid")
+        rng = np.random.RandomState(0)
+        real, synthetic = rng.normal(size=(40, 8)), rng.normal(0.3, 1.2, size=(40, 8))
+        expected = kid.poly_mmd(torch.from_numpy(real), torch.from_numpy(synthetic)).item()
+        assert _measures.kernel_inception_distance(real, synthetic)[0] == pytest.approx(expected)
+
+    def test_the_error_is_that_of_repetition(self):
+        """The jackknife's mean over many draws is the spread of the estimates."""
+        rng = np.random.RandomState(0)
+        estimates = np.array(
+            [
+                _measures.kernel_inception_distance(rng.normal(size=(60, 4)), rng.normal(0.5, 1, size=(50, 4)))
+                for _ in range(200)
+            ]
+        )
+        assert estimates[:, 1].mean() == pytest.approx(estimates[:, 0].std(), rel=0.25)
+
+    def test_unbiased(self):
+        """Around 0 for one distribution, however few images."""
+        rng = np.random.RandomState(0)
+        estimates = [_measures.kernel_inception_distance(*rng.normal(size=(2, 10, 4)))[0] for _ in range(300)]
+        assert abs(np.mean(estimates)) < 3 * np.std(estimates) / np.sqrt(300)
+
+
+def test_memorisation_without_memory_has_uniform_p():
+    """A test of level .1 must raise false alarms at about one time in ten."""
+    rng = np.random.RandomState(0)
+    p = [_measures.memorisation(*rng.normal(size=(3, 30, 5)), np.random.RandomState(i))[1] for i in range(100)]
+    assert 0.03 <= np.mean(np.array(p) <= 0.1) <= 0.2
+    assert 0.35 <= np.mean(np.array(p) <= 0.5) <= 0.65
+
+
+def test_doubles_among_the_real_images_are_not_blamed_on_the_generator():
+    """The share among the real images says how much of it is the data's own."""
+    rng = np.random.RandomState(0)
+    real = np.repeat(rng.normal(size=(20, 5)), 2, axis=0)
+    is_copy, is_double = _measures.find_near_copies(real, rng.normal(size=(10, 5)))
+    assert is_double.all()
+    assert not is_copy.any()
+
+
+@pytest.mark.parametrize(("name", "number"), [("collapsed", "spread is 0.0"), ("copied", "near_copies is ")])
+def test_copies_and_collapse_raise_a_warning_with_the_number(name, number):
+    """Who does not print the report must hear of them all the same."""
+    with pytest.warns(QualityWarning, match=f"^My images .*{number}"):
+        quality_report(REAL, SYNTHETIC[name], embedder=EMBEDDER, random_state=0, name="My images")
+
+
+def test_no_warning_without_fault():
+    """Alarms that always ring are switched off."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quality_report(REAL, SYNTHETIC["perfect"], HELD_OUT, embedder=EMBEDDER, random_state=0)
+
+
+def test_the_printed_table_holds_the_numbers(reports):
+    """Read by people."""
+    text = str(reports["perfect"])
+    assert text.splitlines()[0] == f"{N} synthetic images against {N} real ones and {N} held out"
+    assert f"{reports['perfect'].coverage:.2f}" in text
+    assert "held-out real" in text
+    short = str(quality_report(REAL, SYNTHETIC["perfect"], embedder=EMBEDDER, random_state=0))
+    assert "held-out" not in short
+    assert "Utility" not in short
+
+
+def test_the_figure_shows_the_best_and_worst_beside_their_neighbours(reports):
+    """With a copy, both pictures are the same."""
+    pytest.importorskip("matplotlib").use("Agg")
+    report = reports["copied"]
+    axes = np.array(report.plot().axes).reshape(4, -1)
+    assert axes.shape[1] == 6
+    drawn = np.asarray(axes[0, 0].images[0].get_array())
+    beside = np.asarray(axes[1, 0].images[0].get_array())
+    assert np.abs(drawn - beside).mean() < 0.03
+    best = np.argmax(report.realism)
+    np.testing.assert_allclose(drawn, SYNTHETIC["copied"][report.rows_synthetic[best]] / 255, atol=1e-6)
+    np.testing.assert_allclose(beside, REAL[report.nearest[best]] / 255, atol=1e-6)
+
+
+def test_a_pickled_report_holds_no_image(reports):
+    """Medical images must not leave with a model file."""
+    pickled = pickle.dumps(reports["copied"])
+    assert len(pickled) < 20 * N * 8
+    loaded = pickle.loads(pickled)
+    assert str(loaded) == str(reports["copied"])
+    pytest.importorskip("matplotlib")
+    with pytest.raises(ValueError, match="real images do not travel"):
+        loaded.plot()
+
+
+def test_large_sets_are_thinned_and_say_which_images_were_taken():
+    """Time and memory grow with the square."""
+    report = quality_report(REAL, SYNTHETIC["perfect"][:60], embedder=EMBEDDER, max_images=50, random_state=0)
+    assert (report.n_real, report.n_synthetic) == (50, 50)
+    assert len(np.unique(report.rows_real)) == 50
+    assert set(report.nearest) <= set(report.rows_real)
+
+
+def test_rows_and_images_give_one_report():
+    """The layout is no property of the images."""
+    options = {"embedder": EMBEDDER, "random_state": 0}
+    as_rows = quality_report(
+        REAL.reshape(N, -1), SYNTHETIC["perfect"].reshape(N, -1), image_shape=(SIZE, SIZE), **options
+    )
+    assert repr(as_rows) == repr(quality_report(REAL, SYNTHETIC["perfect"], **options))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ((REAL, SYNTHETIC["perfect"][:9]), "X_synthetic must hold at least 10 images"),
+        ((REAL[:9], SYNTHETIC["perfect"]), "X_real must hold at least 10 images"),
+        ((REAL, SYNTHETIC["perfect"][:, :8]), "X_synthetic must hold images of the shape"),
+        ((REAL, SYNTHETIC["perfect"] / 255), "X_synthetic must be of the kind"),
+        ((REAL, SYNTHETIC["perfect"], HELD_OUT[:3]), "X_holdout must hold at least 10 images"),
+    ],
+)
+def test_wrong_input_is_named(arrays, message):
+    """Which array, what it must be, what it is."""
+    with pytest.raises(ValueError, match=message):
+        quality_report(*arrays, embedder=EMBEDDER)
+
+
+def test_the_same_seed_gives_the_same_report():
+    """And NumPy's own stream stays where it was."""
+    state = np.random.get_state()[1].copy()
+    first, second = (
+        quality_report(REAL, SYNTHETIC["perfect"], HELD_OUT, embedder=EMBEDDER, random_state=3) for _ in range(2)
+    )
+    assert repr(first) == repr(second)
+    np.testing.assert_array_equal(state, np.random.get_state()[1])
