@@ -5,7 +5,14 @@ from importlib.metadata import version
 from . import datasets
 from .classifiers import ANNClassifier, CNNClassifier, DenseNet121Classifier
 from .embedding import EfficientNetLite0Embedder, ResNet18Embedder
-from .samplers import AugmentationOverSampler, CollapseWarning, DCGANOverSampler, PixelSampler
+from .quality import QualityReport, QualityWarning, quality_report
+from .samplers import (
+    AugmentationOverSampler,
+    CollapseWarning,
+    ConditionalDCGANOverSampler,
+    DCGANOverSampler,
+    PixelSampler,
+)
 
 __version__ = version("gan-sampler")
 
@@ -14,11 +21,15 @@ __all__ = [
     "AugmentationOverSampler",
     "CNNClassifier",
     "CollapseWarning",
+    "ConditionalDCGANOverSampler",
     "DCGANOverSampler",
     "DenseNet121Classifier",
     "EfficientNetLite0Embedder",
     "PixelSampler",
+    "QualityReport",
+    "QualityWarning",
     "ResNet18Embedder",
     "__version__",
     "datasets",
+    "quality_report",
 ]

@@ -96,10 +96,10 @@ def test_without_normalisation_signals_keep_their_size():
     assert 0.05 < logits.std() + logits.mean().abs() < 5
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 3, 6])
 @pytest.mark.parametrize("size", [(8, 8), (10, 14)])
-def test_convolutions_in_blocks_equal_torchs(channels, size):
-    """Outputs and gradients, in float64, where few channels take the other way of computing them."""
+def test_convolutions_equal_torchs(channels, size):
+    """Outputs and gradients, in float64, in blocks for few channels and with a bias added apart for many."""
     torch.manual_seed(0)
     features = torch.randn(2, 6, *size, dtype=torch.float64, requires_grad=True)
     images = torch.randn(2, channels, *size, dtype=torch.float64, requires_grad=True)

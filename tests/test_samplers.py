@@ -15,8 +15,9 @@ import torch
 from conftest import make_shapes
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from gan_sampler import AugmentationOverSampler, DCGANOverSampler
+from gan_sampler import AugmentationOverSampler, ConditionalDCGANOverSampler, DCGANOverSampler, QualityWarning
 from gan_sampler.networks import Generator
 from gan_sampler.runtime import isolated
 from gan_sampler.samplers import CollapseWarning
@@ -24,6 +25,7 @@ from gan_sampler.training import augment_mildly, train_gan
 
 SAMPLERS = {
     "dcgan": DCGANOverSampler(n_steps=2, width=4, random_state=0),
+    "conditional": ConditionalDCGANOverSampler(n_steps=2, width=4, random_state=0),
     "augmentation": AugmentationOverSampler(random_state=0),
 }
 
@@ -495,3 +497,94 @@ def test_column_names_of_an_earlier_fit_are_forgotten(sampler, shapes):
     sampler.set_params(image_shape=(12, 12)).fit_resample(frame, y)
     sampler.fit_resample(X, y)
     assert not hasattr(sampler, "feature_names_in_")
+
+
+class TestSyntheticImagesInEveryClass:
+    """With synthetic_classes="all", looking generated says nothing about the class."""
+
+    def test_counts(self, sampler):
+        """The strategy is met by repeats of real images; every class gets equally many synthetic ones on top."""
+        X, _ = make_shapes(21, 0)
+        y = np.array(["a"] * 12 + ["b"] * 6 + ["c"] * 3)
+        sampler.set_params(synthetic_classes="all", synthetic_ratio=0.5)
+        X_res, y_res = sampler.fit_resample(X, y)
+        real, synthetic = ~sampler.synthetic_mask_, sampler.synthetic_mask_
+        assert Counter(y_res[real]) == {"a": 12, "b": 12, "c": 12}
+        assert Counter(y_res[synthetic]) == {"a": 6, "b": 6, "c": 6}
+        np.testing.assert_array_equal(X_res[:21], X)
+
+    def test_repeats_are_real_images_of_their_class_each_as_often(self, sampler):
+        """Whether an image is repeated must not depend on luck."""
+        X, _ = make_shapes(21, 0)
+        y = np.array(["a"] * 14 + ["b"] * 7)
+        X_res, y_res = sampler.set_params(synthetic_classes="all").fit_resample(X, y)
+        repeated = X_res[21:28]
+        assert set(y_res[21:28]) == {"b"}
+        assert {image.tobytes() for image in repeated} == {image.tobytes() for image in X[14:]}
+
+    def test_balanced_data_get_synthetic_images_too(self, sampler):
+        """The strategy asks for nothing, the ratio does."""
+        X_res, _ = sampler.set_params(synthetic_classes="all").fit_resample(*make_shapes(6, 6))
+        assert len(X_res) == 12 + 12
+
+    def test_strategy_limits_the_repeats_alone(self, sampler, shapes):
+        """Synthetic images follow the size of the largest class."""
+        sampler.set_params(synthetic_classes="all", sampling_strategy={"square": 12}, synthetic_ratio=0.25)
+        _, y_res = sampler.fit_resample(*shapes)
+        assert Counter(y_res) == {"disc": 24 + 6, "square": 12 + 6}
+
+
+class TestQuality:
+    """The report, when it is asked for."""
+
+    EMBEDDER = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
+
+    @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
+    def test_one_report_a_class(self, sampler):
+        """With utility, because the other classes are there."""
+        X, y = make_shapes(40, 20)
+        assert not hasattr(sampler.fit(X, y), "quality_")
+        sampler.set_params(quality=self.EMBEDDER).fit_resample(X, y)
+        assert list(sampler.quality_) == ["square"]
+        report = sampler.quality_["square"]
+        assert (report.n_real, report.n_synthetic) == (20, 20)
+        assert report.utility_real > 0.9
+
+    @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
+    def test_the_images_are_those_without_the_report(self, sampler):
+        """Looking must not change what is seen."""
+        X, _ = make_shapes(60, 0)
+        y = np.array(["a"] * 30 + ["b"] * 15 + ["c"] * 15)
+        plain, _ = sampler.fit_resample(X, y)
+        measured, _ = clone(sampler).set_params(quality=self.EMBEDDER).fit_resample(X, y)
+        np.testing.assert_array_equal(plain, measured)
+
+    def test_too_few_images_cost_no_training(self, sampler):
+        """The images are made all the same, and the user hears what was left out."""
+        X, y = make_shapes(24, 8)
+        sampler.set_params(quality=self.EMBEDDER)
+        with pytest.warns(QualityWarning, match=r"class 'square' was not measured: 8 real and 16 synthetic"):
+            X_res, _ = sampler.fit_resample(X, y)
+        assert len(X_res) == 48
+        assert sampler.quality_ == {"square": None}
+
+    @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
+    def test_a_pickled_sampler_still_holds_no_training_image(self):
+        """The report's figure needs real images; a model file must not have them."""
+        X, y = make_shapes(40, 20)
+        sampler = clone(SAMPLERS["augmentation"]).set_params(quality=StandardScalerOfImages()).fit(X, y)
+        pickled = pickle.dumps(sampler)
+        assert not any(image.tobytes() in pickled for image in X)
+        assert not any((image / 255).astype(np.float32).tobytes() in pickled for image in X)
+
+
+class StandardScalerOfImages(StandardScaler):
+    """Pixels as features, in a class that pickles."""
+
+    def fit(self, X, y=None):
+        """Flatten first."""
+        return super().fit(X.reshape(len(X), -1))
+
+    def transform(self, X):
+        """Flatten first."""
+        return super().transform(X.reshape(len(X), -1))

@@ -160,7 +160,15 @@ class Discriminator(nn.Module):
         logits : torch.Tensor of shape (n,)
             Positive for images judged real.
         """
-        return self.layers(pad(images, self.padding)).squeeze(1)
+        return self.judge(self.features(images))
+
+    def features(self, images):
+        """Return what the last layer sees of images (n, channels, height, width): (n, n_features)."""
+        return self.layers[:-1](pad(images, self.padding))
+
+    def judge(self, features):
+        """Return the logits of `features`: (n, n_features) to (n,)."""
+        return self.layers[-1](features).squeeze(1)
 
 
 def _upsampling(n_in, n_out, norm):

@@ -2,6 +2,7 @@
 
 from ._augmentation import AugmentationOverSampler
 from ._base import BaseImageOverSampler
+from ._conditional import ConditionalDCGANOverSampler
 from ._dcgan import DCGANOverSampler
 from ._gan import BaseGANOverSampler, CollapseWarning
 from ._pixel import PixelSampler
@@ -11,6 +12,7 @@ __all__ = [
     "BaseGANOverSampler",
     "BaseImageOverSampler",
     "CollapseWarning",
+    "ConditionalDCGANOverSampler",
     "DCGANOverSampler",
     "PixelSampler",
 ]

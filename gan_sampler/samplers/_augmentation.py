@@ -40,6 +40,15 @@ class AugmentationOverSampler(BaseImageOverSampler):
         Largest relative change of either, in [0, 1].
     horizontal_flip, vertical_flip : bool, default=False
         Whether half of the images are mirrored left to right, or upside down.
+    synthetic_classes : {"resampled", "all"}, default="resampled"
+        Which classes get synthetic images. "resampled": those that `sampling_strategy` brings up, to the number that it
+        asks for. "all": every class; `sampling_strategy` is met by repeating real images, and each class gets equally
+        many synthetic ones on top, so that "looks generated" says nothing about the class.
+    synthetic_ratio : float, default=1.0
+        With "all", the number of synthetic images of each class as a share of the largest class's real ones.
+    quality : bool or transformer, default=False
+        Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`; with
+        `EfficientNetLite0Embedder` (True) or the transformer given. Costs about a minute for each class.
     device : str or torch.device, default="auto"
         Where the changes are computed: "auto" takes the first CUDA device, else the CPU.
     random_state : int, RandomState instance or None, default=None
@@ -53,6 +62,9 @@ class AugmentationOverSampler(BaseImageOverSampler):
         Number of images to make, by class.
     synthetic_mask_ : ndarray of shape (n_resampled,), bool
         True for rows of the output that were made here.
+    quality_ : dict
+        Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
+        where it has fewer than 10 images.
     image_shape_ : tuple of int
         Shape of one image as stored.
     n_features_in_ : int
@@ -107,6 +119,9 @@ class AugmentationOverSampler(BaseImageOverSampler):
         contrast=0.1,
         horizontal_flip=False,
         vertical_flip=False,
+        synthetic_classes="resampled",
+        synthetic_ratio=1.0,
+        quality=False,
         device="auto",
         random_state=None,
         verbose=0,
@@ -116,6 +131,9 @@ class AugmentationOverSampler(BaseImageOverSampler):
             image_shape=image_shape,
             data_format=data_format,
             value_range=value_range,
+            synthetic_classes=synthetic_classes,
+            synthetic_ratio=synthetic_ratio,
+            quality=quality,
             device=device,
             random_state=random_state,
             verbose=verbose,

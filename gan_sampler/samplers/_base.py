@@ -1,16 +1,22 @@
 """What every image over-sampler shares: input gate, class loop, output."""
 
+import warnings
 from abc import abstractmethod
+from numbers import Real
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from ..images import IMAGE_PARAMETER_CONSTRAINTS, check_images
+from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
+from ..quality import QualityWarning, quality_report
 from ..runtime import DEVICE_CONSTRAINT, draw_seed, isolated, own_random_state, resolve_device
 
 MIN_IMAGES = 2  # below this there is no variety that anything could learn
+_MAX_REST = 1000  # images of other classes that the quality report looks at
 
 
 def check_image_target(sampler, X, y):
@@ -73,6 +79,9 @@ class BaseImageOverSampler(BaseOverSampler):
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
         **IMAGE_PARAMETER_CONSTRAINTS,
+        "synthetic_classes": [StrOptions({"resampled", "all"})],
+        "synthetic_ratio": [Interval(Real, 0, None, closed="neither")],
+        "quality": ["boolean", HasMethods(["fit", "transform"])],
         "device": DEVICE_CONSTRAINT,
         "verbose": ["verbose"],
     }
@@ -84,6 +93,9 @@ class BaseImageOverSampler(BaseOverSampler):
         image_shape=None,
         data_format="auto",
         value_range=None,
+        synthetic_classes="resampled",
+        synthetic_ratio=1.0,
+        quality=False,
         device="auto",
         random_state=None,
         verbose=0,
@@ -92,6 +104,9 @@ class BaseImageOverSampler(BaseOverSampler):
         self.image_shape = image_shape
         self.data_format = data_format
         self.value_range = value_range
+        self.synthetic_classes = synthetic_classes
+        self.synthetic_ratio = synthetic_ratio
+        self.quality = quality
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -142,26 +157,67 @@ class BaseImageOverSampler(BaseOverSampler):
     def _fit_resample(self, X, y):
         self.device_ = self._resolve_devices()[0]
         random_state = own_random_state(self.random_state)
-        wanted = {label: int(n_images) for label, n_images in self.sampling_strategy_.items() if n_images > 0}
-        rows = {label: np.flatnonzero(y == label) for label in wanted}
+        n_repeated, n_synthetic = self._plan(y)
+        rows = {label: np.flatnonzero(y == label) for label in n_synthetic}
         _check_enough_images(rows)
         if rows:  # what is learnt decides whether colour can be left out, so that no other image is read
             self.image_format_ = self.image_format_.collapse_grey(X, self._rows_learnt(y, rows))
         self._learn(X, y, rows, random_state)
 
-        n_real, n_all = len(X), len(X) + sum(wanted.values())
-        X_resampled = np.empty((n_all, *X.shape[1:]), dtype=X.dtype)
-        X_resampled[:n_real] = X
-        y_resampled = np.concatenate([y, np.repeat(np.array(list(wanted), dtype=y.dtype), list(wanted.values()))])
-        filled = n_real
-        for label, n_images in wanted.items():
-            with isolated(self.device_, draw_seed(random_state)):
-                self.image_format_.fill(
-                    X_resampled[filled : filled + n_images], self._synthesise(X[rows[label]], n_images, label)
-                )
+        new_labels = [np.full(n, label, y.dtype) for plan in (n_repeated, n_synthetic) for label, n in plan.items()]
+        y_resampled = np.concatenate([y, *new_labels])
+        X_resampled = np.empty((len(y_resampled), *X.shape[1:]), dtype=X.dtype)
+        X_resampled[: len(X)] = X
+        filled = len(X)
+        for label, n_images in n_repeated.items():
+            repeated = np.resize(random_state.permutation(rows[label]), n_images)  # each as often, give or take one
+            np.take(X, repeated, axis=0, out=X_resampled[filled : filled + n_images], mode="clip")
             filled += n_images
-        self.synthetic_mask_ = np.arange(n_all) >= n_real
+        n_real, made = filled, {}
+        for label, n_images in n_synthetic.items():
+            made[label] = X_resampled[filled : filled + n_images]
+            with isolated(self.device_, draw_seed(random_state)):
+                self.image_format_.fill(made[label], self._synthesise(X[rows[label]], n_images, label))
+            filled += n_images
+        self.synthetic_mask_ = np.arange(len(X_resampled)) >= n_real
+        if self.quality is not False:
+            self.quality_ = {label: self._measure(X, y, images, label, random_state) for label, images in made.items()}
         return X_resampled, y_resampled
+
+    def _plan(self, y):
+        """Return how many real images to repeat and how many to make, by class, without zeros."""
+        wanted = {label: int(n_images) for label, n_images in self.sampling_strategy_.items() if n_images > 0}
+        if self.synthetic_classes == "resampled":
+            return {}, wanted
+        labels, counts = np.unique(y, return_counts=True)
+        largest = max(n + wanted.get(label, 0) for label, n in zip(labels, counts, strict=True))
+        n_each = max(1, round(self.synthetic_ratio * largest))
+        return wanted, dict.fromkeys(labels, n_each)
+
+    def _measure(self, X, y, made, label, random_state):
+        """Return the quality report of one class, or None with a warning where there is too little to measure."""
+        rows, others = np.flatnonzero(y == label), np.flatnonzero(y != label)
+        if min(len(rows), len(made)) < MIN_IMAGES_MEASURED:
+            warnings.warn(
+                f"The quality of class {plain_label(label)!r} was not measured: {len(rows)} real and {len(made)} "
+                f"synthetic images are there, at least {MIN_IMAGES_MEASURED} of each are needed. Call quality_report "
+                "with more images from sample.",
+                QualityWarning,
+                stacklevel=7,
+            )
+            return None
+        others = random_state.permutation(others)[:_MAX_REST]
+        return quality_report(
+            X[rows],
+            made,
+            X_rest=X[others] if len(others) >= MIN_IMAGES_MEASURED else None,
+            embedder=None if self.quality is True else self.quality,
+            image_shape=self.image_shape,
+            data_format=self.data_format,
+            value_range=self.value_range,
+            random_state=random_state,
+            name=f"The images made for class {plain_label(label)!r}",
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

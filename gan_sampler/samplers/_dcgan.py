@@ -86,6 +86,15 @@ class DCGANOverSampler(BaseGANOverSampler):
         Number of classes trained at the same time, through joblib: None is 1, -1 all processors, unless a
         :func:`joblib.parallel_config` context says otherwise, also on other machines. Images do not depend on it. On
         the CPU each training takes as many threads as the caller's torch.
+    synthetic_classes : {"resampled", "all"}, default="resampled"
+        Which classes get synthetic images. "resampled": those that `sampling_strategy` brings up, to the number that it
+        asks for. "all": every class; `sampling_strategy` is met by repeating real images, and each class gets equally
+        many synthetic ones on top, so that "looks generated" says nothing about the class.
+    synthetic_ratio : float, default=1.0
+        With "all", the number of synthetic images of each class as a share of the largest class's real ones.
+    quality : bool or transformer, default=False
+        Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`; with
+        `EfficientNetLite0Embedder` (True) or the transformer given. Costs about a minute for each class.
     device : str, torch.device or list of these, default="auto"
         Where to train: "auto" takes the first CUDA device, else the CPU; or a word of torch's, such as "cuda:1". The
         classes take turns on the devices of a list; `n_jobs` trains them at the same time.
@@ -109,6 +118,9 @@ class DCGANOverSampler(BaseGANOverSampler):
         ``loss_discriminator`` and ``loss_generator``, and of the images that the averaged generator then drew ``score``
         (a Fréchet distance to the real images, the lower the better, which chooses the snapshot that is kept) and
         ``diversity`` (their variance over that of the real images; about 1 is good, below .3 warns).
+    quality_ : dict
+        Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
+        where it has fewer than 10 images.
     image_shape_ : tuple of int
         Shape of one image as stored.
     n_features_in_ : int
@@ -184,6 +196,8 @@ class DCGANOverSampler(BaseGANOverSampler):
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "ema_decay": [Interval(Real, 0, 1, closed="left")],
         "augmentation": [StrOptions({"auto", "mild"}), None],
+        "pretrain": [StrOptions({"all"}), None],
+        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -211,6 +225,9 @@ class DCGANOverSampler(BaseGANOverSampler):
         pretrain=None,
         checkpoint_dir=None,
         n_jobs=None,
+        synthetic_classes="resampled",
+        synthetic_ratio=1.0,
+        quality=False,
         device="auto",
         random_state=None,
         verbose=0,
@@ -220,6 +237,9 @@ class DCGANOverSampler(BaseGANOverSampler):
             image_shape=image_shape,
             data_format=data_format,
             value_range=value_range,
+            synthetic_classes=synthetic_classes,
+            synthetic_ratio=synthetic_ratio,
+            quality=quality,
             device=device,
             random_state=random_state,
             verbose=verbose,
@@ -243,23 +263,15 @@ class DCGANOverSampler(BaseGANOverSampler):
         self.checkpoint_dir = checkpoint_dir
         self.n_jobs = n_jobs
 
-    def _networks(self, image_shape):
-        generator = Generator(
-            image_shape,
-            latent_dim=self.latent_dim,
-            width=self.width,
-            channels=self.channels,
-            base_size=self.base_size,
-            norm=self.generator_norm,
-        )
-        discriminator = Discriminator(
-            image_shape,
-            width=self.width,
-            channels=self.channels,
-            norm=self.discriminator_norm,
-            dropout=self.dropout,
-        )
-        return generator, discriminator
+    def _networks(self, image_shape, n_classes):
+        of_generator, of_discriminator = self._network_parameters()
+        return Generator(image_shape, **of_generator), Discriminator(image_shape, **of_discriminator)
+
+    def _network_parameters(self):
+        shared = {"width": self.width, "channels": self.channels}
+        of_generator = {"latent_dim": self.latent_dim, "base_size": self.base_size, "norm": self.generator_norm}
+        of_discriminator = {"norm": self.discriminator_norm, "dropout": self.dropout}
+        return shared | of_generator, shared | of_discriminator
 
     def _train(self, networks, images, **how):
         few = _SMALL_CLASS * (images.shape[2] * images.shape[3] / _SMALL_CLASS_PIXELS) ** 2

@@ -15,13 +15,21 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from ..images import ImageFormat
 from ..runtime import draw_seed, isolated, keep_freed_memory, resolve_device, threads
-from ..training import Checkpoint, PixelFrechetDistance, draw, finish, read_file, write_file
+from ..training import (
+    Checkpoint,
+    PixelFrechetDistance,
+    PixelFrechetDistanceByClass,
+    draw,
+    finish,
+    read_file,
+    write_file,
+)
 from ._base import BaseImageOverSampler, plain_label
 from ._persistence import from_json, to_json
 
@@ -46,10 +54,11 @@ class CollapseWarning(UserWarning):
 
 
 class BaseGANOverSampler(BaseImageOverSampler):
-    """Base class of samplers that train one generator a class.
+    """Base class of samplers that train one generator a class, or one for all classes.
 
     A subclass implements `_networks`, which makes the networks to train, and `_train`, which trains them on the images
-    of one class.
+    of one class. If one training serves all classes, it sets `_is_conditional`, and `_generator_of` takes the generator
+    of one class out of the result.
 
     Warning: This class should not be used directly. Use the derived classes instead.
     """
@@ -59,20 +68,22 @@ class BaseGANOverSampler(BaseImageOverSampler):
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "pretrain": [StrOptions({"all"}), None],
         "checkpoint_dir": [str, os.PathLike, None],
-        "n_jobs": [Integral, None],
         "device": [*BaseImageOverSampler._parameter_constraints["device"], list, tuple],
     }
 
+    _is_conditional = False
+
     @abstractmethod
-    def _networks(self, image_shape):
+    def _networks(self, image_shape, n_classes):
         """Make the networks to train.
 
         Parameters
         ----------
         image_shape : tuple of (int, int, int)
             Channels, height and width of the images.
+        n_classes : int
+            Number of classes that they learn; 1 unless `_is_conditional`.
 
         Returns
         -------
@@ -91,7 +102,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         images : torch.Tensor of shape (n, channels, height, width)
             Real images: uint8 in 0..255, or float32 in [-1, 1].
         **how
-            ``score``, ``resume_from`` and ``report``, as `gan_sampler.training.train_gan` takes them.
+            ``classes``, ``score``, ``resume_from`` and ``report``, as `gan_sampler.training.train_gan` takes them.
 
         Returns
         -------
@@ -101,6 +112,10 @@ class BaseGANOverSampler(BaseImageOverSampler):
             One record for each report.
         """
 
+    def _generator_of(self, generator, index):
+        """Return the generator of the class of this index, noise to images, from what was trained."""
+        return generator
+
     def _resolve_devices(self):
         words = self.device if isinstance(self.device, list | tuple) else [self.device]
         if not words:
@@ -108,7 +123,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
         return [resolve_device(word) for word in words]
 
     def _rows_learnt(self, y, rows):
-        return super()._rows_learnt(y, rows) if self.pretrain is None else np.arange(len(y))
+        only_those = self.pretrain is None and not self._is_conditional
+        return super()._rows_learnt(y, rows) if only_those else np.arange(len(y))
 
     def _learn(self, X, y, rows, random_state):
         """Train a generator for each class, and set `generators_` and `history_`."""
@@ -119,6 +135,14 @@ class BaseGANOverSampler(BaseImageOverSampler):
         # A seed for every class, so that those of some do not depend on whether others are over-sampled too.
         seeds = {label: draw_seed(random_state) for label in [_ALL_CLASSES, *np.unique(y)]}
         how = {"n_threads": torch.get_num_threads(), "folder": _absolute(self.checkpoint_dir)}
+        if self._is_conditional:
+            labels, classes = np.unique(y, return_inverse=True)
+            indices = {label: int(np.flatnonzero(labels == label)[0]) for label in rows}
+            how |= {"classes": classes, "scored": list(indices.values())}
+            generator, history, _ = _train_one(self, X, _ALL_CLASSES, devices[0], seeds[_ALL_CLASSES], **how)
+            for label, index in indices.items():
+                self._keep(label, self._generator_of(generator, index), history)
+            return
         if self.pretrain is not None:
             how["pretrained_on"] = _describe(X)
             _, _, how["start"] = _train_one(self, X, _ALL_CLASSES, devices[0], seeds[_ALL_CLASSES], **how)
@@ -129,9 +153,12 @@ class BaseGANOverSampler(BaseImageOverSampler):
             for i, (label, found) in enumerate(rows.items())
         )
         for label, (generator, history, _) in zip(rows, trainings, strict=True):
-            self.generators_[label] = generator.to(self.device_)
-            self.history_[label] = history
-            _warn_of_collapse(label, history)
+            self._keep(label, generator, history)
+
+    def _keep(self, label, generator, history):
+        self.generators_[label] = generator.to(self.device_)
+        self.history_[label] = history
+        _warn_of_collapse(label, history)
 
     def _synthesise(self, X, n_images, label):
         return draw(self.generators_[label], n_images)
@@ -241,7 +268,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
         sampler.generators_ = {}
         for i, label in enumerate(labels):
             with isolated(torch.device("cpu"), 0):
-                generator = finish(sampler._networks(sampler.image_format_.tensor_shape)[0])
+                network = sampler._networks(sampler.image_format_.tensor_shape, n_classes=1)[0]
+                generator = sampler._generator_of(finish(network), 0)
             prefix = f"{i}."
             weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
             generator.load_state_dict(weights)
@@ -258,7 +286,20 @@ class BaseGANOverSampler(BaseImageOverSampler):
         return state
 
 
-def _train_one(sampler, X, label, device, seed, *, n_threads, folder, start=None, pretrained_on=None):
+def _train_one(
+    sampler,
+    X,
+    label,
+    device,
+    seed,
+    *,
+    n_threads,
+    folder,
+    start=None,
+    pretrained_on=None,
+    classes=None,
+    scored=None,
+):
     """Train on the images of one class, or of all, here or in another process.
 
     Returns
@@ -269,9 +310,11 @@ def _train_one(sampler, X, label, device, seed, *, n_threads, folder, start=None
     states : list of dict or None
         State of each network after a training on all classes, on the CPU, for `start` of others.
     """
-    name = "pretraining" if label is _ALL_CLASSES else str(label)
+    name = str(label)
+    if label is _ALL_CLASSES:
+        name = "pretraining" if classes is None else "all classes"
     bar = tqdm(total=sampler.n_steps, desc=f"{type(sampler).__name__} {name}", unit="step", disable=not sampler.verbose)
-    checkpoint = None if folder is None else _checkpoint(sampler, X, label, seed, folder, pretrained_on)
+    checkpoint = None if folder is None else _checkpoint(sampler, X, label, seed, folder, pretrained_on, classes)
 
     def report(record, state):
         if checkpoint is not None:
@@ -283,14 +326,21 @@ def _train_one(sampler, X, label, device, seed, *, n_threads, folder, start=None
     memory = keep_freed_memory() if device.type == "cpu" else contextlib.nullcontext()
     with bar, threads(n_threads), isolated(device, seed), memory:
         images = sampler.image_format_.to_compact_tensor(X).to(device)
-        networks = [network.to(device) for network in sampler._networks(sampler.image_format_.tensor_shape)]
+        n_classes = 1 if classes is None else classes.max() + 1
+        networks = [network.to(device) for network in sampler._networks(sampler.image_format_.tensor_shape, n_classes)]
         for network, weights in zip(networks, start or [], strict=False):
             network.load_state_dict(weights)
+        if classes is not None:
+            classes = torch.from_numpy(classes).to(device)
+            score = PixelFrechetDistanceByClass(images, classes, scored)
+        else:
+            score = None if label is _ALL_CLASSES else PixelFrechetDistance(images)
         try:
             generator, history = sampler._train(
                 networks,
                 images,
-                score=None if label is _ALL_CLASSES else PixelFrechetDistance(images),
+                classes=classes,
+                score=score,
                 resume_from=None if checkpoint is None else _read(checkpoint, sampler.n_steps),
                 report=report,
             )
@@ -305,7 +355,7 @@ def _train_one(sampler, X, label, device, seed, *, n_threads, folder, start=None
     return generator.cpu(), history, states
 
 
-def _checkpoint(sampler, X, label, seed, folder, pretrained_on):
+def _checkpoint(sampler, X, label, seed, folder, pretrained_on, classes):
     free = _FREE_TO_CHANGE - ({"n_steps"} if sampler.pretrain else set())  # both trainings would grow, one for nothing
     about = {
         "sampler": type(sampler).__name__,
@@ -319,7 +369,10 @@ def _checkpoint(sampler, X, label, seed, folder, pretrained_on):
         "pretrained_on": pretrained_on,
         "seed": None if sampler.random_state is None else seed,  # any seed is as good as another where none was set
     }
-    if label is _ALL_CLASSES:
+    if classes is not None:
+        about["y"] = hashlib.sha256(np.ascontiguousarray(classes)).hexdigest()[:16]
+        name = "all"
+    elif label is _ALL_CLASSES:
         name = "pretraining"
     else:  # readable, but no two labels share a file
         digest = hashlib.sha256(repr(plain_label(label)).encode()).hexdigest()[:8]
@@ -364,7 +417,7 @@ def _warn_of_collapse(label, history):
             f"diversity is {diversity:.2f} of that of the real images (1 would be as much). Train longer (n_steps), "
             "with a smaller learning_rate, or on more images; history_ shows how it went.",
             CollapseWarning,
-            stacklevel=7,
+            stacklevel=8,
         )
 
 

@@ -5,12 +5,13 @@ from ._checkpoint import Checkpoint, read_file, write_file
 from ._draw import draw, finish, freeze
 from ._loop import train_gan
 from ._losses import Loss
-from ._score import PixelFrechetDistance
+from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass
 
 __all__ = [
     "Checkpoint",
     "Loss",
     "PixelFrechetDistance",
+    "PixelFrechetDistanceByClass",
     "augment_mildly",
     "brighten",
     "draw",

@@ -8,7 +8,7 @@ _SETTLING_BATCHES, _SETTLING_BATCH_SIZE = 32, 64
 
 
 @torch.no_grad()
-def freeze(generator):
+def freeze(generator, n_classes=None):
     """Make a generator ready to draw from and to be pickled.
 
     An average of generators has running statistics of no network that ever ran, so they are measured anew on
@@ -18,6 +18,8 @@ def freeze(generator):
     ----------
     generator : torch.nn.Module
         Changed in place: in eval mode and without gradients afterwards.
+    n_classes : int or None, default=None
+        Number of classes of a generator that is told them; its statistics are those of all together, as in training.
 
     Returns
     -------
@@ -25,7 +27,8 @@ def freeze(generator):
         The same object.
     """
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
-    if not norms and not parametrize.is_parametrized(generator.layers[0]):  # whose power iterations settle too
+    is_spectral = any(parametrize.is_parametrized(module) for module in generator.modules())
+    if not norms and not is_spectral:  # whose power iterations settle too
         return finish(generator)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -34,7 +37,9 @@ def freeze(generator):
     device = next(generator.parameters()).device
     generator.train()
     for _ in range(_SETTLING_BATCHES):
-        generator(torch.randn(_SETTLING_BATCH_SIZE, generator.latent_dim, device=device))
+        noise = torch.randn(_SETTLING_BATCH_SIZE, generator.latent_dim, device=device)
+        told = [] if n_classes is None else [torch.randint(n_classes, (_SETTLING_BATCH_SIZE,), device=device)]
+        generator(noise, *told)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return finish(generator)

@@ -26,6 +26,7 @@ def train_gan(
     discriminator,
     images,
     *,
+    classes=None,
     n_steps,
     max_time=None,
     n_iter_no_change=None,
@@ -55,6 +56,9 @@ def train_gan(
         Maps images to logits of shape (n,); trained in place.
     images : torch.Tensor of shape (n_images, channels, height, width)
         Real images on the networks' device: uint8 in 0..255, or floats in [-1, 1].
+    classes : torch.Tensor of shape (n_images,), int64, or None, default=None
+        Class of each image, on the same device, for players that take classes as second argument. Every class is then
+        shown equally often, and the generator is asked for the classes of the real images beside it.
     n_steps : int
         Number of updates of the generator.
     max_time : float or None, default=None
@@ -79,7 +83,8 @@ def train_gan(
         Called as ``penalty(discriminator, real, step)`` before the discriminator's update; adds to its gradients.
     score : callable or None, default=None
         Called with images of the average at each report; returns a dict with ``score``, the lower the better, and
-        whatever else shall stand in the history. Has an attribute ``n_images``. None keeps the last average.
+        whatever else shall stand in the history. Has an attribute ``n_images`` and, for players that are told classes,
+        ``classes``, those of the images it wants. None keeps the last average.
     resume_from : tuple of (dict, dict) or None, default=None
         What `report` was given, to go on from there.
     report : callable or None, default=None
@@ -102,7 +107,9 @@ def train_gan(
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)
     rates = learning_rate, discriminator_learning_rate or learning_rate
-    state = TrainingState(generator, discriminator, learning_rates=rates, beta_1=beta_1, n_images=len(images))
+    state = TrainingState(
+        generator, discriminator, learning_rates=rates, beta_1=beta_1, n_images=len(images), classes=classes
+    )
     batch_size = min(batch_size, len(images))
     augment = augment or Identity()
     one_pass = loss.one_pass and not couples_images(discriminator)
@@ -116,20 +123,22 @@ def train_gan(
     generator.train(), discriminator.train()
     while not _is_over(progress, n_steps, max_time, n_iter_no_change):
         progress["step"] += 1
-        real = normalised(images[state.next_rows(batch_size)])
-        noise = state.draw_noise(batch_size)
+        rows = state.next_rows(batch_size)
+        real, noise = normalised(images[rows]), state.draw_noise(batch_size)
+        of_batch = None if classes is None else classes[rows]
+        how = {"loss": loss, "augment": augment, "classes": of_batch}
 
         discriminator.zero_grad(), generator.zero_grad()
         if penalty is not None:
             penalty(discriminator, real, progress["step"])
         if one_pass:
-            losses = one_pass_gradients(generator, discriminator, real, noise, loss=loss, augment=augment)
+            losses = one_pass_gradients(generator, discriminator, real, noise, **how)
             state.discriminator_adam.step()
         else:
-            fake = generate(generator, noise)
-            loss_discriminator = discriminator_gradients(discriminator, real, fake, loss=loss, augment=augment)
+            fake = generate(generator, noise, of_batch)
+            loss_discriminator = discriminator_gradients(discriminator, real, fake, **how)
             state.discriminator_adam.step()
-            loss_generator = generator_gradients(discriminator, fake, loss=loss, augment=augment)
+            loss_generator = generator_gradients(discriminator, fake, **how)
             losses = torch.stack([loss_discriminator, loss_generator])
         state.generator_adam.step()
         state.move_average(ema_decay)
@@ -145,7 +154,7 @@ def train_gan(
         good = state.capture()
         if report is not None:
             report(record, good)
-    return freeze(state.best), progress["history"]
+    return freeze(state.best, n_classes=None if classes is None else len(classes.unique())), progress["history"]
 
 
 def _is_over(progress, n_steps, max_time, n_iter_no_change):

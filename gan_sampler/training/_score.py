@@ -79,3 +79,31 @@ class PixelFrechetDistance:
         # Of real images the covariance is the identity, which commutes with every other.
         score = mean.square().sum() + (spread - 1).square().sum()
         return {"score": score.item(), "diversity": variance / max(self._variance, 1e-12)}
+
+
+class PixelFrechetDistanceByClass:
+    """`PixelFrechetDistance` of several classes, for generators that are told them.
+
+    Parameters
+    ----------
+    images : torch.Tensor of shape (n, channels, height, width)
+        Real images, as `PixelFrechetDistance` takes them.
+    classes : torch.Tensor of shape (n,), int64
+        Class of each.
+    scored : list of int
+        The classes that count.
+    """
+
+    def __init__(self, images, classes, scored):
+        self._distances = {index: PixelFrechetDistance(images[classes == index]) for index in scored}
+        self.n_images = PixelFrechetDistance.n_images * len(scored)
+        # In turn, so that every batch holds all of them, as in training.
+        self.classes = torch.tensor(scored, device=images.device).repeat(PixelFrechetDistance.n_images)
+
+    def __call__(self, images):
+        """Score images of the classes in `classes`: the mean score, and the least diversity of a class."""
+        records = [distance(images[self.classes == index]) for index, distance in self._distances.items()]
+        return {
+            "score": sum(record["score"] for record in records) / len(records),
+            "diversity": min(record["diversity"] for record in records),
+        }

@@ -21,6 +21,8 @@ class TrainingState:
         Adam's decay of the first moment.
     n_images : int
         Number of real images.
+    classes : torch.Tensor of shape (n_images,), int64, or None, default=None
+        Class of each, where every class shall be shown equally often.
 
     Attributes
     ----------
@@ -31,7 +33,7 @@ class TrainingState:
         ``n_rollbacks``, ``position`` in the order of images, and ``history``.
     """
 
-    def __init__(self, generator, discriminator, *, learning_rates, beta_1, n_images):
+    def __init__(self, generator, discriminator, *, learning_rates, beta_1, n_images, classes=None):
         self.generator, self.discriminator = generator, discriminator
         self.average = copy.deepcopy(generator).requires_grad_(False)
         self.best = copy.deepcopy(self.average)
@@ -45,7 +47,9 @@ class TrainingState:
         self._learning_rates = learning_rates
         device = next(generator.parameters()).device
         self.losses = torch.zeros(2, device=device)  # summed there, so that a step does not wait for the device
-        self.order = torch.randperm(n_images, device=device)
+        every_row = torch.arange(n_images, device=device)
+        self._rows = [every_row] if classes is None else [every_row[classes == index] for index in classes.unique()]
+        self.order = self._shuffled()
         self.progress = {
             "step": 0,
             "seconds": 0.0,
@@ -110,7 +114,7 @@ class TrainingState:
         start = self.progress["position"]
         if start + batch_size > len(self.order):
             start = 0
-            self.order.copy_(torch.randperm(len(self.order), device=self.order.device))
+            self.order.copy_(self._shuffled())
         self.progress["position"] = start + batch_size
         return self.order[start : start + batch_size]
 
@@ -149,13 +153,24 @@ class TrainingState:
             "loss_generator": loss_generator,
         }
         if score is not None:  # in training mode: the average's running statistics are those of no network that ran
-            record |= score(torch.cat([self.average.train()(noise) for noise in probe.split(_PROBE_BATCH_SIZE)]))
+            told = [probe] if getattr(score, "classes", None) is None else [probe, score.classes]
+            batches = zip(*(tensor.split(_PROBE_BATCH_SIZE) for tensor in told), strict=True)
+            record |= score(torch.cat([self.average.train()(*batch) for batch in batches]))
         history.append(record)
         best_score = self.progress["best_score"]
         if score is None or best_score is None or record["score"] < best_score:
             self.best.load_state_dict(self.average.state_dict())
             self.progress["best_step"], self.progress["best_score"] = record["step"], record.get("score")
         return record
+
+    def _shuffled(self):
+        """Return the rows in random order; where there are classes, each as often as the largest has images."""
+        device, largest = self._rows[0].device, max(map(len, self._rows))
+        parts = [rows[torch.randperm(len(rows), device=device)] for rows in self._rows]
+        if len(parts) == 1:
+            return parts[0]
+        order = torch.cat([rows.repeat(-(-largest // len(rows)))[:largest] for rows in parts])
+        return order[torch.randperm(len(order), device=device)]
 
     def _tensors(self):
         tensors = {"losses": self.losses, "order": self.order}
