@@ -4,17 +4,19 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from pipelines import CLASSIFIERS, SAMPLERS
+from pipelines import CLASSIFIERS, NO_SAMPLER, SAMPLERS
 from sklearn.metrics import roc_curve
 
 SAMPLER_LABELS = {
     "none": "none",
     "class_weight": "class weights",
+    "threshold": "tuned threshold",
     "random": "random",
     "smote": "SMOTE",
     "adasyn": "ADASYN",
     "augmentation": "augmentation",
     "dcgan": "DCGAN",
+    "dcgan_fair": "DCGAN, every class",
 }
 CLASSIFIER_LABELS = {
     "tree": "Decision tree",
@@ -33,11 +35,13 @@ EMBEDDER_LABELS = {
 COLOURS = {
     "none": "#000000",
     "class_weight": "#999999",
+    "threshold": "#F0E442",
     "random": "#E69F00",
     "smote": "#56B4E9",
     "adasyn": "#0072B2",
     "augmentation": "#009E73",
     "dcgan": "#D55E00",
+    "dcgan_fair": "#CC79A7",
 }
 METRICS_SHOWN = {
     "precision_minority": "Precision, minority class",
@@ -115,7 +119,7 @@ def _draw_roc_panel(axis, records, row):
         curves = [_minority_roc(record, grid) for record in _select(records, row, sampler)]
         if curves:
             width = 2.6 if sampler == "dcgan" else 1.5
-            style = "--" if sampler in ("none", "class_weight") else "-"
+            style = "--" if sampler in NO_SAMPLER else "-"
             axis.plot(grid, np.mean(curves, axis=0), style, color=COLOURS[sampler], linewidth=width)
     axis.set_title(row_label(row, "\non "))
     axis.set_aspect("equal")
@@ -174,7 +178,7 @@ def _draw_bars(axis, records, rows, samplers, metric):
 
 def draw_classes(records, target_names, file):
     """Draw how many training images each class has before and after each sampler."""
-    samplers = [name for name in samplers_of(records) if name != "class_weight"]
+    samplers = [name for name in samplers_of(records) if name == "none" or name not in NO_SAMPLER]
     # ADASYN's counts differ between pixels and features, so the last record of a sampler, a network's, is shown.
     shown = [[record for record in sorted(records, key=row_key) if record["sampler"] == name][-1] for name in samplers]
     with matplotlib.rc_context(_STYLE):

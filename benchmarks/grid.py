@@ -319,17 +319,16 @@ class Experiment:
     def _sampler_notes(self, cell, pipeline, y_train):
         sampler = pipeline.named_steps.get("sampler")
         if sampler is None:
-            counts, seconds = count_classes(y_train), 0.0
+            counts, n_synthetic, seconds = count_classes(y_train), 0, 0.0
         else:
-            counts, seconds = sampler.counts_after_, sampler.seconds_
+            counts, n_synthetic, seconds = sampler.counts_after_, sampler.n_synthetic_, sampler.seconds_
             if sampler.examples_.ndim > 2:  # images, not features
                 self._keep_examples(cell, sampler.examples_)
-        n_after = sum(counts.values())
         return {
             "sampler_seconds": seconds,
             "class_counts_resampled": _by_text(counts),
-            "n_train_resampled": n_after,
-            "n_synthetic": 0 if cell.sampler == "random" else n_after - len(y_train),  # random makes copies
+            "n_train_resampled": sum(counts.values()),
+            "n_synthetic": n_synthetic,
         }
 
     def examples_file(self, split, sampler):

@@ -13,6 +13,7 @@ from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from torchvision.models import ResNet18_Weights
@@ -28,7 +29,7 @@ from gan_sampler import (
     ResNet18Embedder,
 )
 
-SAMPLERS = ("none", "class_weight", "random", "smote", "adasyn", "augmentation", "dcgan")
+SAMPLERS = ("none", "class_weight", "threshold", "random", "smote", "adasyn", "augmentation", "dcgan", "dcgan_fair")
 ON_FEATURES = ("tree", "forest", "svm")  # see embedded images
 ON_IMAGES = ("ann", "cnn", "densenet121")  # see the images themselves
 CLASSIFIERS = ON_FEATURES + ON_IMAGES
@@ -36,6 +37,8 @@ N_EXAMPLES = 64  # synthetic images kept for the figures
 
 # Random over-sampling copies rows, and copied images have copied features, so it comes after the embedder too.
 _AFTER_EMBEDDER = ("random", "smote", "adasyn")
+NO_SAMPLER = ("none", "class_weight", "threshold")
+_THRESHOLD_FOLDS = 3
 _SAY_NOTHING_OF_RESULTS = ("memory", "verbose", "device", "n_jobs")
 
 
@@ -51,6 +54,8 @@ class RecordedSampler(BaseEstimator):
     ----------
     counts_before_, counts_after_ : dict of label to int
         Images of each class.
+    n_synthetic_ : int
+        Rows that were made; copies of real ones do not count.
     seconds_ : float
         Time that the resampling took when it was done, not when it was read from the cache.
     examples_ : ndarray of shape (n_examples, ...)
@@ -63,13 +68,27 @@ class RecordedSampler(BaseEstimator):
     def fit_resample(self, X, y):
         """Resample, and take notes."""
         start = time.perf_counter()
-        X_resampled, y_resampled = clone(self.sampler).fit_resample(X, y)
+        sampler = clone(self.sampler)
+        X_resampled, y_resampled = sampler.fit_resample(X, y)
         self.seconds_ = time.perf_counter() - start
         self.counts_before_ = count_classes(y)
         self.counts_after_ = count_classes(y_resampled)
-        added, labels = X_resampled[len(X) :], y_resampled[len(y) :]
-        self.examples_ = np.array(added[labels == rarest_class(y)][:N_EXAMPLES])
+        is_new = np.arange(len(X_resampled)) >= len(X)
+        is_synthetic = is_new & ~_is_copy(sampler, len(X), len(X_resampled))
+        self.n_synthetic_ = int(is_synthetic.sum())
+        of_rarest = np.flatnonzero(is_new & (y_resampled == rarest_class(y)))
+        shown = of_rarest[np.argsort(~is_synthetic[of_rarest], kind="stable")][:N_EXAMPLES]  # copies only where no more
+        self.examples_ = np.array(X_resampled[shown])
         return X_resampled, y_resampled
+
+
+def _is_copy(sampler, n_before, n_after):
+    """Return which rows of the output are copies: all new ones of random over-sampling, repeats of the others."""
+    if isinstance(sampler, PixelSampler):
+        sampler = sampler.sampler
+    if isinstance(sampler, RandomOverSampler):
+        return np.ones(n_after, dtype=bool)
+    return ~getattr(sampler, "synthetic_mask_", np.arange(n_after) >= n_before)
 
 
 def count_classes(y):
@@ -179,13 +198,16 @@ def build_pipeline(sampler, classifier, embedder=None, *, preset, seed, y_train,
     steps = []
     if embedder is not None:
         steps = [("embedder", embedder)]
-    if sampler not in ("none", "class_weight"):
+    if sampler not in NO_SAMPLER:
         made = _make_sampler(sampler, preset=preset, seed=seed, y_train=y_train, device=device, verbose=verbose)
         if sampler in _AFTER_EMBEDDER and embedder is None:
             made = PixelSampler(made)
         steps.insert(len(steps) if sampler in _AFTER_EMBEDDER else 0, ("sampler", RecordedSampler(made)))
     class_weight = "balanced" if sampler == "class_weight" else None
     final = _make_classifier(classifier, preset=preset, seed=seed, class_weight=class_weight, device=device)
+    if sampler == "threshold":
+        folds = StratifiedKFold(_THRESHOLD_FOLDS, shuffle=True, random_state=seed)
+        final = TunedThresholdClassifierCV(final, scoring="balanced_accuracy", cv=folds)
     return Pipeline([*steps, ("classifier", final)], memory=memory)
 
 
@@ -199,7 +221,13 @@ def _make_sampler(name, *, preset, seed, y_train, device, verbose):
     if name == "augmentation":
         return AugmentationOverSampler(random_state=seed)
     n_rarest = min(count_classes(y_train).values())
-    return DCGANOverSampler(**preset.dcgan_parameters(n_rarest), device=device, random_state=seed, verbose=verbose)
+    return DCGANOverSampler(
+        **preset.dcgan_parameters(n_rarest),
+        synthetic_classes="all" if name == "dcgan_fair" else "resampled",
+        device=device,
+        random_state=seed,
+        verbose=verbose,
+    )
 
 
 def _make_classifier(name, *, preset, seed, class_weight, device):

@@ -56,7 +56,7 @@ def make_parser():
     add("--preset", choices=PRESETS, default="demo", help="how large and how long, see below (default: demo)")
     add("--image-size", type=_at_least(MIN_SIDE), metavar="N", help="read images at N x N pixels")
     add("--max-images", type=_at_least(1), metavar="N", help="use a stratified part of N images")
-    add("--samplers", nargs="+", choices=SAMPLERS, default=SAMPLERS, metavar="NAME", help=_names(SAMPLERS))
+    add("--samplers", nargs="+", choices=SAMPLERS, metavar="NAME", help=_names(SAMPLERS))
     add("--classifiers", nargs="+", choices=CLASSIFIERS, default=CLASSIFIERS, metavar="NAME", help=_names(CLASSIFIERS))
     add(
         "--seeds",
@@ -147,8 +147,15 @@ def prepare(arguments):
         resnet18_weights=arguments.resnet18_weights,
         verbose=1,
     )
-    cells = make_cells(splits, _unique(arguments.samplers), _unique(arguments.classifiers), experiment.embeddings)
+    samplers = _choose_samplers(arguments.samplers, n_classes=len(data.target_names))
+    cells = make_cells(splits, samplers, _unique(arguments.classifiers), experiment.embeddings)
     return experiment, splits, cells
+
+
+def _choose_samplers(names, n_classes):
+    if n_classes > 2 and "threshold" in (names or ()):
+        raise ValueError(f"--samplers threshold needs data of two classes; got {n_classes}. Leave it out.")
+    return _unique(names or [name for name in SAMPLERS if n_classes == 2 or name != "threshold"])
 
 
 def _unique(names):

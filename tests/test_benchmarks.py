@@ -204,12 +204,36 @@ def test_random_split_keeps_a_stratified_quarter_and_differs_between_seeds():
 # Pipelines
 
 
+def test_a_threshold_is_tuned_for_two_classes_alone():
+    """The default leaves it out where it cannot be; who asks for it is told."""
+    assert run._choose_samplers(None, n_classes=2) == list(pipelines.SAMPLERS)
+    assert "threshold" not in run._choose_samplers(None, n_classes=3)
+    with pytest.raises(ValueError, match="--samplers threshold needs data of two classes; got 3"):
+        run._choose_samplers(["none", "threshold"], n_classes=3)
+
+
+def test_examples_are_synthetic_images_and_copies_are_not_counted_as_such():
+    """With synthetic images in every class, copies of real ones come first."""
+    X, y = toy_data().images, toy_data().target
+    sampler = pipelines.RecordedSampler(
+        DCGANOverSampler(n_steps=1, width=2, synthetic_classes="all", synthetic_ratio=0.5, random_state=0)
+    )
+    X_resampled, _ = sampler.fit_resample(X, y)
+    largest = max(sampler.counts_before_.values())
+    assert sampler.n_synthetic_ == 2 * round(0.5 * largest)
+    real = {image.tobytes() for image in X}
+    assert not any(image.tobytes() in real for image in sampler.examples_[: round(0.5 * largest)])
+    assert len(X_resampled) == 2 * largest + sampler.n_synthetic_
+
+
 @pytest.mark.parametrize(
     ("sampler", "names"),
     [
         ("none", ["embedder", "classifier"]),
         ("class_weight", ["embedder", "classifier"]),
+        ("threshold", ["embedder", "classifier"]),
         ("dcgan", ["sampler", "embedder", "classifier"]),
+        ("dcgan_fair", ["sampler", "embedder", "classifier"]),
         ("augmentation", ["sampler", "embedder", "classifier"]),
         ("smote", ["embedder", "sampler", "classifier"]),
         ("adasyn", ["embedder", "sampler", "classifier"]),
@@ -220,7 +244,11 @@ def test_samplers_of_images_come_before_the_embedder_and_those_of_features_after
     experiment = make_experiment()
     pipeline = experiment.pipeline(cells_of(experiment, [sampler], ["svm"])[0])
     assert list(pipeline.named_steps) == names
-    assert pipeline.named_steps["classifier"].class_weight == ("balanced" if sampler == "class_weight" else None)
+    classifier = pipeline.named_steps["classifier"]
+    if sampler == "threshold":
+        assert classifier.scoring == "balanced_accuracy"
+        classifier = classifier.estimator
+    assert classifier.class_weight == ("balanced" if sampler == "class_weight" else None)
 
 
 def test_report_preset_trains_its_gan_for_a_hundred_epochs():
@@ -419,6 +447,9 @@ def test_killed_write_leaves_the_old_file(tmp_path):
 # The whole
 
 
+N_CELLS = len(pipelines.SAMPLERS) * 2 * 2  # classifiers, seeds
+
+
 @pytest.fixture(scope="module")
 def finished(folder, tmp_path_factory):
     """A finished run of every sampler with a classifier of features and one of images."""
@@ -436,14 +467,14 @@ def test_run_writes_a_row_for_every_cell(finished):
     """The table is what people compute with."""
     out, _ = finished
     table = pd.read_csv(out / "results.csv")
-    assert len(table) == 7 * 2 * 2
+    assert len(table) == N_CELLS
     assert not table.duplicated(["sampler", "classifier", "seed"]).any()
     assert table["error"].isna().all()
     assert table["balanced_accuracy"].between(0, 1).all()
     assert set(table.loc[table["classifier"] == "ann", "embedder"].isna()) == {True}
     made = table.set_index("sampler")["n_synthetic"]
-    assert (made[["none", "class_weight", "random"]] == 0).all()
-    assert (made[["smote", "dcgan", "augmentation"]] > 0).all()
+    assert (made[["none", "class_weight", "threshold", "random"]] == 0).all()
+    assert (made[["smote", "dcgan", "dcgan_fair", "augmentation"]] > 0).all()
     assert (table.loc[table["sampler"] == "random", "n_train_resampled"] > 42).all()
 
 
@@ -456,7 +487,7 @@ def test_summary_tells_all_that_a_number_needs(finished):
     assert "Test images: 14 (disc" in summary
     assert f"torch {importlib.metadata.version('torch')}" in summary
     assert "`resnet18_finetuned`: From scratch." in summary
-    assert "28 of 28 cells" in summary
+    assert f"{N_CELLS} of {N_CELLS} cells" in summary
     assert "Did DCGAN help?" in summary
     assert "student report" not in summary
     for label in report.METRIC_LABELS.values():
@@ -481,7 +512,7 @@ def test_second_run_computes_nothing_and_says_the_same(finished, tiny, monkeypat
     assert computed == []
     assert (out / "results.csv").read_text(encoding="utf-8") == before
     assert (out / "roc.png").exists()
-    assert "computed 0 of 28 cells" in (out / "summary.md").read_text(encoding="utf-8")
+    assert f"computed 0 of {N_CELLS} cells" in (out / "summary.md").read_text(encoding="utf-8")
 
 
 def test_three_classes_run_through(tmp_path, tiny, capsys):

@@ -1,0 +1,261 @@
+"""What keeps a classifier from taking "looks generated" for the class? Remedies for the artefact shortcut, compared.
+
+    python benchmarks/remedies.py --data path/to/chest_xray
+
+For each seed one generator is trained for each class, once for all remedies. A remedy turns training images into
+training images, and may change test images too. Classifiers learn from what it gives and are tested on real images of
+the published split. Rows are appended to a CSV file, and those that it holds are not computed again; the table is
+printed from it at the end.
+"""
+
+import argparse
+import functools
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import sources
+from metrics import class_scores, evaluate
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.svm import SVC
+
+from gan_sampler import ANNClassifier, CNNClassifier, DCGANOverSampler, EfficientNetLite0Embedder
+from gan_sampler.quality import realism
+
+SIZE = 32  # pixels
+NETWORKS = {"cnn": (CNNClassifier, 8), "ann": (ANNClassifier, 10)}  # passes over as many images as balancing gives
+ON_FEATURES = {
+    "forest": functools.partial(RandomForestClassifier, 100, n_jobs=1),
+    "svm": lambda random_state: SVC(),
+}
+CLASSIFIERS = (*NETWORKS, *ON_FEATURES)
+
+
+@dataclass
+class Train:
+    """Training images of one seed, and a generator for each class.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, SIZE, SIZE), uint8
+        Real images.
+    y : ndarray of shape (n,), int
+        Labels.
+    sampler : DCGANOverSampler
+        Fitted, with a generator for each class.
+    seed : int
+        Of all that is drawn.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    sampler: DCGANOverSampler
+    seed: int
+
+    def __post_init__(self):
+        counts = np.bincount(self.y)
+        self.rare, self.n_missing, self.largest = counts.argmin(), counts.max() - counts.min(), counts.max()
+
+    def real(self, label):
+        """Return the real images of a class."""
+        return self.X[self.y == label]
+
+    def draw(self, label, n_images, draw_seed=0):
+        """Return synthetic images of a class."""
+        return self.sampler.sample(n_images, int(label), random_state=1000 * self.seed + draw_seed)
+
+    def plus(self, *additions):
+        """Return the real images with (images, label) added."""
+        X = np.concatenate([self.X, *(images for images, _ in additions)])
+        return X, np.concatenate([self.y, *(np.full(len(images), label) for images, label in additions)])
+
+    def repeats(self, n_images=None):
+        """Return real images of the rare class, each as often, as many as balance needs."""
+        images = self.real(self.rare)
+        rows = np.random.RandomState(self.seed).permutation(len(images))
+        return images[np.resize(rows, self.n_missing if n_images is None else n_images)]
+
+
+def nothing(train):
+    """Return the images as they are."""
+    return train.X, train.y
+
+
+def repetition(train):
+    """Balance by repeating real images."""
+    return train.plus((train.repeats(), train.rare))
+
+
+def plain(train):
+    """Balance by synthetic images."""
+    return train.plus((train.draw(train.rare, train.n_missing), train.rare))
+
+
+def every_class(train, ratio):
+    """Balance by repeating real images, and add as many synthetic ones to every class."""
+    n_images = round(ratio * train.largest)
+    made = [(train.draw(label, n_images), label) for label in np.unique(train.y)]
+    return train.plus((train.repeats(), train.rare), *made)
+
+
+def half_repeated(train):
+    """Balance half by repeating real images and half by synthetic ones."""
+    half = train.n_missing // 2
+    return train.plus((train.repeats(half), train.rare), (train.draw(train.rare, train.n_missing - half), train.rare))
+
+
+def real_detail(train, sigma=1.0):
+    """Give each synthetic image the fine detail of a real one of its class."""
+    made = train.draw(train.rare, train.n_missing).astype(float)
+    donors = train.repeats().astype(float)
+    mixed = _blurred(made, sigma) + donors - _blurred(donors, sigma)
+    return train.plus((np.clip(np.rint(mixed), 0, 255).astype(np.uint8), train.rare))
+
+
+def most_plausible(train, n_times=4):
+    """Draw four times as many and keep those of the highest realism score."""
+    made = train.draw(train.rare, n_times * train.n_missing)
+    scores, _ = realism(_flat(train.real(train.rare)), _flat(made))
+    return train.plus((made[np.argsort(-scores)[: train.n_missing]], train.rare))
+
+
+def _blurred(images, sigma):
+    return gaussian_filter(images, (0, sigma, sigma))
+
+
+def _flat(images):
+    return images.reshape(len(images), -1) / 255.0
+
+
+def as_is(images, seed):
+    """Leave images alone."""
+    return images
+
+
+def with_noise(images, seed, spread=8):
+    """Add the same mild noise to all images, real and synthetic, for training and for testing."""
+    noise = np.random.RandomState(seed).normal(0, spread, images.shape)
+    return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)
+
+
+def through_jpeg(images, seed, quality=50):
+    """Send all images, real and synthetic, for training and for testing, through JPEG."""
+    return np.stack([_jpeg(image, quality) for image in images])
+
+
+def _jpeg(image, quality):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def smoothed(images, seed, sigma=0.7):
+    """Blur all images, real and synthetic, for training and for testing."""
+    return np.rint(_blurred(images.astype(float), sigma)).astype(np.uint8)
+
+
+# name: (what it trains on, what all images pass through)
+REMEDIES = {
+    "nothing": (nothing, as_is),
+    "repetition": (repetition, as_is),
+    "synthetic": (plain, as_is),
+    "synthetic, half repeated": (half_repeated, as_is),
+    "synthetic in every class, ratio 1/4": (functools.partial(every_class, ratio=0.25), as_is),
+    "synthetic in every class, ratio 1/2": (functools.partial(every_class, ratio=0.5), as_is),
+    "synthetic in every class, ratio 1": (functools.partial(every_class, ratio=1.0), as_is),
+    "synthetic in every class, ratio 2": (functools.partial(every_class, ratio=2.0), as_is),
+    "synthetic with real detail": (real_detail, as_is),
+    "synthetic, the most plausible quarter": (most_plausible, as_is),
+    "synthetic, noise on all": (plain, with_noise),
+    "synthetic, JPEG on all": (plain, through_jpeg),
+    "synthetic, blur on all": (plain, smoothed),
+    "repetition, noise on all": (repetition, with_noise),
+}
+
+
+def train_generators(data, train, seed, folder):
+    """Return a sampler fitted to the training images of every class, from its file where there is one."""
+    file = Path(folder) / f"{data.name}-{SIZE}-{len(train)}-seed{seed}.safetensors"
+    if file.is_file():
+        return DCGANOverSampler.load(file)
+    counts = np.bincount(data.target[train])
+    sampler = DCGANOverSampler(sampling_strategy={label: n + 1 for label, n in enumerate(counts)}, random_state=seed)
+    sampler.fit_resample(data.images[train], data.target[train])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sampler.save(file)
+    return sampler
+
+
+def run_cell(remedy, classifier, seed, data, parts, folder):
+    """Train and test one classifier on what one remedy gives, and return its row."""
+    train_rows, test_rows = parts
+    train = Train(
+        data.images[train_rows], data.target[train_rows], train_generators(data, train_rows, seed, folder), seed
+    )
+    resample, pass_through = REMEDIES[remedy]
+    X, y = resample(train)
+    X, X_test = pass_through(X, seed), pass_through(data.images[test_rows], seed + 1)
+    y_test = data.target[test_rows]
+    if classifier in NETWORKS:
+        network, n_passes = NETWORKS[classifier]
+        # As many images seen as with balanced ones, so that no remedy wins by training longer.
+        max_epochs = max(1, round(n_passes * 2 * train.largest / len(X)))
+        fitted = network(max_epochs=max_epochs, device="cpu", random_state=seed).fit(X, y)
+    else:
+        embedder = EfficientNetLite0Embedder(input_size=64, device="cpu", memory=str(Path(folder) / "features"))
+        X, X_test = embedder.fit(X).transform(X), embedder.transform(X_test)
+        fitted = ON_FEATURES[classifier](random_state=seed).fit(X, y)
+    metrics = evaluate(y_test, fitted.predict(X_test), class_scores(fitted, X_test), fitted.classes_, train.rare)
+    return {"remedy": remedy, "classifier": classifier, "seed": seed, "n_train": len(X), **metrics}
+
+
+def main():
+    """Read the command line, compute what is missing, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="chest_xray", help="folder of the chest X-rays")
+    parser.add_argument("--out", type=Path, default=Path("docs/results/remedies.csv"), help="the CSV file")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("results/remedies"), help="folder for generators and features"
+    )
+    parser.add_argument("--remedies", nargs="+", default=list(REMEDIES), choices=REMEDIES, metavar="REMEDY")
+    parser.add_argument("--classifiers", nargs="+", default=CLASSIFIERS, choices=CLASSIFIERS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument(
+        "--n-jobs", type=int, default=2, help="cells side by side; set OMP_NUM_THREADS=1 with more than 1"
+    )
+    options = parser.parse_args()
+
+    data = sources.load(options.data, image_size=SIZE)
+    parts = np.flatnonzero(data.split == "train"), np.flatnonzero(data.split == "test")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    done = pd.read_csv(options.out) if options.out.is_file() else pd.DataFrame(columns=["remedy", "classifier", "seed"])
+    known = set(done[["remedy", "classifier", "seed"]].itertuples(index=False, name=None))
+    wanted = [(r, c, s) for c in options.classifiers for s in options.seeds for r in options.remedies]
+    cells = [cell for cell in wanted if cell not in known]
+    print(f"{len(cells)} cells to do, {len(wanted) - len(cells)} known", flush=True)
+    workers = joblib.Parallel(n_jobs=options.n_jobs)
+    workers(joblib.delayed(train_generators)(data, parts[0], seed, options.cache) for seed in options.seeds)
+    rows = joblib.Parallel(n_jobs=options.n_jobs, return_as="generator_unordered")(
+        joblib.delayed(run_cell)(*cell, data, parts, options.cache) for cell in cells
+    )
+    for row in rows:
+        pd.DataFrame([row]).to_csv(options.out, mode="a", header=not options.out.is_file(), index=False)
+        print(f"{row['remedy']}, {row['classifier']}, seed {row['seed']}: {row['balanced_accuracy']:.3f}", flush=True)
+    show(pd.read_csv(options.out))
+
+
+def show(table):
+    """Print means and standard deviations over seeds, for each remedy and classifier."""
+    for metric in ("balanced_accuracy", "roc_auc"):
+        grouped = table.groupby(["remedy", "classifier"])[metric]
+        text = grouped.mean().map("{:.3f}".format) + " ± " + grouped.std().map("{:.3f}".format)
+        print(f"\n{metric}\n{text.unstack().reindex(index=list(REMEDIES), columns=list(CLASSIFIERS)).to_markdown()}")
+
+
+if __name__ == "__main__":
+    main()
