@@ -164,6 +164,17 @@ def test_copies_and_collapse_raise_a_warning_with_the_number(name, number):
         quality_report(REAL, SYNTHETIC[name], embedder=EMBEDDER, random_state=0, name="My images")
 
 
+@pytest.mark.filterwarnings("ignore:The synthetic images are in part near-copies")
+def test_memorisation_is_warned_of_only_where_it_can_be_told():
+    """Held-out images of another source are farther away whatever the generator did."""
+    options = {"embedder": EMBEDDER, "random_state": 0}
+    with pytest.warns(QualityWarning, match=r"memorisation is 0\.[6-9]|memorisation is 1"):
+        quality_report(REAL, SYNTHETIC["copied"], HELD_OUT, **options)
+    with pytest.warns(QualityWarning, match=r"cannot be told: .* another kind, .* AUC of (1|0\.9)") as found:
+        quality_report(REAL, SYNTHETIC["perfect"], OTHERS, **options)
+    assert len(found) == 1
+
+
 def test_no_warning_without_fault():
     """Alarms that always ring are switched off."""
     with warnings.catch_warnings():

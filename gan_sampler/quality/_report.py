@@ -27,6 +27,7 @@ MIN_IMAGES = 10  # of either kind: two for each fold, and neighbours for density
 _LEAST_SPREAD = 0.5  # of the real images' own; below it a QualityWarning is due
 _MOST_COPIES = 0.05  # more than among the real images themselves, and than two standard errors
 _LARGEST_P, _LEAST_SHARE = 0.01, 0.6  # of a memorisation that is worth a warning
+_OTHER_SOURCE = 0.7  # AUC of real against held-out images above which these are no sample of the same kind
 _SHOWN = 6  # images in a row of the figure
 
 
@@ -207,8 +208,8 @@ def quality_report(
     X_synthetic : array-like of shape (n_synthetic, ...)
         Images from the generator, in the same layout; at least 10.
     X_holdout : array-like or None, default=None
-        Real images of the class that the generator never saw; at least 10. With them, memorisation is tested and
-        every measure is shown for real images too.
+        Real images of the class that the generator never saw, drawn at random from the same source; at least 10. With
+        them, memorisation is tested and every measure is shown for real images too.
     X_rest : array-like or None, default=None
         Real images of the other classes; at least 10. With them, utility is measured.
     embedder : transformer or None, default=None
@@ -339,7 +340,17 @@ def _warn(report, name):
             f"{name} are in part near-copies of real ones: near_copies is {share:.2f}, among the real "
             f"images themselves {report.near_copies_among_real:.2f}. Do not publish them as anonymous. {remedy}"
         )
-    if report.memorisation is not None and report.memorisation > _LEAST_SHARE and report.memorisation_p < _LARGEST_P:
+    if report.memorisation is None or report.memorisation < _LEAST_SHARE or report.memorisation_p > _LARGEST_P:
+        return
+    difference = max(report.reference["auc_pixels"], report.reference["auc_features"])
+    if difference > _OTHER_SOURCE:
+        _raise(
+            f"Whether {name[0].lower()}{name[1:]} were learnt by heart cannot be told: they are nearer to the images "
+            f"trained on than to held-out ones (memorisation {report.memorisation:.2f}), but the held-out ones are of "
+            f"another kind, a classifier tells them from X_real with an AUC of {difference:.2f}. Hold out images from "
+            "the same source."
+        )
+    else:
         _raise(
             f"{name} are nearer to the images trained on than to held-out ones: memorisation is "
             f"{report.memorisation:.2f} (p = {report.memorisation_p:.3f}), where .5 would be none. {remedy}"
