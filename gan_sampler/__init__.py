@@ -11,6 +11,7 @@ from .samplers import (
     CollapseWarning,
     ConditionalDCGANOverSampler,
     DCGANOverSampler,
+    DeepSMOTE,
     PixelSampler,
 )
 
@@ -23,6 +24,7 @@ __all__ = [
     "CollapseWarning",
     "ConditionalDCGANOverSampler",
     "DCGANOverSampler",
+    "DeepSMOTE",
     "DenseNet121Classifier",
     "EfficientNetLite0Embedder",
     "PixelSampler",

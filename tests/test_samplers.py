@@ -17,7 +17,13 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from gan_sampler import AugmentationOverSampler, ConditionalDCGANOverSampler, DCGANOverSampler, QualityWarning
+from gan_sampler import (
+    AugmentationOverSampler,
+    ConditionalDCGANOverSampler,
+    DCGANOverSampler,
+    DeepSMOTE,
+    QualityWarning,
+)
 from gan_sampler.networks import Generator
 from gan_sampler.runtime import isolated
 from gan_sampler.samplers import CollapseWarning
@@ -26,6 +32,7 @@ from gan_sampler.training import augment_mildly, train_gan
 SAMPLERS = {
     "dcgan": DCGANOverSampler(n_steps=2, width=4, random_state=0),
     "conditional": ConditionalDCGANOverSampler(n_steps=2, width=4, random_state=0),
+    "deep smote": DeepSMOTE(n_steps=10, width=4, latent_dim=8, learning_rate=1e-2, random_state=0),
     "augmentation": AugmentationOverSampler(random_state=0),
 }
 

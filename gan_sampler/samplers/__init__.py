@@ -4,6 +4,7 @@ from ._augmentation import AugmentationOverSampler
 from ._base import BaseImageOverSampler
 from ._conditional import ConditionalDCGANOverSampler
 from ._dcgan import DCGANOverSampler
+from ._deep_smote import DeepSMOTE
 from ._gan import BaseGANOverSampler, CollapseWarning
 from ._pixel import PixelSampler
 
@@ -14,5 +15,6 @@ __all__ = [
     "CollapseWarning",
     "ConditionalDCGANOverSampler",
     "DCGANOverSampler",
+    "DeepSMOTE",
     "PixelSampler",
 ]

@@ -1,6 +1,7 @@
 """Adversarial training on tensors; knows no scikit-learn, no folders and prints nothing."""
 
 from ._augment import augment_mildly, brighten, stretch_contrast, translate
+from ._autoencoder import train_autoencoder
 from ._checkpoint import Checkpoint, read_file, write_file
 from ._draw import draw, finish, freeze
 from ._loop import train_gan
@@ -19,6 +20,7 @@ __all__ = [
     "freeze",
     "read_file",
     "stretch_contrast",
+    "train_autoencoder",
     "train_gan",
     "translate",
     "write_file",

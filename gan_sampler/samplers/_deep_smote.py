@@ -1,0 +1,239 @@
+"""DeepSMOTE behind `fit_resample`."""
+
+import copy
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from imblearn.over_sampling import SMOTE
+from sklearn.utils import gen_batches
+from sklearn.utils._param_validation import Interval, StrOptions
+from tqdm.auto import tqdm
+
+from ..networks import Encoder, Generator
+from ..runtime import draw_seed, isolated, keep_freed_memory
+from ..training import train_autoencoder
+from ._base import BaseImageOverSampler
+
+_BATCH_SIZE = 64  # images encoded or decoded together
+
+
+class DeepSMOTE(BaseImageOverSampler):
+    """Over-sample by SMOTE between the codes that an autoencoder gives to images.
+
+    An autoencoder learns all images, with a penalty that accustoms its decoder to codes between those of images of one
+    class [1]_. New images of a class are decoded from points between the code of one of its images and that of one of
+    that code's nearest neighbours in the class.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        How many images each class shall have, as in imbalanced-learn's over-samplers.
+    image_shape : tuple of int, "row" or None, default=None
+        Shape ``(H, W)`` or ``(H, W, C)`` of one image; needed only where `X` holds rows.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Where the channels of 4-D input stand.
+    value_range : tuple of (float, float) or None, default=None
+        Smallest and largest value an image can have. None stands for 0..255 for uint8, and for what is found in
+        `X` for every other dtype.
+    k_neighbors : int, default=5
+        Neighbours in its class that a code is mixed with; all where there are fewer.
+    latent_dim : int, default=300
+        Length of a code.
+    width : int, default=64
+        Channels of both networks at the highest resolution.
+    channels : {"pyramid", "flat"}, default="pyramid"
+        Whether channels double as the resolution halves, up to ``8 * width``, or stay at `width`.
+    n_steps : int, default=5000
+        Number of updates of the autoencoder, for all classes together.
+    max_time : float or None, default=None
+        Seconds of training after which it ends even if steps are left.
+    batch_size : int, default=100
+        Images of all classes, and of one class, in an update.
+    learning_rate : float, default=2e-4
+        Step size of Adam.
+    synthetic_classes : {"resampled", "all"}, default="resampled"
+        Which classes get synthetic images, as in `DCGANOverSampler`.
+    synthetic_ratio : float, default=1.0
+        With "all", the number of synthetic images of each class as a share of the largest class's real ones.
+    quality : bool or transformer, default=False
+        Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`.
+    device : str or torch.device, default="auto"
+        Where to train: "auto" takes the first CUDA device, else the CPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed; the same one gives the same images on one machine.
+    verbose : int, default=0
+        Whether to show a bar with losses and time left.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Number of images to make, by class.
+    synthetic_mask_ : ndarray of shape (n_resampled,), bool
+        True for rows of the output that were made here.
+    encoder_, decoder_ : torch.nn.Module
+        Images in [-1, 1] to codes, and codes to images.
+    history_ : list of dict
+        At every 50 steps ``step``, ``seconds``, and the mean losses ``loss_reconstruction`` and ``loss_penalty``.
+    quality_ : dict
+        Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
+        where it has fewer than 10 images.
+    image_shape_ : tuple of int
+        Shape of one image as stored.
+    n_features_in_ : int
+        Number of values that one image stores.
+    device_ : torch.device
+        Where the networks were trained.
+
+    See Also
+    --------
+    DCGANOverSampler : Over-sample with a generative adversarial network.
+    PixelSampler : SMOTE and its kin on pixels.
+
+    Raises
+    ------
+    FloatingPointError
+        When training diverges.
+
+    Notes
+    -----
+    As in the paper the networks are those of DCGAN, with batch normalisation, and the snapshot with the smallest loss
+    is kept. The paper trains for 50 to 350 epochs of batches of 100; here the length is a number of steps. It draws
+    from the codes of training images, so there is nothing to draw from after the fit: there is no `sample`.
+
+    References
+    ----------
+    .. [1] D. Dablain, B. Krawczyk, N. V. Chawla, "DeepSMOTE: Fusing Deep Learning and SMOTE for Imbalanced Data",
+       IEEE Transactions on Neural Networks and Learning Systems, 2022. https://arxiv.org/abs/2105.02340
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gan_sampler import DeepSMOTE
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.integers(0, 256, size=(60, 16, 16), dtype=np.uint8)
+    >>> y = np.array(["sick"] * 10 + ["well"] * 50)
+    >>> X_res, y_res = DeepSMOTE(n_steps=5, width=8, random_state=0).fit_resample(X, y)
+    >>> X_res.shape, int((y_res == "sick").sum())
+    ((100, 16, 16), 50)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseImageOverSampler._parameter_constraints,
+        "k_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "width": [Interval(Integral, 1, None, closed="left")],
+        "channels": [StrOptions({"pyramid", "flat"})],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy="auto",
+        image_shape=None,
+        data_format="auto",
+        value_range=None,
+        k_neighbors=5,
+        latent_dim=300,
+        width=64,
+        channels="pyramid",
+        n_steps=5000,
+        max_time=None,
+        batch_size=100,
+        learning_rate=2e-4,
+        synthetic_classes="resampled",
+        synthetic_ratio=1.0,
+        quality=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            sampling_strategy=sampling_strategy,
+            image_shape=image_shape,
+            data_format=data_format,
+            value_range=value_range,
+            synthetic_classes=synthetic_classes,
+            synthetic_ratio=synthetic_ratio,
+            quality=quality,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.k_neighbors = k_neighbors
+        self.latent_dim = latent_dim
+        self.width = width
+        self.channels = channels
+        self.n_steps = n_steps
+        self.max_time = max_time
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+
+    def _rows_learnt(self, y, rows):
+        return np.arange(len(y))
+
+    def _learn(self, X, y, rows, random_state):
+        """Train the autoencoder on all images, and set `encoder_`, `decoder_` and `history_`."""
+        if not rows:
+            return
+        bar = tqdm(total=self.n_steps, desc="DeepSMOTE", unit="step", disable=not self.verbose)
+
+        def report(record):
+            bar.set_postfix({name: f"{record[name]:.3f}" for name in record if "loss" in name}, refresh=False)
+            bar.update(record["step"] - bar.n)
+
+        with bar, isolated(self.device_, draw_seed(random_state)), keep_freed_memory():
+            shape, shared = self.image_format_.tensor_shape, {"width": self.width, "channels": self.channels}
+            encoder = Encoder(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
+            decoder = Generator(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
+            images = self.image_format_.to_compact_tensor(X).to(self.device_)
+            classes = torch.from_numpy(np.unique(y, return_inverse=True)[1]).to(self.device_)
+            try:
+                self.history_ = train_autoencoder(
+                    encoder,
+                    decoder,
+                    images,
+                    classes,
+                    n_steps=self.n_steps,
+                    max_time=self.max_time,
+                    batch_size=self.batch_size,
+                    learning_rate=self.learning_rate,
+                    report=report,
+                )
+            except FloatingPointError as exc:
+                raise FloatingPointError(
+                    f"Training the autoencoder diverged: {exc}. Use a smaller learning_rate."
+                ) from exc
+        self.encoder_, self.decoder_ = encoder, decoder
+
+    def _synthesise(self, X, n_images, label):
+        codes = []
+        for batch in gen_batches(len(X), _BATCH_SIZE):
+            images = self.image_format_.to_tensor(X[batch]).to(self.device_)
+            codes.append(self.encoder_(images).cpu().numpy())
+        mixed = self._mix(np.concatenate(codes), n_images)
+        for batch in torch.from_numpy(mixed).split(_BATCH_SIZE):
+            yield self.decoder_(batch.to(self.device_))
+
+    def _mix(self, codes, n_images):
+        """Return `n_images` new codes between those given, by SMOTE, which needs a second class that plays no part."""
+        n_all = len(codes) + n_images
+        smote = SMOTE(
+            sampling_strategy={1: n_all},
+            k_neighbors=min(self.k_neighbors, len(codes) - 1),
+            random_state=torch.randint(2**31 - 1, ()).item(),
+        )
+        X = np.concatenate([codes, np.zeros((n_all, codes.shape[1]), dtype=codes.dtype)])
+        y = np.repeat([1, 0], [len(codes), n_all])
+        return smote.fit_resample(X, y)[0][len(X) :]
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "encoder_" in state:  # a pickle must load on machines that lack this one's accelerator
+            networks = {name: copy.deepcopy(state[name]).cpu() for name in ("encoder_", "decoder_")}
+            state = {**state, **networks, "device_": torch.device("cpu")}
+        return state
