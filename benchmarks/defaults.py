@@ -25,6 +25,7 @@ from sklearn.datasets import load_digits
 
 from gan_sampler import EfficientNetLite0Embedder
 from gan_sampler.networks import Discriminator, Generator
+from gan_sampler.quality import kernel_inception_distance
 from gan_sampler.runtime import isolated, keep_freed_memory, threads
 from gan_sampler.training import (
     PixelFrechetDistance,
@@ -90,6 +91,10 @@ VARIANTS = {
     "1e-3, batch 16, mild": {"train": {"learning_rate": 1e-3, "batch_size": 16, "augment": augment_mildly}},
     "1e-3, batch 16, lazy R1, gamma 1": {
         "train": {"learning_rate": 1e-3, "batch_size": 16, "penalty": functools.partial(variants.lazy_r1, 1.0)}
+    },
+    "1e-3, batch 16, adaptive mild": {
+        "train": {"learning_rate": 1e-3, "batch_size": 16},
+        "adaptive": functools.partial(variants.AdaptiveAugmentation, augment_mildly),
     },
     "4e-4, batch 16, mild": {"train": {"learning_rate": 4e-4, "batch_size": 16, "augment": augment_mildly}},
     "two rates, 1e-4 and 4e-4": {"train": {"learning_rate": 1e-4, "discriminator_learning_rate": 4e-4}},
@@ -175,6 +180,9 @@ def _train(images, all_images, variant, n_steps, seed, score=None):
         for name in ("loss", "penalty"):  # those that remember something are made anew for each training
             if name in options and not isinstance(options[name], tuple):
                 options[name] = options[name]()
+        if "adaptive" in variant:
+            options["augment"] = variant["adaptive"]()
+            options["penalty"] = options["augment"].penalty
         n_before = round(n_steps * variant.get("pretrain", 0))
         if n_before:
             train_gan(*players, all_images, n_steps=n_before, **{**options, "score": None})
@@ -184,18 +192,6 @@ def _train(images, all_images, variant, n_steps, seed, score=None):
 
 def _last_losses(history):
     return f"{history[-1]['loss_discriminator']:.2f} / {history[-1]['loss_generator']:.2f}"
-
-
-def kid(features, other_features):
-    """Kernel inception distance, unbiased, on all of both sets (Bińkowski et al. 2018)."""
-    n, m = len(features), len(other_features)
-    within = [_kernel(x, x) for x in (features, other_features)]
-    off_diagonal = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in within]
-    return float(sum(off_diagonal) - 2 * _kernel(features, other_features).sum() / (n * m))
-
-
-def _kernel(x, y):
-    return (x @ y.T / x.shape[1] + 1) ** 3
 
 
 def load_task(task, seed, chest_xray):
@@ -227,8 +223,8 @@ def run_cell(task, name, seed, chest_xray):
         "variant": name,
         "seed": seed,
         "n_images": len(images),
-        "kid": kid(real_features, drawn_features),
-        "kid_between_halves": kid(real_features[half], real_features[others]),
+        "kid": kernel_inception_distance(real_features, drawn_features)[0],
+        "kid_between_halves": kernel_inception_distance(real_features[half], real_features[others])[0],
         **row,
     }
 
@@ -256,7 +252,7 @@ def check_score(task, name, seed, chest_xray, *, n_steps):
     with threads(1):
         embedder = EfficientNetLite0Embedder(memory=CACHE).fit(real)
         features = embedder.transform(real).astype(np.float64)
-        kids = [kid(features, embedder.transform(x).astype(np.float64)) for x in drawn]
+        kids = [kernel_inception_distance(features, embedder.transform(x).astype(np.float64))[0] for x in drawn]
     return {
         "task": task,
         "variant": name,

@@ -15,8 +15,10 @@ SAMPLER_LABELS = {
     "smote": "SMOTE",
     "adasyn": "ADASYN",
     "augmentation": "augmentation",
+    "deep_smote": "DeepSMOTE",
     "dcgan": "DCGAN",
     "dcgan_fair": "DCGAN, every class",
+    "conditional": "conditional DCGAN",
 }
 CLASSIFIER_LABELS = {
     "tree": "Decision tree",
@@ -31,7 +33,7 @@ EMBEDDER_LABELS = {
     "resnet18_finetuned": "ResNet18, from scratch",
     "efficientnet_lite0": "EfficientNet-Lite0",
 }
-# Okabe and Ito's colours, told apart by readers who do not see red or green.
+# Okabe and Ito's colours, and two of Tol's, told apart by readers who do not see red or green.
 COLOURS = {
     "none": "#000000",
     "class_weight": "#999999",
@@ -42,6 +44,8 @@ COLOURS = {
     "augmentation": "#009E73",
     "dcgan": "#D55E00",
     "dcgan_fair": "#CC79A7",
+    "conditional": "#882255",
+    "deep_smote": "#44AA99",
 }
 METRICS_SHOWN = {
     "precision_minority": "Precision, minority class",

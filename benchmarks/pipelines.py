@@ -22,14 +22,28 @@ from gan_sampler import (
     ANNClassifier,
     AugmentationOverSampler,
     CNNClassifier,
+    ConditionalDCGANOverSampler,
     DCGANOverSampler,
+    DeepSMOTE,
     DenseNet121Classifier,
     EfficientNetLite0Embedder,
     PixelSampler,
     ResNet18Embedder,
 )
 
-SAMPLERS = ("none", "class_weight", "threshold", "random", "smote", "adasyn", "augmentation", "dcgan", "dcgan_fair")
+SAMPLERS = (
+    "none",
+    "class_weight",
+    "threshold",
+    "random",
+    "smote",
+    "adasyn",
+    "augmentation",
+    "deep_smote",
+    "dcgan",
+    "dcgan_fair",
+    "conditional",
+)
 ON_FEATURES = ("tree", "forest", "svm")  # see embedded images
 ON_IMAGES = ("ann", "cnn", "densenet121")  # see the images themselves
 CLASSIFIERS = ON_FEATURES + ON_IMAGES
@@ -220,14 +234,14 @@ def _make_sampler(name, *, preset, seed, y_train, device, verbose):
         return ADASYN(random_state=seed)
     if name == "augmentation":
         return AugmentationOverSampler(random_state=seed)
-    n_rarest = min(count_classes(y_train).values())
-    return DCGANOverSampler(
-        **preset.dcgan_parameters(n_rarest),
-        synthetic_classes="all" if name == "dcgan_fair" else "resampled",
-        device=device,
-        random_state=seed,
-        verbose=verbose,
-    )
+    shared = {"device": device, "random_state": seed, "verbose": verbose}
+    if name == "deep_smote":
+        return DeepSMOTE(**preset.deep_smote, **shared)
+    parameters = preset.dcgan_parameters(min(count_classes(y_train).values()))
+    if name == "conditional":
+        return ConditionalDCGANOverSampler(**parameters, **shared)
+    synthetic_classes = "all" if name == "dcgan_fair" else "resampled"
+    return DCGANOverSampler(**parameters, synthetic_classes=synthetic_classes, **shared)
 
 
 def _make_classifier(name, *, preset, seed, class_weight, device):

@@ -22,6 +22,8 @@ class Preset:
         Seeds when ``--seeds`` is left out.
     dcgan : dict
         Parameters of `DCGANOverSampler`.
+    deep_smote : dict
+        Parameters of `DeepSMOTE`.
     gan_epochs : int or None
         Length of the GAN's training in passes over the rarest class. None leaves `n_steps` in `dcgan` to say it.
     ann_epochs, cnn_epochs, densenet121_epochs : int
@@ -43,6 +45,7 @@ class Preset:
     image_size: int
     seeds: tuple
     dcgan: dict = field(hash=False)
+    deep_smote: dict = field(hash=False, default_factory=dict)
     grey_as_rgb: bool = False
     gan_epochs: int | None = None
     ann_epochs: int = 50
@@ -69,6 +72,7 @@ PRESETS = {
         image_size=32,
         seeds=(0,),
         dcgan={},
+        deep_smote={"width": 32, "n_steps": 300},
         ann_epochs=20,
         cnn_epochs=8,
         densenet121_epochs=1,
@@ -80,6 +84,7 @@ PRESETS = {
         image_size=48,
         seeds=(0, 1, 2),
         dcgan={},
+        deep_smote={"width": 32, "n_steps": 1000},
         ann_epochs=10,
         cnn_epochs=3,
         densenet121_epochs=1,

@@ -11,6 +11,8 @@ References
    https://arxiv.org/abs/1912.04958
 .. [5] S. Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020.
    https://arxiv.org/abs/2006.10738
+.. [6] T. Karras et al., "Training Generative Adversarial Networks with Limited Data", NeurIPS 2020.
+   https://arxiv.org/abs/2006.06676 (ADA)
 """
 
 import torch
@@ -81,3 +83,47 @@ def in_turn(*changes):
         return images
 
     return augment
+
+
+class AdaptiveAugmentation:
+    """Change each image with a probability that follows how sure the discriminator is of real ones [6]_.
+
+    Every 50 steps the probability rises if the mean sign of the logits of real images is above `target`, and falls if
+    it is below. Also a penalty, for `train_gan` calls that with the discriminator before each step.
+
+    Parameters
+    ----------
+    change : callable
+        Differentiable change of a batch of images.
+    target : float
+        Mean sign of the logits of real images, in [-1, 1].
+    images_to_one : int
+        Real images seen while the probability rises from 0 to 1.
+    """
+
+    def __init__(self, change, target=0.6, images_to_one=20_000):
+        self.change, self.target, self.images_to_one = change, target, images_to_one
+        self.probability, self._signs, self._is_real, self._hook = 0.0, [], False, None
+
+    def __call__(self, images):
+        """Change some images."""
+        if self.probability == 0:
+            return images
+        chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < self.probability
+        return torch.where(chosen, self.change(images), images)
+
+    def penalty(self, discriminator, real, step):
+        """Listen to the discriminator, and move the probability."""
+        if self._hook is None:
+            self._hook = discriminator.register_forward_hook(self._listen)
+        self._is_real = True  # the next images that it sees
+        if step % 50 == 0 and self._signs:
+            is_too_sure = torch.stack(self._signs).mean().item() > self.target
+            move = 50 * len(real) / self.images_to_one * (1 if is_too_sure else -1)
+            self.probability = min(1.0, max(0.0, self.probability + move))
+            self._signs.clear()
+
+    def _listen(self, discriminator, images, logits):
+        if self._is_real:
+            self._signs.append(logits.detach().sign().mean())
+        self._is_real = False

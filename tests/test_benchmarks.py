@@ -23,12 +23,13 @@ from torchvision.models import ResNet18_Weights
 from torchvision.models.resnet import ResNet
 
 import gan_sampler
-from gan_sampler import DCGANOverSampler
+from gan_sampler import ConditionalDCGANOverSampler, DCGANOverSampler, DeepSMOTE
 
 TINY = replace(
     PRESETS["demo"],
     image_size=16,
     dcgan={"n_steps": 2, "batch_size": 8, "width": 8},
+    deep_smote={"n_steps": 2, "batch_size": 8, "width": 4},
     ann_epochs=1,
     cnn_epochs=1,
     densenet121_epochs=1,
@@ -261,6 +262,8 @@ def test_report_preset_trains_its_gan_for_a_hundred_epochs():
 def test_presets_hold_parameters_that_the_sampler_has(name):
     """A preset that only fails after an hour of other cells is no preset."""
     DCGANOverSampler(**PRESETS[name].dcgan_parameters(100))._validate_params()
+    ConditionalDCGANOverSampler(**PRESETS[name].dcgan_parameters(100))._validate_params()
+    DeepSMOTE(**PRESETS[name].deep_smote)._validate_params()
 
 
 def test_embedders_follow_what_is_at_hand(tmp_path, monkeypatch):
@@ -474,7 +477,7 @@ def test_run_writes_a_row_for_every_cell(finished):
     assert set(table.loc[table["classifier"] == "ann", "embedder"].isna()) == {True}
     made = table.set_index("sampler")["n_synthetic"]
     assert (made[["none", "class_weight", "threshold", "random"]] == 0).all()
-    assert (made[["smote", "dcgan", "dcgan_fair", "augmentation"]] > 0).all()
+    assert (made[["smote", "augmentation", "deep_smote", "dcgan", "dcgan_fair", "conditional"]] > 0).all()
     assert (table.loc[table["sampler"] == "random", "n_train_resampled"] > 42).all()
 
 

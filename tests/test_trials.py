@@ -34,24 +34,6 @@ def test_variants_start_from_one_recipe_and_leave_it_alone():
     assert json.dumps(defaults.START) == before
 
 
-def test_kid_is_the_unbiased_kernel_distance():
-    """By the sums of equation 4 of Bińkowski et al., written out; near 0 for two draws of one distribution."""
-    rng = np.random.RandomState(0)
-    x, y = rng.normal(size=(4, 3)), rng.normal(size=(5, 3))
-
-    def k(a, b):
-        return (a @ b / 3 + 1) ** 3
-
-    expected = (
-        np.mean([k(x[i], x[j]) for i in range(4) for j in range(4) if i != j])
-        + np.mean([k(y[i], y[j]) for i in range(5) for j in range(5) if i != j])
-        - 2 * np.mean([k(a, b) for a in x for b in y])
-    )
-    assert defaults.kid(x, y) == pytest.approx(expected)
-    same, other = rng.normal(size=(400, 3)), rng.normal(size=(300, 3))
-    assert abs(defaults.kid(same, other)) < 0.1 < defaults.kid(same, other + 1)
-
-
 def test_scores_are_compared_with_kid_over_a_training(monkeypatch):
     """One snapshot of every five, judged by both."""
     monkeypatch.setattr(defaults, "EfficientNetLite0Embedder", Pixels)
@@ -75,6 +57,20 @@ class Pixels:
 
     def transform(self, X):
         return X[:, ::2, ::2].reshape(len(X), -1) / 255
+
+
+@pytest.mark.parametrize(("logit", "probability"), [(1.0, 0.4), (-1.0, 0.0)])
+def test_adaptive_augmentation_follows_the_discriminators_certainty(logit, probability):
+    """Only a discriminator that is sure of real images needs harder ones."""
+    augment = variants.AdaptiveAugmentation(torch.zeros_like, images_to_one=1000)
+    discriminator, images = torch.nn.Flatten(), torch.full((8, 1, 1, 1), logit)
+    for step in range(1, 52):
+        augment.penalty(discriminator, images, step)
+        discriminator(images)  # real
+        discriminator(-images)  # generated: says nothing
+    assert augment.probability == pytest.approx(probability)
+    share_changed = (augment(torch.ones(2000, 1, 1, 1)) == 0).float().mean().item()
+    assert share_changed == pytest.approx(probability, abs=0.05)
 
 
 def test_losses_equal_hand_computed_values():
