@@ -120,7 +120,7 @@ def real_detail(train, sigma=1.0):
 def most_plausible(train, n_times=4):
     """Draw four times as many and keep those of the highest realism score."""
     made = train.draw(train.rare, n_times * train.n_missing)
-    scores, _ = realism(_flat(train.real(train.rare)), _flat(made))
+    scores = realism(_flat(train.real(train.rare)), _flat(made))
     return train.plus((made[np.argsort(-scores)[: train.n_missing]], train.rare))
 
 

@@ -4,6 +4,7 @@ The only file that knows shapes, channels, dtypes and value ranges. Everything e
 ``(n, channels, height, width)`` with values in [-1, 1].
 """
 
+import os
 from dataclasses import dataclass, replace
 from numbers import Integral
 
@@ -282,6 +283,13 @@ def _largest(dtype):
 
 def _as_numeric_array(X, input_name):
     """Return `X` as a finite numeric ndarray of at least two axes."""
+    if isinstance(X, str | os.PathLike) or (
+        isinstance(X, list | tuple | np.ndarray) and len(X) and isinstance(X[0], str | os.PathLike)
+    ):
+        raise ValueError(
+            f"{input_name} must be {_IMAGE_LAYOUTS}; got names of files. Read them first, for example with "
+            "gan_sampler.datasets.load_image_folder."
+        )
     if isinstance(X, list | tuple):
         try:
             X = np.asarray(X)

@@ -75,8 +75,8 @@ def test_every_class_is_shown_equally_often():
     assert sorted(rows.bincount()[20:23].tolist()) == [6, 7, 7]
 
 
-def test_score_is_the_mean_over_classes_and_diversity_the_least():
-    """The snapshot that is kept must serve all of them."""
+def test_score_is_the_mean_over_classes_and_diversity_of_each():
+    """The snapshot that is kept must serve all of them, and a warning name the right one."""
     torch.manual_seed(0)
     images = torch.cat([0.1 * torch.randn(40, *SHAPE), 0.5 + 0.1 * torch.randn(30, *SHAPE)])
     classes = torch.tensor([0] * 40 + [1] * 30)
@@ -87,7 +87,28 @@ def test_score_is_the_mean_over_classes_and_diversity_the_least():
     alone = [PixelFrechetDistance(images[classes == i])(drawn[score.classes == i]) for i in (0, 1)]
     found = score(drawn)
     assert found["score"] == pytest.approx(np.mean([record["score"] for record in alone]))
-    assert found["diversity"] == min(record["diversity"] for record in alone)
+    assert [found["diversity_0"], found["diversity_1"]] == [record["diversity"] for record in alone]
+    only_one = PixelFrechetDistanceByClass(images, classes, [1])(drawn)
+    assert only_one == {"score": pytest.approx(alone[1]["score"]), "diversity_1": alone[1]["diversity"]}
+
+
+def test_images_scored_are_those_that_will_be_drawn():
+    """Batch normalisation over the scored class alone would show images of a generator that nobody gets."""
+    images = torch.cat([torch.full((8, *SHAPE), -0.5), torch.full((8, *SHAPE), 0.5)])
+    images += 0.02 * torch.randn(images.shape)
+    classes = torch.tensor([0] * 8 + [1] * 8)
+    score, seen = PixelFrechetDistanceByClass(images, classes, [1]), []
+
+    def watch(drawn):
+        seen.append(drawn[score.classes == 1].mean().item())
+        return score(drawn)
+
+    watch.n_images, watch.classes = score.n_images, score.classes
+    how = {"n_steps": 200, "learning_rate": 2e-3, "ema_decay": 0.9}
+    frozen, history = train_gan(*make_players(2), images, classes=classes, score=watch, **how)
+    best = min(range(len(history)), key=lambda i: history[i]["score"])
+    drawn = GeneratorOfOneClass(frozen, 1)(torch.randn(256, 8)).mean().item()
+    assert drawn == pytest.approx(seen[best], abs=0.1)
 
 
 def test_a_fixed_class_draws_what_the_class_draws():
@@ -146,6 +167,9 @@ def test_an_interrupted_training_ends_with_the_same_images(tmp_path):
     part.fit_resample(X, y)
     found, _ = part.set_params(n_steps=100).fit_resample(X, y)
     np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match=r"classes over-sampled: \[1\] there, \[0\] in this fit"):
+        part.set_params(sampling_strategy={"disc": 30}).fit_resample(X, y)
+    part.set_params(sampling_strategy="auto")
     y_other = y.copy()
     y_other[np.flatnonzero(y == "disc")[0]] = "square"
     with pytest.raises(ValueError, match=r"y: .* there, .* in this fit"):

@@ -1,5 +1,7 @@
 """Arrays of images to tensors and back."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -196,3 +198,10 @@ def test_check_does_not_copy_an_array():
     X = images_of((N, H, W))
     checked, _ = check_images(X)
     assert np.shares_memory(X, checked)
+
+
+@pytest.mark.parametrize("names", ["folder", ["a.png", "b.png"], np.array(["a.png", "b.png"]), Path("folder")])
+def test_names_of_files_are_told_from_images(names):
+    """The likeliest first try of someone with a folder."""
+    with pytest.raises(ValueError, match=r"X must be \(n, H, W\).*got names of files.*load_image_folder"):
+        check_images(names)

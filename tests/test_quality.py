@@ -1,5 +1,6 @@
 """Each measure of the quality report sees the fault it is for, and not those it is not for."""
 
+import copy
 import pickle
 import warnings
 
@@ -148,13 +149,31 @@ def test_memorisation_without_memory_has_uniform_p():
     assert 0.35 <= np.mean(np.array(p) <= 0.5) <= 0.65
 
 
-def test_doubles_among_the_real_images_are_not_blamed_on_the_generator():
-    """The share among the real images says how much of it is the data's own."""
+def test_doubles_among_the_real_images_are_told_apart_from_copies_of_them():
+    """They are the data's own, and hide no copy."""
     rng = np.random.RandomState(0)
-    real = np.repeat(rng.normal(size=(20, 5)), 2, axis=0)
-    is_copy, is_double = _measures.find_near_copies(real, rng.normal(size=(10, 5)))
+    once = rng.normal(size=(20, 12))
+    real = np.concatenate([once, once + 1e-3 * rng.normal(size=once.shape)])
+    is_copy, is_double = _measures.find_near_copies(real, rng.normal(size=(10, 12)))
     assert is_double.all()
     assert not is_copy.any()
+    is_copy, _ = _measures.find_near_copies(real, once + 1e-3 * rng.normal(size=once.shape))
+    assert is_copy.all()
+
+
+@pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
+@pytest.mark.parametrize("n_times", [1, 2, 6])
+def test_exact_copies_are_caught_also_of_images_left_out_or_repeated(n_times):
+    """A privacy measure that looks at a part of the data, or is blinded by repetition, gives a false all-clear."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        report = quality_report(
+            np.repeat(REAL, n_times, axis=0), REAL[:40], embedder=EMBEDDER, max_images=30, random_state=0
+        )
+    assert report.near_copies == 1.0
+    assert report.n_real == n_times * N
+    np.testing.assert_array_equal(np.repeat(REAL, n_times, axis=0)[report.nearest], REAL[report.rows_synthetic])
+    assert (report.realism == np.inf).any()
 
 
 @pytest.mark.parametrize(("name", "number"), [("collapsed", "spread is 0.0"), ("copied", "near_copies is ")])
@@ -221,9 +240,23 @@ def test_a_pickled_report_holds_no_image(reports):
 def test_large_sets_are_thinned_and_say_which_images_were_taken():
     """Time and memory grow with the square."""
     report = quality_report(REAL, SYNTHETIC["perfect"][:60], embedder=EMBEDDER, max_images=50, random_state=0)
-    assert (report.n_real, report.n_synthetic) == (50, 50)
-    assert len(np.unique(report.rows_real)) == 50
-    assert set(report.nearest) <= set(report.rows_real)
+    assert (report.n_real, report.n_synthetic) == (N, 50)
+    assert len(np.unique(report.rows_synthetic)) == len(report.nearest) == 50
+    with pytest.raises(ValueError, match="max_images must be an integer of at least 10; got 3"):
+        quality_report(REAL, SYNTHETIC["perfect"], embedder=EMBEDDER, max_images=3)
+
+
+def test_reports_compare_hash_and_copy():
+    """As any object does."""
+    report = quality_report(REAL, SYNTHETIC["perfect"], embedder=EMBEDDER, random_state=0)
+    assert report != "report"
+    assert {report: 1}[copy.deepcopy(report)] == 1
+
+
+def test_too_few_different_images_are_refused():
+    """One image ten times over has no neighbours to compare with."""
+    with pytest.raises(ValueError, match="X_real must hold at least 5 different images; got 1"):
+        quality_report(np.repeat(REAL[:1], 12, axis=0), SYNTHETIC["perfect"], embedder=EMBEDDER)
 
 
 def test_rows_and_images_give_one_report():

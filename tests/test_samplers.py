@@ -289,8 +289,9 @@ class TestGenerators:
             fitted.sample(1, ["square"])
         with pytest.raises(ValueError, match="n must be an integer of at least 0; got -1"):
             fitted.sample(-1, "square")
-        with pytest.raises(NotFittedError):
-            DCGANOverSampler().sample(1, "square")
+        fitted_only = clone(SAMPLERS["dcgan"]).fit(*make_shapes())  # checks, as imbalanced-learn's fit does
+        with pytest.raises(NotFittedError, match=r"has no generators yet\. Call fit_resample, which trains them"):
+            fitted_only.sample(1, "square")
 
     @pytest.mark.parametrize("protocol", ["pickle", "joblib"])
     def test_round_trip_draws_the_same_and_sits_on_the_cpu(self, fitted, protocol, tmp_path, monkeypatch):
@@ -558,6 +559,46 @@ class TestQuality:
         assert report.utility_real > 0.9
 
     @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
+    @pytest.mark.parametrize("dtype", [np.uint16, np.float64])
+    def test_a_dark_class_is_measured_in_the_range_of_all_images(self, sampler, dtype):
+        """Black and white are those seen at fit, not those of the class alone."""
+        X, y = make_shapes(40, 20)
+        X = X.astype(dtype)
+        X[y == "square"] *= dtype(0.25) if dtype == np.float64 else dtype(1)
+        X[y == "disc"] *= dtype(3)
+        sampler.set_params(quality=self.EMBEDDER).fit_resample(X, y)
+        assert sampler.quality_["square"].utility_real > 0.9
+
+    def test_what_is_missing_shows_before_the_training(self, monkeypatch):
+        """Not after an hour, with the images lost."""
+        sampler = clone(SAMPLERS["dcgan"])
+        monkeypatch.setattr(DCGANOverSampler, "_train", lambda *_, **__: pytest.fail("trained"))
+        with pytest.raises(TypeError, match="no embedder today"):
+            sampler.set_params(quality=BrokenEmbedder()).fit_resample(*make_shapes(40, 20))
+        monkeypatch.setitem(sys.modules, "prdc", None)
+        with pytest.raises(ImportError, match="pip install"):
+            sampler.set_params(quality=self.EMBEDDER).fit_resample(*make_shapes(40, 20))
+
+    @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
+    def test_an_earlier_report_is_forgotten_and_numpys_false_is_false(self):
+        """A parameter grid made from an array holds numpy.bool."""
+        sampler = clone(SAMPLERS["augmentation"]).set_params(quality=self.EMBEDDER)
+        X, y = make_shapes(40, 20)
+        sampler.fit_resample(X, y)
+        sampler.set_params(quality=np.False_).fit_resample(X, y)
+        assert not hasattr(sampler, "quality_")
+
+    @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
+    def test_asking_for_it_changes_no_checkpoint_and_no_file(self, tmp_path):
+        """It is no part of the training."""
+        X, y = make_shapes(40, 20)
+        sampler = clone(SAMPLERS["dcgan"]).set_params(checkpoint_dir=tmp_path / "checkpoints")
+        sampler.fit_resample(X, y)
+        sampler.set_params(quality=self.EMBEDDER, synthetic_ratio=2.0, n_steps=4).fit_resample(X, y)
+        sampler.save(tmp_path / "sampler")
+        assert DCGANOverSampler.load(tmp_path / "sampler").quality is True
+
+    @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
     def test_the_images_are_those_without_the_report(self, sampler):
         """Looking must not change what is seen."""
         X, _ = make_shapes(60, 0)
@@ -583,6 +624,14 @@ class TestQuality:
         pickled = pickle.dumps(sampler)
         assert not any(image.tobytes() in pickled for image in X)
         assert not any((image / 255).astype(np.float32).tobytes() in pickled for image in X)
+
+
+class BrokenEmbedder(FunctionTransformer):
+    """Fails at fit."""
+
+    def fit(self, X, y=None):
+        """Fail."""
+        raise TypeError("no embedder today")
 
 
 class StandardScalerOfImages(StandardScaler):

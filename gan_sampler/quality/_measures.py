@@ -21,9 +21,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import euclidean_distances, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import NearestNeighbors
 
 N_NEIGHBORS = 5  # of density, coverage, precision, recall and realism, as in [2]_
-COPY_RATIO = 0.5  # nearer to a real image than half of the way from that to its next real one: a near-copy
+COPY_RATIO = 1 / 3  # of the way from a real image to its third-nearest real one; nearer is a near-copy
+MIN_DIFFERENT = 5  # real images, so that each has four others
 _N_FOLDS, _N_PERMUTATIONS = 5, 999
 
 
@@ -72,14 +74,20 @@ def fidelity_and_diversity(real, synthetic):
     -------
     measures : dict of str to float
     """
-    try:
-        from prdc import compute_prdc
-    except ImportError as exc:
-        raise ImportError('quality_report needs the package prdc: run pip install "gan-sampler[quality]".') from exc
+    compute_prdc = import_prdc()
     n_neighbors = min(N_NEIGHBORS, len(real) - 2, len(synthetic) - 2)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints the number of images
         measures = compute_prdc(real, synthetic, nearest_k=n_neighbors)
     return {name: float(value) for name, value in measures.items()}
+
+
+def import_prdc():
+    """Return `prdc.compute_prdc`, or raise an ImportError that says how to get it."""
+    try:
+        from prdc import compute_prdc
+    except ImportError as exc:
+        raise ImportError('quality_report needs the package prdc: run pip install "gan-sampler[quality]".') from exc
+    return compute_prdc
 
 
 def relative_spread(real, synthetic):
@@ -116,8 +124,15 @@ def two_sample_auc(real, synthetic, classifier, random_state):
 def find_near_copies(real, synthetic):
     """Find synthetic images that are much nearer to a real one than other real images are.
 
-    A near-copy lies nearer to its nearest real image than half of the way from there to the next real image. Real
-    images are put to the same test, each left out in turn: data with many doubles have many near-copies already.
+    A near-copy lies nearer to its nearest real image than a third of the way from there to the third-nearest real
+    image; the third, so that an image which is in the data twice does not hide the copies of it. Real images are put to
+    the same test, each left out in turn: data with many near-doubles have many near-copies already.
+
+    Parameters
+    ----------
+    real : ndarray of shape (n_real, n_features)
+        At least five images, no two of them equal.
+    synthetic : ndarray of shape (n_synthetic, n_features)
 
     Returns
     -------
@@ -125,17 +140,15 @@ def find_near_copies(real, synthetic):
     is_double : ndarray of shape (n_real,), bool
         The same for the real images among each other.
     """
-    among_real = euclidean_distances(real)
-    np.fill_diagonal(among_real, np.inf)
-    to_real = euclidean_distances(synthetic, real)
-    nearest = to_real.argmin(1)
-    is_copy = to_real.min(1) <= COPY_RATIO * among_real.min(1)[nearest]
+    neighbors = NearestNeighbors(algorithm="brute").fit(real)
+    among_real, who = neighbors.kneighbors(n_neighbors=4)  # of each real image, itself left out
+    to_real, nearest = (found[:, 0] for found in neighbors.kneighbors(synthetic, n_neighbors=1))
+    is_copy = to_real <= COPY_RATIO * among_real[nearest, 2]
 
-    nearest = among_real.argmin(1)
-    first, second = np.partition(among_real, 1, axis=1)[nearest, :2].T  # what the nearest image has around it
-    is_first = among_real.min(1) <= first  # and there the image left out does not count
-    is_double = among_real.min(1) <= COPY_RATIO * np.where(is_first, second, first)
-    return is_copy, is_double
+    nearest = who[:, 0]
+    is_among_three = (who[nearest, :3] == np.arange(len(real))[:, None]).any(1)  # of its nearest image's neighbours
+    third = np.where(is_among_three, among_real[nearest, 3], among_real[nearest, 2])
+    return is_copy, among_real[:, 0] <= COPY_RATIO * third
 
 
 def memorisation(train, held_out, synthetic, random_state):
@@ -149,7 +162,8 @@ def memorisation(train, held_out, synthetic, random_state):
     -------
     share : float
     p_value : float
-        Chance of a share as large if training and held-out images were exchangeable, from 999 permutations.
+        Chance of a share as large if training and held-out images were exchangeable, from 999 permutations. They are
+        not where the features were learnt from the training images, as by a fitted PCA.
     """
     size = min(len(train), len(held_out))
     chosen = [x[random_state.permutation(len(x))[:size]] for x in (train, held_out)]
@@ -201,23 +215,22 @@ def utility(real, synthetic, rest, classifier, random_state, held_out=None):
 
 
 def realism(real, synthetic):
-    """Return how plausible each synthetic image is, and which real image it is nearest to.
+    """Return how plausible each synthetic image is.
 
     The realism score of [5]_ (equation 3): the largest ratio, over the real images in the denser half, of the
-    distance from the real image to its fifth nearest to that from it to the synthetic image. At least 1 among the
-    real images; higher is better.
+    distance from the real image to its fifth nearest to that from it to the synthetic image. From 1 upwards the image
+    is in the midst of real ones, infinite for a copy; higher is better.
 
     Returns
     -------
     scores : ndarray of shape (n_synthetic,)
-    nearest : ndarray of shape (n_synthetic,), int
     """
     n_neighbors = min(N_NEIGHBORS, len(real) - 1)
     radii = np.partition(euclidean_distances(real), n_neighbors, axis=1)[:, n_neighbors]  # at 0 each finds itself
-    to_real = euclidean_distances(synthetic, real)
-    dense = radii <= np.median(radii)
-    scores = (radii[dense] / np.maximum(to_real[:, dense], np.finfo(float).tiny)).max(1)
-    return scores, to_real.argmin(1)
+    to_real = euclidean_distances(synthetic, real[radii <= np.median(radii)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = radii[radii <= np.median(radii)] / to_real
+    return np.nan_to_num(ratios, nan=1.0, posinf=np.inf).max(1)  # 0 / 0: an image in the midst of its doubles
 
 
 def _kernel(x, y):

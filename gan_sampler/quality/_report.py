@@ -2,19 +2,23 @@
 
 import warnings
 from dataclasses import dataclass, field, fields
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from ..embedding import EfficientNetLite0Embedder
 from ..images import check_images
 from ..runtime import own_random_state
 from ._measures import (
+    MIN_DIFFERENT,
     fidelity_and_diversity,
     find_near_copies,
+    import_prdc,
     kernel_inception_distance,
     memorisation,
     realism,
@@ -28,6 +32,7 @@ _LEAST_SPREAD = 0.5  # of the real images' own; below it a QualityWarning is due
 _MOST_COPIES = 0.05  # more than among the real images themselves, and than two standard errors
 _LARGEST_P, _LEAST_SHARE = 0.01, 0.6  # of a memorisation that is worth a warning
 _OTHER_SOURCE = 0.7  # AUC of real against held-out images above which these are no sample of the same kind
+_LEAST_AUC = 0.35  # below it a note is due
 _SHOWN = 6  # images in a row of the figure
 
 
@@ -35,7 +40,7 @@ class QualityWarning(UserWarning):
     """Synthetic images are copies of real ones, or all alike."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class QualityReport:
     """Measures of the synthetic images of one class, made by `quality_report`; ``print`` shows them as a table.
 
@@ -44,7 +49,8 @@ class QualityReport:
     n_real, n_synthetic, n_held_out : int
         Number of images that were compared.
     kid, kid_error : float
-        Kernel inception distance and its standard error; 0 is perfect.
+        Kernel inception distance, in the features of the embedder, and its standard error; 0 is perfect. It compares
+        images within one embedder only.
     density, precision : float
         Whether synthetic images lie among real ones; 1 is perfect.
     coverage, recall : float
@@ -64,8 +70,8 @@ class QualityReport:
         real ones. None without images of other classes.
     reference : dict of str to float
         The same measures for held-out real images in place of the synthetic ones; empty where there are none.
-    rows_real, rows_synthetic : ndarray of int
-        Which images were compared, where there were more than `max_images`.
+    rows_synthetic : ndarray of shape (n_synthetic,), int
+        Which synthetic images were compared, where there were more than `max_images`.
     realism : ndarray of shape (n_synthetic,)
         How plausible each of them is, the higher the better.
     nearest : ndarray of shape (n_synthetic,), int
@@ -92,7 +98,6 @@ class QualityReport:
     utility_synthetic: float | None
     utility_real: float | None
     reference: dict
-    rows_real: np.ndarray
     rows_synthetic: np.ndarray
     realism: np.ndarray
     nearest: np.ndarray
@@ -111,8 +116,12 @@ class QualityReport:
             measured = {name: line for name, line in names.items() if getattr(self, name) is not None}
             lines += [title] if measured else []
             for name, (words, perfect) in measured.items():
-                reference = f"{self.reference[name]:.2f}" if name in self.reference else ""
-                lines.append(f"  {words:32}{getattr(self, name):>11.2f}{reference:>15}{perfect:>9}")
+                values = getattr(self, name), self.reference.get(name)
+                digits = ".2g" if name in _SMALL_NUMBERS else ".2f"
+                shown, reference = ("" if value is None else format(value, digits) for value in values)
+                lines.append(f"  {words:32}{shown:>11}{reference:>15}{perfect:>9}")
+        if min(self.auc_pixels, self.auc_features) < _LEAST_AUC:
+            lines += ["", "An AUC far below 0.5: the same images are in both sets."]
         return "\n".join(lines)
 
     def __repr__(self):
@@ -123,6 +132,12 @@ class QualityReport:
 
     def __getstate__(self):
         return {**self.__dict__, "_shown": {}}  # real images must not travel with a pickled sampler
+
+    def __copy__(self):
+        return self  # nothing in it changes
+
+    def __deepcopy__(self, memo):
+        return self
 
     def plot(self, *, fig=None):
         """Draw the most and the least plausible synthetic images, each above its nearest real one.
@@ -153,10 +168,15 @@ class QualityReport:
                 ax.imshow(image, cmap="gray", vmin=0, vmax=1)
                 ax.set(xticks=[], yticks=[])
             row[0].set_ylabel(words, rotation=0, ha="right", va="center")
-        fig.suptitle(f"{self.n_synthetic} synthetic images, {self.near_copies:.0%} near-copies")
+        fig.suptitle(
+            f"{self.n_synthetic} synthetic images: KID {self.kid:.2g}, coverage {self.coverage:.2f}, AUC of real "
+            f"against synthetic {max(self.auc_pixels, self.auc_features):.2f}, near-copies {self.near_copies:.0%}",
+            fontsize="medium",
+        )
         return fig
 
 
+_SMALL_NUMBERS = ("kid", "kid_error", "memorisation_p")
 # The lines of the table: name: (words, what a perfect generator would have)
 _LINES = {
     "Fidelity and diversity": {
@@ -209,7 +229,8 @@ def quality_report(
         Images from the generator, in the same layout; at least 10.
     X_holdout : array-like or None, default=None
         Real images of the class that the generator never saw, drawn at random from the same source; at least 10. With
-        them, memorisation is tested and every measure is shown for real images too.
+        them, memorisation is tested, for which the embedder must not have learnt from `X_real`, and every measure is
+        shown for real images too.
     X_rest : array-like or None, default=None
         Real images of the other classes; at least 10. With them, utility is measured.
     embedder : transformer or None, default=None
@@ -221,7 +242,8 @@ def quality_report(
     value_range : tuple of (float, float) or None, default=None
         Values of black and white. None stands for 0..255 for uint8 and for what is found in `X_real` otherwise.
     max_images : int, default=1000
-        Sets of more images are thinned to as many at random: time and memory grow with the square.
+        Sets of more images are thinned to as many at random, because time and memory grow with the square. Copies are
+        looked for among all real images nevertheless.
     random_state : int, RandomState instance or None, default=None
         Chooses images, folds and permutations.
     name : str, default="The synthetic images"
@@ -240,12 +262,14 @@ def quality_report(
     Raises
     ------
     ValueError
-        When a set is too small, or of other shape or brightness than `X_real`.
+        When a set is too small, or of other shape or brightness than `X_real`, or `max_images` is less than 10.
+    ImportError
+        When prdc or, for the default embedder, EfficientNet-Lite0 is not installed.
 
     Notes
     -----
-    Synthetic images made from `X_real` are nearer to it than new images would be, so all measures but memorisation
-    and utility on held-out images flatter a generator that copies.
+    Synthetic images made from `X_real` are nearer to it than new images would be, so fidelity, diversity, artefacts
+    and, without held-out images, utility flatter a generator that copies.
 
     Classifiers are a random forest on pixels, which sees noise and blur, and a linear discriminant with shrinkage on
     features. Copies are looked for in pixels and in features: either will do.
@@ -266,37 +290,42 @@ def quality_report(
     >>> report.near_copies
     0.0
     """
+    import_prdc()
+    if not isinstance(max_images, Integral) or max_images < MIN_IMAGES:
+        raise ValueError(f"max_images must be an integer of at least {MIN_IMAGES}; got {max_images!r}.")
     random_state = own_random_state(random_state)
     given = {"X_real": X_real, "X_synthetic": X_synthetic, "X_holdout": X_holdout, "X_rest": X_rest}
     X_real, image_format = check_images(
         X_real, image_shape=image_shape, data_format=data_format, value_range=value_range, input_name="X_real"
     )
-    sets, rows = {"X_real": X_real}, {}
+    sets, rows = {}, {}
     for argument, X in given.items():
-        if X is None:
-            continue
-        X = image_format.check_same(X, input_name=argument)
-        if len(X) < MIN_IMAGES:
-            raise ValueError(f"{argument} must hold at least {MIN_IMAGES} images to be measured; got {len(X)}.")
-        rows[argument] = np.arange(len(X))
-        if len(X) > max_images:
+        if X is not None:
+            X = image_format.check_same(X, input_name=argument)
+            if len(X) < MIN_IMAGES:
+                raise ValueError(f"{argument} must hold at least {MIN_IMAGES} images to be measured; got {len(X)}.")
             rows[argument] = np.sort(random_state.permutation(len(X))[:max_images])
-        sets[argument] = X[rows[argument]]
+            sets[argument] = X if argument == "X_real" else X[rows[argument]]
+    different = np.sort(np.unique(X_real.reshape(len(X_real), -1), axis=0, return_index=True)[1])
+    if len(different) < MIN_DIFFERENT:
+        raise ValueError(f"X_real must hold at least {MIN_DIFFERENT} different images; got {len(different)}.")
 
     if embedder is None:
         embedder = EfficientNetLite0Embedder(image_shape=image_shape, data_format=data_format, value_range=value_range)
-    embedder = clone(embedder).fit(sets["X_real"])
+    embedder = clone(embedder).fit(X_real)
     features = {argument: np.asarray(embedder.transform(X), dtype=np.float64) for argument, X in sets.items()}
     pixels = {argument: _pixels(image_format, X) for argument, X in sets.items() if argument != "X_rest"}
+    for space in (pixels, features):  # copies are looked for among all real images, each once, the rest among some
+        space["different"], space["X_real"] = space["X_real"][different], space["X_real"][rows["X_real"]]
 
-    measures = _compare(pixels, features, "X_synthetic", random_state)
-    is_near_copy = measures.pop("is_near_copy")
+    measures = {"memorisation": None, "memorisation_p": None, "utility_synthetic": None, "utility_real": None}
+    measures |= _compare(pixels, features, "X_synthetic", random_state)
     reference = {}
     if "X_holdout" in sets:
         reference = _compare(pixels, features, "X_holdout", random_state)
         del reference["is_near_copy"], reference["near_copies_among_real"]
         measures["memorisation"], measures["memorisation_p"] = memorisation(
-            features["X_real"], features["X_holdout"], features["X_synthetic"], random_state
+            features["different"], features["X_holdout"], features["X_synthetic"], random_state
         )
     if "X_rest" in sets:
         measures["utility_synthetic"], measures["utility_real"] = utility(
@@ -307,19 +336,18 @@ def quality_report(
             random_state,
             held_out=features.get("X_holdout"),
         )
-    plausible, nearest = realism(features["X_real"], features["X_synthetic"])
+    plausible = realism(features["X_real"], features["X_synthetic"])
+    nearest = different[pairwise_distances_argmin(features["X_synthetic"], features["different"])]
     report = QualityReport(
-        n_real=len(sets["X_real"]),
+        n_real=len(X_real),
         n_synthetic=len(sets["X_synthetic"]),
         n_held_out=len(sets.get("X_holdout", ())),
-        **{"memorisation": None, "memorisation_p": None, "utility_synthetic": None, "utility_real": None, **measures},
+        **measures,
         reference=reference,
-        rows_real=rows["X_real"],
         rows_synthetic=rows["X_synthetic"],
         realism=plausible,
-        nearest=rows["X_real"][nearest],
-        is_near_copy=is_near_copy,
-        _shown=_choose_shown(image_format, sets["X_real"], sets["X_synthetic"], plausible, nearest),
+        nearest=nearest,
+        _shown=_choose_shown(image_format, X_real, sets["X_synthetic"], plausible, nearest),
     )
     _warn(report, name)
     return report
@@ -329,10 +357,9 @@ def _warn(report, name):
     if report.spread < _LEAST_SPREAD:
         _raise(
             f"{name} are much more alike than real ones: spread is {report.spread:.2f}, where 1 would be as varied "
-            f"and less than {_LEAST_SPREAD} is called collapse. Train longer (n_steps), with a smaller learning_rate, "
-            "or on more images."
+            f"and less than {_LEAST_SPREAD} is called collapse. Train longer, with smaller steps, or on more images."
         )
-    remedy = 'Train on more images, with fewer steps or with augmentation="mild".'
+    remedy = "Train on more images or less long, or let the networks see changed images (augmentation)."
     share = report.near_copies
     error = (share * (1 - share) / report.n_synthetic) ** 0.5
     if share - 2 * error > report.near_copies_among_real + _MOST_COPIES:
@@ -368,7 +395,7 @@ def _compare(pixels, features, name, random_state):
     """Return the measures of one set of images against the real ones."""
     real, others = features["X_real"], features[name]
     forest = RandomForestClassifier(random_state=random_state.randint(2**31 - 1))
-    copies = [find_near_copies(space["X_real"], space[name]) for space in (pixels, features)]
+    copies = [find_near_copies(space["different"], space[name]) for space in (pixels, features)]
     is_near_copy, is_double = (np.logical_or(*found) for found in zip(*copies, strict=True))
     kid, kid_error = kernel_inception_distance(real, others)
     return {
@@ -385,7 +412,7 @@ def _compare(pixels, features, name, random_state):
 
 
 def _pixels(image_format, X):
-    return image_format.to_tensor(X).flatten(1).numpy().astype(np.float64)
+    return image_format.to_tensor(X).flatten(1).numpy()  # float32: one set of 1,000 large images is a gigabyte
 
 
 def _choose_shown(image_format, X_real, X_synthetic, plausible, nearest):

@@ -7,12 +7,14 @@ from numbers import Real
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
+from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from ..embedding import EfficientNetLite0Embedder
 from ..images import IMAGE_PARAMETER_CONSTRAINTS, check_images
 from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
-from ..quality import QualityWarning, quality_report
+from ..quality import QualityWarning, import_prdc, quality_report
 from ..runtime import DEVICE_CONSTRAINT, draw_seed, isolated, own_random_state, resolve_device
 
 MIN_IMAGES = 2  # below this there is no variety that anything could learn
@@ -130,6 +132,28 @@ class BaseImageOverSampler(BaseOverSampler):
             New images in [-1, 1]; the batches add up to `n_images`.
         """
 
+    def fit_resample(self, X, y, **params):
+        """Learn from images, and return them with new ones of the classes that have too few.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, n_features)
+            Images, at least 8 x 8 pixels, of integers or floats without NaN; rows need `image_shape`.
+        y : array-like of shape (n,)
+            Labels of any type that can be sorted.
+        **params : dict
+            Not used; here because imbalanced-learn's samplers have it.
+
+        Returns
+        -------
+        X_resampled : ndarray of shape (n_resampled, *X.shape[1:]), or what `X` was
+            The images of `X`, untouched and in their order, then repeated ones if any, then new ones, in the same
+            layout, dtype and value range. A DataFrame comes back as a DataFrame and a list as a list.
+        y_resampled : ndarray of shape (n_resampled,), or what `y` was
+            Their labels.
+        """
+        return super().fit_resample(X, y, **params)
+
     def _rows_learnt(self, y, rows):
         return np.concatenate(list(rows.values()))
 
@@ -159,7 +183,9 @@ class BaseImageOverSampler(BaseOverSampler):
         random_state = own_random_state(self.random_state)
         n_repeated, n_synthetic = self._plan(y)
         rows = {label: np.flatnonzero(y == label) for label in n_synthetic}
-        _check_enough_images(rows)
+        self._check_enough_images(rows)
+        vars(self).pop("quality_", None)  # that of an earlier fit
+        embedder = self._quality_embedder(X, rows)
         if rows:  # what is learnt decides whether colour can be left out, so that no other image is read
             self.image_format_ = self.image_format_.collapse_grey(X, self._rows_learnt(y, rows))
         self._learn(X, y, rows, random_state)
@@ -180,9 +206,23 @@ class BaseImageOverSampler(BaseOverSampler):
                 self.image_format_.fill(made[label], self._synthesise(X[rows[label]], n_images, label))
             filled += n_images
         self.synthetic_mask_ = np.arange(len(X_resampled)) >= n_real
-        if self.quality is not False:
-            self.quality_ = {label: self._measure(X, y, images, label, random_state) for label, images in made.items()}
+        if embedder is not None:
+            self.quality_ = {
+                label: self._measure(X, y, images, label, embedder, random_state) for label, images in made.items()
+            }
         return X_resampled, y_resampled
+
+    def _check_enough_images(self, rows):
+        leave_out = "leave the class out through sampling_strategy={label: n_images}"
+        if self.synthetic_classes == "all":
+            leave_out = 'use synthetic_classes="resampled"'
+        for label, found in rows.items():
+            if len(found) < MIN_IMAGES:
+                raise ValueError(
+                    f"Class {plain_label(label)!r} has {len(found)} image(s); at least {MIN_IMAGES} are needed to "
+                    f"learn from. Collect more images, {leave_out}, or repeat it with "
+                    "PixelSampler(RandomOverSampler())."
+                )
 
     def _plan(self, y):
         """Return how many real images to repeat and how many to make, by class, without zeros."""
@@ -190,20 +230,43 @@ class BaseImageOverSampler(BaseOverSampler):
         if self.synthetic_classes == "resampled":
             return {}, wanted
         labels, counts = np.unique(y, return_counts=True)
-        largest = max(n + wanted.get(label, 0) for label, n in zip(labels, counts, strict=True))
-        n_each = max(1, round(self.synthetic_ratio * largest))
+        n_each = max(1, round(self.synthetic_ratio * counts.max()))
         return wanted, dict.fromkeys(labels, n_each)
 
-    def _measure(self, X, y, made, label, random_state):
+    def _quality_embedder(self, X, rows):
+        """Return the transformer to measure with, or None; what it lacks must show before training, not after."""
+        if isinstance(self.quality, bool | np.bool_):
+            if not self.quality:
+                return None
+            embedder = EfficientNetLite0Embedder(
+                image_shape=self.image_shape,
+                data_format=self.data_format,
+                value_range=self._value_range_seen(),
+                device=self.device_,
+            )
+        else:
+            embedder = self.quality
+        import_prdc()
+        for found in rows.values():
+            if len(found) >= MIN_IMAGES_MEASURED:
+                clone(embedder).fit(X[found])
+                break
+        return embedder
+
+    def _value_range_seen(self):
+        """Return the values of black and white, for what looks at a part of the images; None where all are alike."""
+        low, high = self.image_format_.value_range
+        return (low, high) if low < high else None
+
+    def _measure(self, X, y, made, label, embedder, random_state):
         """Return the quality report of one class, or None with a warning where there is too little to measure."""
         rows, others = np.flatnonzero(y == label), np.flatnonzero(y != label)
         if min(len(rows), len(made)) < MIN_IMAGES_MEASURED:
             warnings.warn(
                 f"The quality of class {plain_label(label)!r} was not measured: {len(rows)} real and {len(made)} "
-                f"synthetic images are there, at least {MIN_IMAGES_MEASURED} of each are needed. Call quality_report "
-                "with more images from sample.",
+                f"synthetic images are there, at least {MIN_IMAGES_MEASURED} of each are needed.",
                 QualityWarning,
-                stacklevel=7,
+                stacklevel=8,
             )
             return None
         others = random_state.permutation(others)[:_MAX_REST]
@@ -211,10 +274,10 @@ class BaseImageOverSampler(BaseOverSampler):
             X[rows],
             made,
             X_rest=X[others] if len(others) >= MIN_IMAGES_MEASURED else None,
-            embedder=None if self.quality is True else self.quality,
+            embedder=embedder,
             image_shape=self.image_shape,
             data_format=self.data_format,
-            value_range=self.value_range,
+            value_range=self._value_range_seen(),
             random_state=random_state,
             name=f"The images made for class {plain_label(label)!r}",
         )
@@ -224,16 +287,6 @@ class BaseImageOverSampler(BaseOverSampler):
         tags.input_tags.sparse = False
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _check_enough_images(rows):
-    for label, found in rows.items():
-        if len(found) < MIN_IMAGES:
-            raise ValueError(
-                f"Class {plain_label(label)!r} has {len(found)} image(s); at least {MIN_IMAGES} are needed to learn "
-                "from. Collect more images, leave the class out through sampling_strategy={label: n_images}, or "
-                "repeat it with PixelSampler(RandomOverSampler())."
-            )
 
 
 def plain_label(label):

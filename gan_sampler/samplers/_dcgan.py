@@ -91,7 +91,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         asks for. "all": every class; `sampling_strategy` is met by repeating real images, and each class gets equally
         many synthetic ones on top, so that "looks generated" says nothing about the class.
     synthetic_ratio : float, default=1.0
-        With "all", the number of synthetic images of each class as a share of the largest class's real ones.
+        With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
     quality : bool or transformer, default=False
         Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`; with
         `EfficientNetLite0Embedder` (True) or the transformer given. Costs about a minute for each class.
@@ -107,7 +107,7 @@ class DCGANOverSampler(BaseGANOverSampler):
     Attributes
     ----------
     sampling_strategy_ : dict
-        Number of images to make, by class.
+        Number of images that each class lacked: made, or with `synthetic_classes="all"` repeated.
     synthetic_mask_ : ndarray of shape (n_resampled,), bool
         True for rows of the output that were drawn by a generator.
     generators_ : dict
@@ -120,7 +120,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         ``diversity`` (their variance over that of the real images; about 1 is good, below .3 warns).
     quality_ : dict
         Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
-        where it has fewer than 10 images.
+        where it has, or was given, fewer than 10 images.
     image_shape_ : tuple of int
         Shape of one image as stored.
     n_features_in_ : int

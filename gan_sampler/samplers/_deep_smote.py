@@ -55,7 +55,7 @@ class DeepSMOTE(BaseImageOverSampler):
     synthetic_classes : {"resampled", "all"}, default="resampled"
         Which classes get synthetic images, as in `DCGANOverSampler`.
     synthetic_ratio : float, default=1.0
-        With "all", the number of synthetic images of each class as a share of the largest class's real ones.
+        With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
     quality : bool or transformer, default=False
         Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`.
     device : str or torch.device, default="auto"
@@ -68,7 +68,7 @@ class DeepSMOTE(BaseImageOverSampler):
     Attributes
     ----------
     sampling_strategy_ : dict
-        Number of images to make, by class.
+        Number of images that each class lacked: made, or with `synthetic_classes="all"` repeated.
     synthetic_mask_ : ndarray of shape (n_resampled,), bool
         True for rows of the output that were made here.
     encoder_, decoder_ : torch.nn.Module
@@ -77,7 +77,7 @@ class DeepSMOTE(BaseImageOverSampler):
         At every 50 steps ``step``, ``seconds``, and the mean losses ``loss_reconstruction`` and ``loss_penalty``.
     quality_ : dict
         Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
-        where it has fewer than 10 images.
+        where it has, or was given, fewer than 10 images.
     image_shape_ : tuple of int
         Shape of one image as stored.
     n_features_in_ : int
@@ -99,7 +99,8 @@ class DeepSMOTE(BaseImageOverSampler):
     -----
     As in the paper the networks are those of DCGAN, with batch normalisation, and the snapshot with the smallest loss
     is kept. The paper trains for 50 to 350 epochs of batches of 100; here the length is a number of steps. It draws
-    from the codes of training images, so there is nothing to draw from after the fit: there is no `sample`.
+    from the codes of training images, so there is nothing to draw from after the fit: there is neither
+    `sample` nor `save`.
 
     References
     ----------
@@ -178,6 +179,9 @@ class DeepSMOTE(BaseImageOverSampler):
 
     def _learn(self, X, y, rows, random_state):
         """Train the autoencoder on all images, and set `encoder_`, `decoder_` and `history_`."""
+        self.history_ = []
+        for name in ("encoder_", "decoder_"):  # those of an earlier fit
+            vars(self).pop(name, None)
         if not rows:
             return
         bar = tqdm(total=self.n_steps, desc="DeepSMOTE", unit="step", disable=not self.verbose)

@@ -15,8 +15,8 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
+from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from ..images import ImageFormat
@@ -37,6 +37,9 @@ _ALL_CLASSES = None  # stands for the label where all are learnt together; no cl
 # How long, where and how visibly: an interrupted training may go on with other values of these.
 _FREE_TO_CHANGE = {
     "sampling_strategy",
+    "synthetic_classes",
+    "synthetic_ratio",
+    "quality",
     "n_steps",
     "max_time",
     "n_iter_no_change",
@@ -134,14 +137,15 @@ class BaseGANOverSampler(BaseImageOverSampler):
         devices = self._resolve_devices()
         # A seed for every class, so that those of some do not depend on whether others are over-sampled too.
         seeds = {label: draw_seed(random_state) for label in [_ALL_CLASSES, *np.unique(y)]}
-        how = {"n_threads": torch.get_num_threads(), "folder": _absolute(self.checkpoint_dir)}
+        how = {"n_threads": torch.get_num_threads(), "folder": _make_folder(self.checkpoint_dir)}
         if self._is_conditional:
             labels, classes = np.unique(y, return_inverse=True)
             indices = {label: int(np.flatnonzero(labels == label)[0]) for label in rows}
             how |= {"classes": classes, "scored": list(indices.values())}
             generator, history, _ = _train_one(self, X, _ALL_CLASSES, devices[0], seeds[_ALL_CLASSES], **how)
             for label, index in indices.items():
-                self._keep(label, self._generator_of(generator, index), history)
+                own = [{**_without_diversity(r), "diversity": r[f"diversity_{index}"]} for r in history]
+                self._keep(label, self._generator_of(generator, index), own)
             return
         if self.pretrain is not None:
             how["pretrained_on"] = _describe(X)
@@ -159,6 +163,13 @@ class BaseGANOverSampler(BaseImageOverSampler):
         self.generators_[label] = generator.to(self.device_)
         self.history_[label] = history
         _warn_of_collapse(label, history)
+
+    def _check_has_generators(self):
+        if not hasattr(self, "generators_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} has no generators yet. Call fit_resample, which trains them (fit alone "
+                "does not), or read a sampler with load."
+            )
 
     def _synthesise(self, X, n_images, label):
         return draw(self.generators_[label], n_images)
@@ -185,7 +196,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         ValueError
             When `label` is no class with a generator, or `n` is negative.
         """
-        check_is_fitted(self, "generators_")
+        self._check_has_generators()
         if label not in list(self.generators_):  # a list compares, where a dict would ask for a hash
             raise ValueError(
                 f"label must be one of the classes over-sampled at fit, {list(map(plain_label, self.generators_))}; "
@@ -207,22 +218,26 @@ class BaseGANOverSampler(BaseImageOverSampler):
         path : str or path-like
             File to make or replace: safetensors, with parameters, histories and the format of the images as JSON in
             its header. It holds all that `sample` needs, no training image and nothing that runs when it is read.
-            `synthetic_mask_` is not kept.
+            `synthetic_mask_`, `quality_` and `feature_names_in_` are not kept, nor is a transformer in `quality`, in
+            whose place stands True.
 
         Raises
         ------
         ValueError
             When a parameter is of a kind that a file cannot hold, such as a function for `sampling_strategy`.
         """
-        check_is_fitted(self, "generators_")
+        self._check_has_generators()
         tensors = {
             f"{i}.{name}": tensor
             for i, generator in enumerate(self.generators_.values())
             for name, tensor in generator.state_dict().items()
         }
+        parameters = self.get_params(deep=False)
+        if not isinstance(self.quality, bool | np.bool_):
+            parameters["quality"] = True
         values = {
             "sampler": type(self).__name__,
-            "parameters": {name: to_json(value, name) for name, value in self.get_params(deep=False).items()},
+            "parameters": {name: to_json(value, name) for name, value in parameters.items()},
             "image_format": to_json(dataclasses.asdict(self.image_format_), "image_format_"),
             "labels": to_json(list(self.generators_), "y"),
             "history": to_json(list(self.history_.values()), "history_"),
@@ -314,7 +329,9 @@ def _train_one(
     if label is _ALL_CLASSES:
         name = "pretraining" if classes is None else "all classes"
     bar = tqdm(total=sampler.n_steps, desc=f"{type(sampler).__name__} {name}", unit="step", disable=not sampler.verbose)
-    checkpoint = None if folder is None else _checkpoint(sampler, X, label, seed, folder, pretrained_on, classes)
+    checkpoint = None
+    if folder is not None:
+        checkpoint = _checkpoint(sampler, X, label, seed, folder, pretrained_on, classes, scored)
 
     def report(record, state):
         if checkpoint is not None:
@@ -355,7 +372,7 @@ def _train_one(
     return generator.cpu(), history, states
 
 
-def _checkpoint(sampler, X, label, seed, folder, pretrained_on, classes):
+def _checkpoint(sampler, X, label, seed, folder, pretrained_on, classes, scored):
     free = _FREE_TO_CHANGE - ({"n_steps"} if sampler.pretrain else set())  # both trainings would grow, one for nothing
     about = {
         "sampler": type(sampler).__name__,
@@ -371,6 +388,7 @@ def _checkpoint(sampler, X, label, seed, folder, pretrained_on, classes):
     }
     if classes is not None:
         about["y"] = hashlib.sha256(np.ascontiguousarray(classes)).hexdigest()[:16]
+        about["classes over-sampled"] = scored
         name = "all"
     elif label is _ALL_CLASSES:
         name = "pretraining"
@@ -399,9 +417,24 @@ def _usable_n_jobs(n_jobs):
     return 1 if getattr(backend, "supports_sharedmem", False) else n_jobs
 
 
-def _absolute(folder):
-    """Return a path that means the same in every process, or None."""
-    return None if folder is None else Path(folder).expanduser().absolute()
+def _make_folder(folder):
+    """Make a folder, and return a path to it that means the same in every process; None where there is none."""
+    if folder is None:
+        return None
+    path = Path(folder).expanduser().absolute()
+    try:
+        if not str(folder):
+            raise OSError("an empty path")
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OSError(
+            f"checkpoint_dir must be a folder that can be made and written to; got {folder!r}: {exc}"
+        ) from exc
+    return path
+
+
+def _without_diversity(record):
+    return {name: value for name, value in record.items() if not name.startswith("diversity")}
 
 
 def _describe(X):
@@ -414,10 +447,11 @@ def _warn_of_collapse(label, history):
     if diversity < _LEAST_DIVERSITY:
         warnings.warn(
             f"The images drawn for class {plain_label(label)!r} are much more alike than the real ones: their "
-            f"diversity is {diversity:.2f} of that of the real images (1 would be as much). Train longer (n_steps), "
-            "with a smaller learning_rate, or on more images; history_ shows how it went.",
+            f"diversity is {diversity:.2f} of that of the real images (1 would be as much), after "
+            f"{history[-1]['step']} steps. Train longer (n_steps), with a smaller learning_rate, or on more images; "
+            "history_ shows how it went.",
             CollapseWarning,
-            stacklevel=8,
+            stacklevel=9,
         )
 
 
@@ -429,5 +463,5 @@ def _warn_of_too_many_threads(n_jobs, n_classes, n_threads, devices):
             "which slows all of them down. Call torch.set_num_threads(1) before, or set OMP_NUM_THREADS=1; the "
             "threads are not reduced here because the images would then depend on n_jobs.",
             UserWarning,
-            stacklevel=7,
+            stacklevel=8,
         )

@@ -75,8 +75,8 @@ def read_file(path):
             return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118  (no mapping)
     except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as exc:
         raise ValueError(
-            f"{path} is no file written by gan_sampler, or a damaged one ({type(exc).__name__}: {exc}). Delete it, or "
-            "name another."
+            f"{path} is no file written by gan_sampler, or a damaged one ({type(exc).__name__}: {exc}). Name a file "
+            "that save or checkpoint_dir made; delete it if it is one."
         ) from exc
 
 
@@ -111,10 +111,10 @@ class Checkpoint:
         differences = list(_differences(values["about"], self.about))
         if differences:
             raise ValueError(
-                f"checkpoint_dir holds an interrupted training on other data or parameters, {self.path}:\n"
+                f"checkpoint_dir holds a training on other data or parameters, {self.path}:\n"
                 + "\n".join(f"  {difference}" for difference in differences)
                 + "\nTo go on with it, fit with what it was started with; to start anew, delete the file or name "
-                "another checkpoint_dir."
+                "another checkpoint_dir. The folds of a cross-validation cannot share one: leave it out there."
             )
         return tensors, values["progress"]
 

@@ -91,19 +91,25 @@ class PixelFrechetDistanceByClass:
     classes : torch.Tensor of shape (n,), int64
         Class of each.
     scored : list of int
-        The classes that count.
+        The classes that count. Images of the others are drawn too, because batch normalisation makes an image depend on
+        its batch, and batches hold all classes in training.
     """
 
     def __init__(self, images, classes, scored):
         self._distances = {index: PixelFrechetDistance(images[classes == index]) for index in scored}
-        self.n_images = PixelFrechetDistance.n_images * len(scored)
-        # In turn, so that every batch holds all of them, as in training.
-        self.classes = torch.tensor(scored, device=images.device).repeat(PixelFrechetDistance.n_images)
+        every_class = classes.unique()  # sorted
+        n_of_each = max(_MAX_COMPONENTS, 2 * PixelFrechetDistance.n_images // len(every_class))
+        self.classes = every_class.repeat(n_of_each)  # in turn, so that every batch holds all of them
+        self.n_images = len(self.classes)
 
     def __call__(self, images):
-        """Score images of the classes in `classes`: the mean score, and the least diversity of a class."""
-        records = [distance(images[self.classes == index]) for index, distance in self._distances.items()]
-        return {
-            "score": sum(record["score"] for record in records) / len(records),
-            "diversity": min(record["diversity"] for record in records),
-        }
+        """Score images of the classes in `classes`.
+
+        Returns
+        -------
+        record : dict of str to float
+            The mean ``score`` of the classes that count, and ``diversity_0`` and so on of each by its index.
+        """
+        records = {index: distance(images[self.classes == index]) for index, distance in self._distances.items()}
+        mean = sum(record["score"] for record in records.values()) / len(records)
+        return {"score": mean, **{f"diversity_{index}": record["diversity"] for index, record in records.items()}}
