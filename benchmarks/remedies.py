@@ -18,6 +18,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import sources
+from grid import versions
 from metrics import class_scores, evaluate
 from PIL import Image
 from scipy.ndimage import gaussian_filter
@@ -180,11 +181,12 @@ REMEDIES = {
 
 def train_generators(data, train, seed, folder):
     """Return a sampler fitted to the training images of every class, from its file where there is one."""
-    file = Path(folder) / f"{data.name}-{SIZE}-{len(train)}-seed{seed}.safetensors"
-    if file.is_file():
-        return DCGANOverSampler.load(file)
     counts = np.bincount(data.target[train])
     sampler = DCGANOverSampler(sampling_strategy={label: n + 1 for label, n in enumerate(counts)}, random_state=seed)
+    digest = joblib.hash((data.images[train], data.target[train], sampler.get_params(), versions()))[:12]
+    file = Path(folder) / f"generators-{digest}.safetensors"
+    if file.is_file():
+        return DCGANOverSampler.load(file)
     sampler.fit_resample(data.images[train], data.target[train])
     file.parent.mkdir(parents=True, exist_ok=True)
     sampler.save(file)
@@ -214,6 +216,12 @@ def run_cell(remedy, classifier, seed, data, parts, folder):
     return {"remedy": remedy, "classifier": classifier, "seed": seed, "n_train": len(X), **metrics}
 
 
+def made_by(data):
+    """Return a digest of data, sizes and versions: rows are only taken for known where it is the same."""
+    settings = {name: (network.__name__, n_passes) for name, (network, n_passes) in NETWORKS.items()}
+    return joblib.hash((data.images, data.target, SIZE, settings, versions()))[:12]
+
+
 def main():
     """Read the command line, compute what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -228,12 +236,22 @@ def main():
     parser.add_argument(
         "--n-jobs", type=int, default=2, help="cells side by side; set OMP_NUM_THREADS=1 with more than 1"
     )
+    parser.add_argument("--show", action="store_true", help="print the table of the file and compute nothing")
     options = parser.parse_args()
+    if options.show:
+        show(pd.read_csv(options.out))
+        return
 
     data = sources.load(options.data, image_size=SIZE)
     parts = np.flatnonzero(data.split == "train"), np.flatnonzero(data.split == "test")
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    done = pd.read_csv(options.out) if options.out.is_file() else pd.DataFrame(columns=["remedy", "classifier", "seed"])
+    columns = ["remedy", "classifier", "seed", "made_by"]
+    done = pd.read_csv(options.out) if options.out.is_file() else pd.DataFrame(columns=columns)
+    digest = made_by(data)
+    if len(done) and set(done["made_by"]) != {digest}:
+        parser.error(
+            f"{options.out} holds rows of other data, settings or versions; move it away, or name another --out"
+        )
     known = set(done[["remedy", "classifier", "seed"]].itertuples(index=False, name=None))
     wanted = [(r, c, s) for c in options.classifiers for s in options.seeds for r in options.remedies]
     cells = [cell for cell in wanted if cell not in known]
@@ -244,7 +262,9 @@ def main():
         joblib.delayed(run_cell)(*cell, data, parts, options.cache) for cell in cells
     )
     for row in rows:
-        pd.DataFrame([row]).to_csv(options.out, mode="a", header=not options.out.is_file(), index=False)
+        pd.DataFrame([{**row, "made_by": digest}]).to_csv(
+            options.out, mode="a", header=not options.out.is_file(), index=False
+        )
         print(f"{row['remedy']}, {row['classifier']}, seed {row['seed']}: {row['balanced_accuracy']:.3f}", flush=True)
     show(pd.read_csv(options.out))
 

@@ -6,12 +6,15 @@ import defaults
 import gallery
 import numpy as np
 import pytest
+import remedies
 import throughput
 import torch
 import variants
 from conftest import make_shapes
 
+from gan_sampler import DCGANOverSampler
 from gan_sampler.networks import Discriminator
+from gan_sampler.quality import realism
 
 CPU = torch.device("cpu")
 
@@ -163,3 +166,60 @@ def test_a_gallery_shows_every_image_once():
     assert picture[5, 5] == 4
     assert (picture[4] == 255).all()
     assert gallery.least_distance(images) == 1
+
+
+@pytest.fixture(scope="module")
+def train():
+    """Return training images and generators that know nothing yet."""
+    X, y = make_shapes(24, 10, size=16)
+    X, y = np.concatenate([X, X + 1]), np.tile((y == "square").astype(int), 2)
+    counts = np.bincount(y)
+    sampler = DCGANOverSampler(
+        sampling_strategy={label: n + 1 for label, n in enumerate(counts)}, n_steps=2, width=2, random_state=0
+    )
+    sampler.fit_resample(X, y)
+    return remedies.Train(X, y, sampler, seed=0)
+
+
+class TestRemedies:
+    """benchmarks/remedies.py: what goes to a classifier."""
+
+    @pytest.mark.parametrize("name", remedies.REMEDIES)
+    def test_every_remedy_gives_balanced_classes_with_all_real_images(self, train, name):
+        """Except for doing nothing; and what all images pass through keeps their kind."""
+        resample, pass_through = remedies.REMEDIES[name]
+        X, y = resample(train)
+        np.testing.assert_array_equal(X[: len(train.X)], train.X)
+        counts = np.bincount(y)
+        assert (counts[0] == counts[1]) == (name != "nothing")
+        passed = pass_through(X, 0)
+        assert passed.dtype == np.uint8
+        assert passed.shape == X.shape
+
+    def test_every_class_gets_equally_many_synthetic_images(self, train):
+        """At the ratio asked for, on top of the real ones."""
+        _, y = remedies.every_class(train, ratio=0.5)
+        assert np.bincount(y).tolist() == [48 + 24, 48 + 24]
+
+    def test_real_detail_is_that_of_real_images(self, train):
+        """What is finer than the blur comes from the donor, what is coarser from the generator."""
+        X, _ = remedies.real_detail(train)
+        made = X[len(train.X) :].astype(float)
+        fine = made - remedies._blurred(made, 1.0)
+        donors = train.repeats().astype(float)
+        fine_of_donors = donors - remedies._blurred(donors, 1.0)
+        drawn = train.draw(train.rare, train.n_missing).astype(float)
+        assert (
+            np.abs(fine - fine_of_donors).mean()
+            < 0.5 * np.abs(drawn - remedies._blurred(drawn, 1.0) - fine_of_donors).mean()
+        )
+
+    def test_the_most_plausible_are_kept(self, train):
+        """A quarter of those drawn."""
+        X, _ = remedies.most_plausible(train)
+        kept = X[len(train.X) :]
+        drawn = train.draw(train.rare, 4 * train.n_missing)
+        flat = remedies._flat
+        real = flat(train.real(train.rare))
+        assert np.median(realism(real, flat(kept))) > np.median(realism(real, flat(drawn)))
+        assert len(kept) == train.n_missing
