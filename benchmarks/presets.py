@@ -16,6 +16,8 @@ class Preset:
         Data set when ``--data`` is left out.
     image_size : int
         Height and width that images are read at, in pixels.
+    max_images : int or None
+        A stratified part of so many images is used where ``--data`` and ``--max-images`` are left out. None uses all.
     grey_as_rgb : bool
         Whether grey images are stored as three equal channels.
     seeds : tuple of int
@@ -46,6 +48,7 @@ class Preset:
     seeds: tuple
     dcgan: dict = field(hash=False)
     deep_smote: dict = field(hash=False, default_factory=dict)
+    max_images: int | None = None
     grey_as_rgb: bool = False
     gan_epochs: int | None = None
     ann_epochs: int = 50
@@ -67,16 +70,17 @@ class Preset:
 
 PRESETS = {
     "demo": Preset(
-        about="every cell on 2,624 solar cells at 32 px, one seed, at most 10 minutes on 2 cores",
+        about="every cell on 1,300 solar cells at 32 px, one seed, at most 10 minutes on 2 cores",
         data="elpv",
         image_size=32,
         seeds=(0,),
-        dcgan={"n_steps": 2000},
+        max_images=1300,
+        dcgan={"n_steps": 1500},
         deep_smote={"width": 32, "n_steps": 200},
         ann_epochs=20,
         cnn_epochs=8,
         densenet121_epochs=1,
-        scratch_epochs=2,
+        scratch_epochs=1,
     ),
     "cpu": Preset(
         about="the chest X-rays at 48 px with three seeds, about an hour on 2 cores",

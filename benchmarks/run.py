@@ -134,7 +134,7 @@ def prepare(arguments):
         image_size=arguments.image_size or preset.image_size,
         size_is_asked=arguments.image_size is not None,
         grey_as_rgb=preset.grey_as_rgb,
-        max_images=arguments.max_images,
+        max_images=arguments.max_images or (None if arguments.data else preset.max_images),
     )
     splits = make_splits(data, _unique(arguments.seeds or preset.seeds), arguments.cv)
     cv = f"-cv{arguments.cv}" if arguments.cv else ""
