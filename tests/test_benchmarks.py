@@ -205,6 +205,18 @@ def test_random_split_keeps_a_stratified_quarter_and_differs_between_seeds():
 # Pipelines
 
 
+@pytest.mark.parametrize(("words", "expected"), [([], 40), (["--max-images", "30"], 30), (["--data", "FOLDER"], None)])
+def test_a_presets_part_of_the_data_is_taken_of_its_own_data_alone(words, expected, folder, monkeypatch, tmp_path):
+    """Who names data wants all of it."""
+    asked = []
+    monkeypatch.setitem(PRESETS, "demo", replace(TINY, max_images=40))
+    monkeypatch.setattr(grid, "choose_embeddings", lambda *_: (FROM_SCRATCH,))
+    monkeypatch.setattr(sources, "load", lambda *_, max_images, **__: asked.append(max_images) or toy_data())
+    words = [str(folder) if word == "FOLDER" else word for word in words]
+    run.prepare(run.make_parser().parse_args([*words, "--device", "cpu", "--out", str(tmp_path)]))
+    assert asked == [expected]
+
+
 def test_a_threshold_is_tuned_for_two_classes_alone():
     """The default leaves it out where it cannot be; who asks for it is told."""
     assert run._choose_samplers(None, n_classes=2) == list(pipelines.SAMPLERS)

@@ -8,8 +8,9 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     """Over-sample images with one DCGAN that learns all classes together and is told which one to draw.
 
     What the classes have in common is learnt from all of them, so a rare class profits from the images of the common
-    ones. The generator gets a vector of the class beside the noise [1]_, and the discriminator projects its features
-    on one [2]_. Every class is shown equally often. Networks and training are those of `DCGANOverSampler` otherwise.
+    ones. The generator gets a vector of the class beside the noise [1]_ and normalises each class by itself, the
+    discriminator projects its features on a vector of the class [2]_, and the classes take turns, a batch of each.
+    Networks and training are those of `DCGANOverSampler` otherwise.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ def freeze(generator, n_classes=None):
     generator : torch.nn.Module
         Changed in place: in eval mode and without gradients afterwards.
     n_classes : int or None, default=None
-        Number of classes of a generator that is told them; its statistics are those of all together, as in training.
+        Number of classes of a generator that is told them.
 
     Returns
     -------
@@ -36,10 +36,9 @@ def freeze(generator, n_classes=None):
         norm.momentum = None  # torch's word for a cumulative average
     device = next(generator.parameters()).device
     generator.train()
-    for _ in range(_SETTLING_BATCHES):
-        noise = torch.randn(_SETTLING_BATCH_SIZE, generator.latent_dim, device=device)
-        told = [] if n_classes is None else [torch.randint(n_classes, (_SETTLING_BATCH_SIZE,), device=device)]
-        generator(noise, *told)
+    for told in [()] if n_classes is None else [(index,) for index in range(n_classes)]:
+        for _ in range(_SETTLING_BATCHES):
+            generator(torch.randn(_SETTLING_BATCH_SIZE, generator.latent_dim, device=device), *told)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return finish(generator)

@@ -57,8 +57,8 @@ def train_gan(
     images : torch.Tensor of shape (n_images, channels, height, width)
         Real images on the networks' device: uint8 in 0..255, or floats in [-1, 1].
     classes : torch.Tensor of shape (n_images,), int64, or None, default=None
-        Class of each image, on the same device, for players that take classes as second argument. Every class is then
-        shown equally often, and the generator is asked for the classes of the real images beside it.
+        Class of each image, 0, 1 and so on, for players that take the index of a class as second argument. The classes
+        then take turns, a batch of each.
     n_steps : int
         Number of updates of the generator.
     max_time : float or None, default=None
@@ -84,7 +84,7 @@ def train_gan(
     score : callable or None, default=None
         Called with images of the average at each report; returns a dict with ``score``, the lower the better, and
         whatever else shall stand in the history. Has an attribute ``n_images`` and, for players that are told classes,
-        ``classes``, those of the images it wants. None keeps the last average.
+        ``classes``, the indices of those it wants images of, in a list. None keeps the last average.
     resume_from : tuple of (dict, dict) or None, default=None
         What `report` was given, to go on from there.
     report : callable or None, default=None
@@ -110,8 +110,8 @@ def train_gan(
     state = TrainingState(
         generator, discriminator, learning_rates=rates, beta_1=beta_1, n_images=len(images), classes=classes
     )
-    batch_size = min(batch_size, len(images))
     augment = augment or Identity()
+    n_classes = None if classes is None else len(classes.unique())
     one_pass = loss.one_pass and not couples_images(discriminator)
     probe = state.draw_noise(score.n_images if score else 0)  # the same at each report, so that scores compare
     if resume_from is not None:
@@ -123,10 +123,10 @@ def train_gan(
     generator.train(), discriminator.train()
     while not _is_over(progress, n_steps, max_time, n_iter_no_change):
         progress["step"] += 1
-        rows = state.next_rows(batch_size)
-        real, noise = normalised(images[rows]), state.draw_noise(batch_size)
-        of_batch = None if classes is None else classes[rows]
-        how = {"loss": loss, "augment": augment, "classes": of_batch}
+        index = None if classes is None else progress["step"] % n_classes
+        rows = state.next_rows(batch_size, index or 0)
+        real, noise = normalised(images[rows]), state.draw_noise(len(rows))
+        how = {"loss": loss, "augment": augment, "index": index}
 
         discriminator.zero_grad(), generator.zero_grad()
         if penalty is not None:
@@ -135,7 +135,7 @@ def train_gan(
             losses = one_pass_gradients(generator, discriminator, real, noise, **how)
             state.discriminator_adam.step()
         else:
-            fake = generate(generator, noise, of_batch)
+            fake = generate(generator, noise, index)
             loss_discriminator = discriminator_gradients(discriminator, real, fake, **how)
             state.discriminator_adam.step()
             loss_generator = generator_gradients(discriminator, fake, **how)
@@ -154,7 +154,7 @@ def train_gan(
         good = state.capture()
         if report is not None:
             report(record, good)
-    return freeze(state.best, n_classes=None if classes is None else len(classes.unique())), progress["history"]
+    return freeze(state.best, n_classes), progress["history"]
 
 
 def _is_over(progress, n_steps, max_time, n_iter_no_change):

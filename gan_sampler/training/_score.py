@@ -91,25 +91,29 @@ class PixelFrechetDistanceByClass:
     classes : torch.Tensor of shape (n,), int64
         Class of each.
     scored : list of int
-        The classes that count. Images of the others are drawn too, because batch normalisation makes an image depend on
-        its batch, and batches hold all classes in training.
+        The classes that count.
     """
 
+    n_images = PixelFrechetDistance.n_images  # of each class
+
     def __init__(self, images, classes, scored):
-        self._distances = {index: PixelFrechetDistance(images[classes == index]) for index in scored}
-        every_class = classes.unique()  # sorted
-        n_of_each = max(_MAX_COMPONENTS, 2 * PixelFrechetDistance.n_images // len(every_class))
-        self.classes = every_class.repeat(n_of_each)  # in turn, so that every batch holds all of them
-        self.n_images = len(self.classes)
+        self.classes = scored
+        self._distances = [PixelFrechetDistance(images[classes == index]) for index in scored]
 
     def __call__(self, images):
-        """Score images of the classes in `classes`.
+        """Score images.
+
+        Parameters
+        ----------
+        images : list of torch.Tensor of shape (n, channels, height, width)
+            Of each of `classes`.
 
         Returns
         -------
         record : dict of str to float
-            The mean ``score`` of the classes that count, and ``diversity_0`` and so on of each by its index.
+            The mean ``score`` of the classes, and ``diversity_0`` and so on of each by its index.
         """
-        records = {index: distance(images[self.classes == index]) for index, distance in self._distances.items()}
-        mean = sum(record["score"] for record in records.values()) / len(records)
-        return {"score": mean, **{f"diversity_{index}": record["diversity"] for index, record in records.items()}}
+        records = [distance(drawn) for distance, drawn in zip(self._distances, images, strict=True)]
+        mean = sum(record["score"] for record in records) / len(records)
+        diversities = zip(self.classes, records, strict=True)
+        return {"score": mean, **{f"diversity_{index}": record["diversity"] for index, record in diversities}}

@@ -22,7 +22,7 @@ class TrainingState:
     n_images : int
         Number of real images.
     classes : torch.Tensor of shape (n_images,), int64, or None, default=None
-        Class of each, where every class shall be shown equally often.
+        Class of each, where batches shall be of one class.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class TrainingState:
         Moving average of the generator.
     progress : dict
         Plain numbers, lists and strings, in words of JSON: ``step``, ``seconds``, ``best_step``, ``best_score``,
-        ``n_rollbacks``, ``position`` in the order of images, and ``history``.
+        ``n_rollbacks``, ``positions`` in the order of the images of each class, and ``history``.
     """
 
     def __init__(self, generator, discriminator, *, learning_rates, beta_1, n_images, classes=None):
@@ -49,11 +49,11 @@ class TrainingState:
         self.losses = torch.zeros(2, device=device)  # summed there, so that a step does not wait for the device
         every_row = torch.arange(n_images, device=device)
         self._rows = [every_row] if classes is None else [every_row[classes == index] for index in classes.unique()]
-        self.order = self._shuffled()
+        self.order = torch.cat([rows[torch.randperm(len(rows), device=device)] for rows in self._rows])
         self.progress = {
             "step": 0,
             "seconds": 0.0,
-            "position": 0,
+            "positions": [0] * len(self._rows),
             "n_rollbacks": 0,
             "best_step": 0,
             "best_score": None,
@@ -109,14 +109,19 @@ class TrainingState:
         """Return noise for `n_images` images, of shape (n_images, latent_dim)."""
         return torch.randn(n_images, self.generator.latent_dim, device=self.order.device)
 
-    def next_rows(self, batch_size):
-        """Return the rows of the next batch: passes in random order; images beyond the last full batch sit one out."""
-        start = self.progress["position"]
-        if start + batch_size > len(self.order):
+    def next_rows(self, batch_size, index=0):
+        """Return the rows of the next batch, of one class where there are classes.
+
+        Passes in random order; images beyond the last full batch sit one out. Fewer rows where there are fewer images.
+        """
+        first, n_images = sum(map(len, self._rows[:index])), len(self._rows[index])
+        batch_size = min(batch_size, n_images)
+        order, start = self.order[first : first + n_images], self.progress["positions"][index]
+        if start + batch_size > n_images:
             start = 0
-            self.order.copy_(self._shuffled())
-        self.progress["position"] = start + batch_size
-        return self.order[start : start + batch_size]
+            order.copy_(self._rows[index][torch.randperm(n_images, device=order.device)])
+        self.progress["positions"][index] = start + batch_size
+        return order[start : start + batch_size]
 
     @torch.no_grad()
     def move_average(self, decay):
@@ -153,9 +158,8 @@ class TrainingState:
             "loss_generator": loss_generator,
         }
         if score is not None:  # in training mode: the average's running statistics are those of no network that ran
-            told = [probe] if getattr(score, "classes", None) is None else [probe, score.classes]
-            batches = zip(*(tensor.split(_PROBE_BATCH_SIZE) for tensor in told), strict=True)
-            record |= score(torch.cat([self.average.train()(*batch) for batch in batches]))
+            told = getattr(score, "classes", None)
+            record |= score(self._draw(probe) if told is None else [self._draw(probe, index) for index in told])
         history.append(record)
         best_score = self.progress["best_score"]
         if score is None or best_score is None or record["score"] < best_score:
@@ -163,14 +167,8 @@ class TrainingState:
             self.progress["best_step"], self.progress["best_score"] = record["step"], record.get("score")
         return record
 
-    def _shuffled(self):
-        """Return the rows in random order; where there are classes, each as often as the largest has images."""
-        device, largest = self._rows[0].device, max(map(len, self._rows))
-        parts = [rows[torch.randperm(len(rows), device=device)] for rows in self._rows]
-        if len(parts) == 1:
-            return parts[0]
-        order = torch.cat([rows.repeat(-(-largest // len(rows)))[:largest] for rows in parts])
-        return order[torch.randperm(len(order), device=device)]
+    def _draw(self, probe, *told):
+        return torch.cat([self.average.train()(noise, *told) for noise in probe.split(_PROBE_BATCH_SIZE)])
 
     def _tensors(self):
         tensors = {"losses": self.losses, "order": self.order}

@@ -18,13 +18,13 @@ def normalised(images):
     return images / 127.5 - 1 if images.dtype == torch.uint8 else images
 
 
-def generate(generator, noise, classes=None):
+def generate(generator, noise, index=None):
     """Draw images in the precision that training takes on the device."""
     with mixed_precision(noise.device):
-        return generator(noise) if classes is None else generator(noise, classes)
+        return generator(noise) if index is None else generator(noise, index)
 
 
-def one_pass_gradients(generator, discriminator, real, noise, *, loss, augment, classes=None):
+def one_pass_gradients(generator, discriminator, real, noise, *, loss, augment, index=None):
     """Set the gradients of both players from a single pass of the generated images through the discriminator.
 
     What flows back to an image is linear in what flows into its logit. So the generator's gradient is the
@@ -45,18 +45,18 @@ def one_pass_gradients(generator, discriminator, real, noise, *, loss, augment, 
         What the players minimise.
     augment : callable
         Differentiable change of images before the discriminator sees them.
-    classes : torch.Tensor of shape (n,) or None, default=None
-        Classes of the real images and of those to be generated, for players that are told.
+    index : int or None, default=None
+        Class of the real images and of those to be generated, for players that are told.
 
     Returns
     -------
     losses : torch.Tensor of shape (2,)
         The discriminator's and the generator's, without gradients.
     """
-    fake = generate(generator, noise, classes)
+    fake = generate(generator, noise, index)
     seen = fake.detach().requires_grad_()
-    real_logits = _judge(discriminator, augment(real), classes)
-    fake_logits = _judge(discriminator, augment(seen), classes)
+    real_logits = _judge(discriminator, augment(real), index)
+    fake_logits = _judge(discriminator, augment(seen), index)
 
     # The losses on a graph of their own, which ends at the logits.
     on_real, on_fake = real_logits.detach().requires_grad_(), fake_logits.detach().requires_grad_()
@@ -70,24 +70,24 @@ def one_pass_gradients(generator, discriminator, real, noise, *, loss, augment, 
     return torch.stack([loss_discriminator.detach(), loss_generator.detach()])
 
 
-def discriminator_gradients(discriminator, real, fake, *, loss, augment, classes=None):
+def discriminator_gradients(discriminator, real, fake, *, loss, augment, index=None):
     """Set the discriminator's gradients on real and generated images, and return its loss."""
-    real_logits = _judge(discriminator, augment(real), classes)
-    value = loss.discriminator(real_logits, _judge(discriminator, augment(fake.detach()), classes))
+    real_logits = _judge(discriminator, augment(real), index)
+    value = loss.discriminator(real_logits, _judge(discriminator, augment(fake.detach()), index))
     value.backward()
     return value.detach()
 
 
-def generator_gradients(discriminator, fake, *, loss, augment, classes=None):
+def generator_gradients(discriminator, fake, *, loss, augment, index=None):
     """Set the gradients of the generator that made `fake`, and return its loss; the discriminator gets none."""
     discriminator.requires_grad_(False)  # gradients that nobody uses cost a third of the pass
-    value = loss.generator(_judge(discriminator, augment(fake), classes))
+    value = loss.generator(_judge(discriminator, augment(fake), index))
     value.backward()
     discriminator.requires_grad_(True)
     return value.detach()
 
 
-def _judge(discriminator, images, classes):
+def _judge(discriminator, images, index):
     with mixed_precision(images.device):
-        logits = discriminator(images) if classes is None else discriminator(images, classes)
+        logits = discriminator(images) if index is None else discriminator(images, index)
     return logits.to(images.dtype)
