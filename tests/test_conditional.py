@@ -8,7 +8,8 @@ from conftest import make_shapes
 from gan_sampler import ConditionalDCGANOverSampler
 from gan_sampler.networks import ConditionalGenerator, Discriminator, GeneratorOfOneClass, ProjectionDiscriminator
 from gan_sampler.networks._conditional import ClassBatchNorm2d
-from gan_sampler.training import PixelFrechetDistance, PixelFrechetDistanceByClass, train_gan
+from gan_sampler.samplers import _dcgan
+from gan_sampler.training import PixelFrechetDistance, PixelFrechetDistanceByClass, augment_mildly, train_gan
 from gan_sampler.training._losses import NON_SATURATING
 from gan_sampler.training._state import TrainingState
 from gan_sampler.training._step import discriminator_gradients, generate, generator_gradients, one_pass_gradients
@@ -184,3 +185,17 @@ def test_an_interrupted_training_ends_with_the_same_images(tmp_path):
     y_other[np.flatnonzero(y == "disc")[0]] = "square"
     with pytest.raises(ValueError, match=r"y: .* there, .* in this fit"):
         part.fit_resample(X, y_other)
+
+
+def test_augmentation_follows_the_rarest_class(monkeypatch):
+    """Its images come up in every second batch, and are learnt by heart however many others there are."""
+    seen = []
+    monkeypatch.setattr(_dcgan, "train_gan", lambda *_, augment, **how: seen.append(augment) or train_gan(*_, **how))
+    X, y = make_shapes(180, 0, size=32)
+    for n_rare in (20, 80):
+        y = np.arange(180) < n_rare
+        ConditionalDCGANOverSampler(n_steps=1, width=2, random_state=0).fit_resample(X, y)
+    assert seen == [augment_mildly] * 2
+    X, y = make_shapes(330, 0, size=32)
+    ConditionalDCGANOverSampler(n_steps=1, width=2, random_state=0).fit_resample(X, np.arange(330) < 160)
+    assert seen[-1] is None

@@ -25,7 +25,8 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     n_steps : int, default=5000
         Number of updates of the generator, for all classes together.
     max_time, n_iter_no_change, batch_size, learning_rate, beta_1, ema_decay, augmentation
-        Of the training, as in `DCGANOverSampler`; `augmentation="auto"` looks at the number of images of all classes.
+        Of the training, as in `DCGANOverSampler`; `augmentation="auto"` looks at the number of images of the rarest
+        class.
     checkpoint_dir : path-like or None, default=None
         Folder for an interrupted training to go on from, as in `DCGANOverSampler`.
     synthetic_classes, synthetic_ratio, quality

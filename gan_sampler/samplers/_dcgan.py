@@ -275,7 +275,8 @@ class DCGANOverSampler(BaseGANOverSampler):
 
     def _train(self, networks, images, **how):
         few = _SMALL_CLASS * (images.shape[2] * images.shape[3] / _SMALL_CLASS_PIXELS) ** 2
-        is_mild = self.augmentation == "mild" or (self.augmentation == "auto" and len(images) < few)
+        n_images = len(images) if how["classes"] is None else how["classes"].bincount().min()  # of the rarest class
+        is_mild = self.augmentation == "mild" or (self.augmentation == "auto" and n_images < few)
         return train_gan(
             *networks,
             images,
