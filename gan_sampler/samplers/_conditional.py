@@ -7,8 +7,8 @@ from ._dcgan import DCGANOverSampler
 class ConditionalDCGANOverSampler(DCGANOverSampler):
     """Over-sample images with one DCGAN that learns all classes together and is told which one to draw.
 
-    What the classes have in common is learnt from all of them, so a rare class profits from the images of the common
-    ones. The generator gets a vector of the class beside the noise [1]_ and normalises each class by itself, the
+    What the classes have in common is learnt from all of them, so that the common ones can teach the rare ones. The
+    generator gets a vector of the class beside the noise [1]_ and normalises each class by itself, the
     discriminator projects its features on a vector of the class [2]_, and the classes take turns, a batch of each.
     Networks and training are those of `DCGANOverSampler` otherwise.
 
@@ -52,6 +52,11 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     See Also
     --------
     DCGANOverSampler : One DCGAN for each class.
+
+    Notes
+    -----
+    Half of the steps go to each of two classes. In one trial (100 normal and 3,875 other chest X-rays of 32 x 32 pixels,
+    100 seconds of one thread, one seed) `DCGANOverSampler` drew better images in the same time: KID .35 against .77.
 
     References
     ----------
