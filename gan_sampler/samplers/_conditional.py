@@ -55,8 +55,9 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
 
     Notes
     -----
-    Half of the steps go to each of two classes. In one trial (100 normal and 3,875 other chest X-rays of 32 x 32 pixels,
-    100 seconds of one thread, one seed) `DCGANOverSampler` drew better images in the same time: KID .35 against .77.
+    Half of the steps go to each of two classes. In one trial (100 normal and 3,875 other chest X-rays of 32 x 32
+    pixels, 100 seconds of one thread, one seed) `DCGANOverSampler` drew better images in the same time: KID .35
+    against .77.
 
     References
     ----------
