@@ -83,7 +83,7 @@ PRESETS = {
         scratch_epochs=1,
     ),
     "cpu": Preset(
-        about="the chest X-rays at 48 px with three seeds, about an hour on 2 cores",
+        about="the chest X-rays at 48 px with three seeds, several hours on 2 cores",
         data="chest_xray",
         image_size=48,
         seeds=(0, 1, 2),

@@ -162,7 +162,8 @@ Values are mean ± standard deviation over seeds and folds, bold the best mean o
 spread says nothing. On a split that came with the data, the spread is that of training alone: it leaves out that other
 test images would have given other numbers. Metrics come from all test predictions of a cell at once, areas from scores.
 The networks are trained for equally many epochs, so over-sampling also gives them more steps; the fair rival of a
-sampler is random over-sampling, which gives as many.
+sampler is random over-sampling, which gives as many. Thresholds are tuned in folds of training images that know nothing
+of patients.
 
 In `results.csv`, work that cells share (a GAN, an embedding, fine-tuning) is counted in `fit_seconds` or
 `predict_seconds` of the cell that did it first; `sampler_seconds` is what the resampling took then. `n_synthetic`
