@@ -121,6 +121,18 @@ VARIANTS = {
     },
     "width 16": {"generator": {"width": 16}, "discriminator": {"width": 16}},
     "width 64": {"generator": {"width": 64}, "discriminator": {"width": 64}},
+    "1e-3, batch 16, style-based G": {
+        "make_generator": variants.StyleGenerator,
+        "train": {"learning_rate": 1e-3, "batch_size": 16},
+    },
+    "4e-4, batch 16, style-based G": {
+        "make_generator": variants.StyleGenerator,
+        "train": {"learning_rate": 4e-4, "batch_size": 16},
+    },
+    "1e-3, batch 16, skip-excited G": {
+        "make_generator": variants.SkipExcitedGenerator,
+        "train": {"learning_rate": 1e-3, "batch_size": 16},
+    },
     "1e-3, batch 16, first half of the time on every class": {
         "train": {"learning_rate": 1e-3, "batch_size": 16},
         "pretrain": 0.5,
@@ -173,7 +185,7 @@ def _train(images, all_images, variant, n_steps, seed, score=None):
     chosen = {part: {**START[part], **variant.get(part, {})} for part in START}
     with threads(1), isolated(torch.device("cpu"), seed), keep_freed_memory():
         players = (
-            Generator(images.shape[1:], **chosen["generator"]),
+            variant.get("make_generator", Generator)(images.shape[1:], **chosen["generator"]),
             Discriminator(images.shape[1:], **chosen["discriminator"]),
         )
         options = chosen["train"]

@@ -19,6 +19,7 @@ SAMPLER_LABELS = {
     "dcgan": "DCGAN",
     "dcgan_fair": "DCGAN, every class",
     "conditional": "conditional DCGAN",
+    "cyclegan": "CycleGAN",
 }
 CLASSIFIER_LABELS = {
     "tree": "Decision tree",
@@ -46,6 +47,7 @@ COLOURS = {
     "dcgan_fair": "#CC79A7",
     "conditional": "#882255",
     "deep_smote": "#44AA99",
+    "cyclegan": "#332288",
 }
 METRICS_SHOWN = {
     "precision_minority": "Precision, minority class",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
 from sklearn.svm import SVC
@@ -23,6 +23,7 @@ from gan_sampler import (
     AugmentationOverSampler,
     CNNClassifier,
     ConditionalDCGANOverSampler,
+    CycleGANOverSampler,
     DCGANOverSampler,
     DeepSMOTE,
     DenseNet121Classifier,
@@ -43,6 +44,7 @@ SAMPLERS = (
     "dcgan",
     "dcgan_fair",
     "conditional",
+    "cyclegan",
 )
 ON_FEATURES = ("tree", "forest", "svm")  # see embedded images
 ON_IMAGES = ("ann", "cnn", "densenet121")  # see the images themselves
@@ -94,6 +96,44 @@ class RecordedSampler(BaseEstimator):
         shown = of_rarest[np.argsort(~is_synthetic[of_rarest], kind="stable")][:N_EXAMPLES]  # copies only where no more
         self.examples_ = np.array(X_resampled[shown])
         return X_resampled, y_resampled
+
+
+class EqualLength(ClassifierMixin, BaseEstimator):
+    """A network that sees equally many images in training, however many of them over-sampling made.
+
+    Parameters
+    ----------
+    network : skorch classifier
+        Has ``max_epochs``.
+    n_images : int
+        Images to be seen, counted each time; rounded to whole epochs, at least one.
+
+    Attributes
+    ----------
+    network_ : skorch classifier
+        Fitted.
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    """
+
+    def __init__(self, network, n_images):
+        self.network = network
+        self.n_images = n_images
+
+    def fit(self, X, y):
+        """Train."""
+        max_epochs = max(1, round(self.n_images / len(X)))
+        self.network_ = clone(self.network).set_params(max_epochs=max_epochs).fit(X, y)
+        self.classes_ = self.network_.classes_
+        return self
+
+    def predict(self, X):
+        """Return labels."""
+        return self.network_.predict(X)
+
+    def predict_proba(self, X):
+        """Return probabilities, one column for each of `classes_`."""
+        return self.network_.predict_proba(X)
 
 
 def _is_copy(sampler, n_before, n_after):
@@ -200,7 +240,8 @@ def build_pipeline(sampler, classifier, embedder=None, *, preset, seed, y_train,
     seed : int
         `random_state` of everything.
     y_train : ndarray of shape (n,)
-        Training labels; the GAN's epochs are counted on the rarest class.
+        Training labels; a GAN's epochs are counted on the rarest class, a classifier's on as many images as there are
+        when every class has as many as the largest.
     device, memory, verbose
         As in the estimators.
 
@@ -218,7 +259,9 @@ def build_pipeline(sampler, classifier, embedder=None, *, preset, seed, y_train,
             made = PixelSampler(made)
         steps.insert(len(steps) if sampler in _AFTER_EMBEDDER else 0, ("sampler", RecordedSampler(made)))
     class_weight = "balanced" if sampler == "class_weight" else None
-    final = _make_classifier(classifier, preset=preset, seed=seed, class_weight=class_weight, device=device)
+    final = _make_classifier(
+        classifier, preset=preset, seed=seed, y_train=y_train, class_weight=class_weight, device=device
+    )
     if sampler == "threshold":
         folds = StratifiedKFold(_THRESHOLD_FOLDS, shuffle=True, random_state=seed)
         final = TunedThresholdClassifierCV(final, scoring="balanced_accuracy", cv=folds)
@@ -237,6 +280,8 @@ def _make_sampler(name, *, preset, seed, y_train, device, verbose):
     shared = {"device": device, "random_state": seed, "verbose": verbose}
     if name == "deep_smote":
         return DeepSMOTE(**preset.deep_smote, **shared)
+    if name == "cyclegan":
+        return CycleGANOverSampler(**preset.cyclegan, **shared)
     parameters = preset.dcgan_parameters(min(count_classes(y_train).values()))
     if name == "conditional":
         return ConditionalDCGANOverSampler(**parameters, **shared)
@@ -244,7 +289,7 @@ def _make_sampler(name, *, preset, seed, y_train, device, verbose):
     return DCGANOverSampler(**parameters, synthetic_classes=synthetic_classes, **shared)
 
 
-def _make_classifier(name, *, preset, seed, class_weight, device):
+def _make_classifier(name, *, preset, seed, y_train, class_weight, device):
     if name == "tree":
         return DecisionTreeClassifier(class_weight=class_weight, random_state=seed)
     if name == "forest":
@@ -256,7 +301,11 @@ def _make_classifier(name, *, preset, seed, class_weight, device):
         "cnn": (CNNClassifier, preset.cnn_epochs),
         "densenet121": (DenseNet121Classifier, preset.densenet121_epochs),
     }[name]
-    return network(max_epochs=max_epochs, class_weight=class_weight, device=device, random_state=seed)
+    made = network(max_epochs=max_epochs, class_weight=class_weight, device=device, random_state=seed)
+    if not preset.equal_length:
+        return made
+    counts = count_classes(y_train).values()
+    return EqualLength(made, max_epochs * len(counts) * max(counts))
 
 
 def make_embedder(embedding, *, preset, seed, device="auto", memory=None, weights_file=None, verbose=0):

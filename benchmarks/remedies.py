@@ -6,6 +6,10 @@ For each seed one generator is trained for each class, once for all remedies. A 
 training images, and may change test images too. Classifiers learn from what it gives and are tested on real images of
 the published split. Rows are appended to a CSV file, and those that it holds are not computed again; the table is
 printed from it at the end.
+
+References
+----------
+.. [1] Y. Chen, M. Welling, A. Smola, "Super-Samples from Kernel Herding", UAI 2010. https://arxiv.org/abs/1203.3472
 """
 
 import argparse
@@ -23,9 +27,18 @@ from metrics import class_scores, evaluate
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import euclidean_distances
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.model_selection import cross_val_predict
 from sklearn.svm import SVC
 
-from gan_sampler import ANNClassifier, CNNClassifier, DCGANOverSampler, EfficientNetLite0Embedder
+from gan_sampler import (
+    ANNClassifier,
+    AugmentationOverSampler,
+    CNNClassifier,
+    DCGANOverSampler,
+    EfficientNetLite0Embedder,
+)
 from gan_sampler.quality import realism
 
 SIZE = 32  # pixels
@@ -75,6 +88,11 @@ class Train:
         X = np.concatenate([self.X, *(images for images, _ in additions)])
         return X, np.concatenate([self.y, *(np.full(len(images), label) for images, label in additions)])
 
+    def augmented(self, n_images):
+        """Return real images of the rare class, slightly changed, all equally often."""
+        sampler = AugmentationOverSampler(sampling_strategy={self.rare: n_images + len(self.real(self.rare))})
+        return sampler.set_params(random_state=self.seed).fit_resample(self.X, self.y)[0][len(self.X) :]
+
     def repeats(self, n_images=None):
         """Return real images of the rare class, each as often, as many as balance needs."""
         images = self.real(self.rare)
@@ -97,17 +115,29 @@ def plain(train):
     return train.plus((train.draw(train.rare, train.n_missing), train.rare))
 
 
-def every_class(train, ratio):
+def augmented(train):
+    """Balance by slightly changed real images."""
+    return train.plus((train.augmented(train.n_missing), train.rare))
+
+
+def augmented_in_every_class(train, ratio):
+    """Balance by repeating real images, and add as many slightly changed ones to every class."""
+    sampler = AugmentationOverSampler(synthetic_classes="all", synthetic_ratio=ratio, random_state=train.seed)
+    return sampler.fit_resample(train.X, train.y)
+
+
+def every_class(train, ratio, repeats=Train.repeats):
     """Balance by repeating real images, and add as many synthetic ones to every class."""
     n_images = round(ratio * train.largest)
     made = [(train.draw(label, n_images), label) for label in np.unique(train.y)]
-    return train.plus((train.repeats(), train.rare), *made)
+    return train.plus((repeats(train, train.n_missing), train.rare), *made)
 
 
-def half_repeated(train):
-    """Balance half by repeating real images and half by synthetic ones."""
+def half_synthetic(train, other_half=Train.repeats):
+    """Balance half by synthetic images and half by repeated, or otherwise changed, real ones."""
     half = train.n_missing // 2
-    return train.plus((train.repeats(half), train.rare), (train.draw(train.rare, train.n_missing - half), train.rare))
+    made = train.draw(train.rare, train.n_missing - half)
+    return train.plus((other_half(train, half), train.rare), (made, train.rare))
 
 
 def real_detail(train, sigma=1.0):
@@ -118,11 +148,48 @@ def real_detail(train, sigma=1.0):
     return train.plus((np.clip(np.rint(mixed), 0, 255).astype(np.uint8), train.rare))
 
 
-def most_plausible(train, n_times=4):
-    """Draw four times as many and keep those of the highest realism score."""
+def chosen(train, choose, n_times=4):
+    """Draw four times as many and keep those that `choose` says."""
     made = train.draw(train.rare, n_times * train.n_missing)
-    scores = realism(_flat(train.real(train.rare)), _flat(made))
-    return train.plus((made[np.argsort(-scores)[: train.n_missing]], train.rare))
+    return train.plus((made[choose(_flat(train.real(train.rare)), _flat(made), train.n_missing)], train.rare))
+
+
+def most_plausible(real, made, n_kept):
+    """Choose by the realism score."""
+    return np.argsort(-realism(real, made))[:n_kept]
+
+
+def taken_for_real(real, made, n_kept):
+    """Choose by what a discriminator trained afterwards, a random forest, says of images it has not seen."""
+    forest = RandomForestClassifier(random_state=0)
+    X, is_real = np.concatenate([real, made]), np.repeat([1, 0], [len(real), len(made)])
+    scores = cross_val_predict(forest, X, is_real, method="predict_proba")[len(real) :, 1]
+    return np.argsort(-scores, kind="stable")[:n_kept]
+
+
+def nearest_each(real, made, n_kept):
+    """Choose for each real image in turn the nearest of those that are nearest to it, then the second, and so on."""
+    distances = euclidean_distances(made, real)
+    owner = distances.argmin(1)
+    order = np.lexsort([distances.min(1), owner])
+    starts = np.searchsorted(owner[order], owner[order])
+    rank = np.empty(len(made), dtype=int)
+    rank[order] = np.arange(len(made)) - starts
+    return np.lexsort([distances.min(1), rank])[:n_kept]
+
+
+def herded(real, made, n_kept):
+    """Choose one after the other so that the mean discrepancy to the real images stays as small as it can [1]_."""
+    width = np.median(euclidean_distances(real, squared=True))
+    kernel = functools.partial(rbf_kernel, gamma=1 / width)
+    attraction, repulsion = kernel(made, real).mean(1), np.zeros(len(made))
+    kept = []
+    for n in range(n_kept):
+        gain = attraction - repulsion / (n + 1)
+        gain[kept] = -np.inf
+        kept.append(int(gain.argmax()))
+        repulsion += kernel(made, made[kept[-1:]])[:, 0]
+    return np.array(kept)
 
 
 def _blurred(images, sigma):
@@ -165,17 +232,32 @@ REMEDIES = {
     "nothing": (nothing, as_is),
     "repetition": (repetition, as_is),
     "synthetic": (plain, as_is),
-    "synthetic, half repeated": (half_repeated, as_is),
+    "synthetic, half repeated": (half_synthetic, as_is),
+    "synthetic, half augmented": (functools.partial(half_synthetic, other_half=Train.augmented), as_is),
+    "synthetic in every class, ratio 1/8": (functools.partial(every_class, ratio=0.125), as_is),
     "synthetic in every class, ratio 1/4": (functools.partial(every_class, ratio=0.25), as_is),
     "synthetic in every class, ratio 1/2": (functools.partial(every_class, ratio=0.5), as_is),
     "synthetic in every class, ratio 1": (functools.partial(every_class, ratio=1.0), as_is),
     "synthetic in every class, ratio 2": (functools.partial(every_class, ratio=2.0), as_is),
+    "synthetic in every class, ratio 1/2, augmented repeats": (
+        functools.partial(every_class, ratio=0.5, repeats=Train.augmented),
+        as_is,
+    ),
+    "synthetic in every class, ratio 1/4, augmented repeats": (
+        functools.partial(every_class, ratio=0.25, repeats=Train.augmented),
+        as_is,
+    ),
     "synthetic with real detail": (real_detail, as_is),
-    "synthetic, the most plausible quarter": (most_plausible, as_is),
+    "synthetic, the most plausible quarter": (functools.partial(chosen, choose=most_plausible), as_is),
+    "synthetic, the quarter taken for real": (functools.partial(chosen, choose=taken_for_real), as_is),
+    "synthetic, the quarter nearest each real one": (functools.partial(chosen, choose=nearest_each), as_is),
+    "synthetic, the herded quarter": (functools.partial(chosen, choose=herded), as_is),
     "synthetic, noise on all": (plain, with_noise),
     "synthetic, JPEG on all": (plain, through_jpeg),
     "synthetic, blur on all": (plain, smoothed),
     "repetition, noise on all": (repetition, with_noise),
+    "augmented": (augmented, as_is),
+    "augmented in every class, ratio 1/2": (functools.partial(augmented_in_every_class, ratio=0.5), as_is),
 }
 
 

@@ -28,6 +28,11 @@ METRIC_LABELS = {
 COLUMNS = ["data", "split", "seed", "sampler", "classifier", "embedder", "n_train", "n_train_resampled", "n_synthetic"]
 TIMES = ["sampler_seconds", "fit_seconds", "predict_seconds"]
 
+_LENGTHS = {
+    True: "The networks see equally many images in training whatever the sampler, give or take the rounding to epochs.",
+    False: "The networks are trained for equally many epochs, so over-sampling also gives them more steps; the fair "
+    "rival of a\nsampler is random over-sampling, which gives as many.",
+}
 # Table 1 of the student report this package started from: precision, recall, F1 and AUC, without and with DCGAN.
 PUBLISHED = {
     ("tree", "none"): (0.7539, 0.7324, 0.7004, 0.6594),
@@ -161,9 +166,8 @@ def _heading(experiment, splits, command, seconds, n_computed, n_cells):
 Values are mean ± standard deviation over seeds and folds, bold the best mean of a row; a difference smaller than the
 spread says nothing. On a split that came with the data, the spread is that of training alone: it leaves out that other
 test images would have given other numbers. Metrics come from all test predictions of a cell at once, areas from scores.
-The networks are trained for equally many epochs, so over-sampling also gives them more steps; the fair rival of a
-sampler is random over-sampling, which gives as many. Thresholds are tuned in folds of training images that know nothing
-of patients.
+{_LENGTHS[experiment.preset.equal_length]}
+Thresholds are tuned in folds of training images that know nothing of patients.
 
 In `results.csv`, work that cells share (a GAN, an embedding, fine-tuning) is counted in `fit_seconds` or
 `predict_seconds` of the cell that did it first; `sampler_seconds` is what the resampling took then. `n_synthetic`

@@ -56,8 +56,22 @@ def make_parser():
     add("--preset", choices=PRESETS, default="demo", help="how large and how long, see below (default: demo)")
     add("--image-size", type=_at_least(MIN_SIDE), metavar="N", help="read images at N x N pixels")
     add("--max-images", type=_at_least(1), metavar="N", help="use a stratified part of N images")
-    add("--samplers", nargs="+", choices=SAMPLERS, metavar="NAME", help=_names(SAMPLERS))
-    add("--classifiers", nargs="+", choices=CLASSIFIERS, default=CLASSIFIERS, metavar="NAME", help=_names(CLASSIFIERS))
+    add(
+        "--samplers",
+        nargs="+",
+        choices=SAMPLERS,
+        metavar="NAME",
+        help=f"any of: {', '.join(SAMPLERS)} (default: all but those that the preset leaves out)",
+    )
+    add(
+        "--classifiers",
+        nargs="+",
+        choices=CLASSIFIERS,
+        default=CLASSIFIERS,
+        metavar="NAME",
+        help=f"any of: {', '.join(CLASSIFIERS)} (default: all)",
+    )
+    add("--embedders", nargs="+", metavar="NAME", help="a part of the embedders that the run would take")
     add(
         "--seeds",
         nargs="+",
@@ -75,10 +89,6 @@ def make_parser():
         help="ImageNet weights of ResNet18, if torch has none cached",
     )
     return parser
-
-
-def _names(names):
-    return f"any of: {', '.join(names)} (default: all)"
 
 
 def _at_least(smallest):
@@ -147,15 +157,24 @@ def prepare(arguments):
         resnet18_weights=arguments.resnet18_weights,
         verbose=1,
     )
-    samplers = _choose_samplers(arguments.samplers, n_classes=len(data.target_names))
+    samplers = _choose_samplers(arguments.samplers, preset, n_classes=len(data.target_names))
+    experiment.embeddings = _choose_embeddings(arguments.embedders, experiment.embeddings)
     cells = make_cells(splits, samplers, _unique(arguments.classifiers), experiment.embeddings)
     return experiment, splits, cells
 
 
-def _choose_samplers(names, n_classes):
+def _choose_samplers(names, preset, n_classes):
     if n_classes > 2 and "threshold" in (names or ()):
         raise ValueError(f"--samplers threshold needs data of two classes; got {n_classes}. Leave it out.")
-    return _unique(names or [name for name in SAMPLERS if n_classes == 2 or name != "threshold"])
+    left_out = preset.left_out if n_classes == 2 else (*preset.left_out, "threshold")
+    return _unique(names or [name for name in SAMPLERS if name not in left_out])
+
+
+def _choose_embeddings(names, at_hand):
+    by_name = {embedding.name: embedding for embedding in at_hand}
+    if unknown := set(names or ()) - set(by_name):
+        raise ValueError(f"--embedders must be some of {', '.join(by_name)}; got {', '.join(sorted(unknown))}.")
+    return [by_name[name] for name in _unique(names or by_name)]
 
 
 def _unique(names):

@@ -13,11 +13,17 @@ References
    https://arxiv.org/abs/2006.10738
 .. [6] T. Karras et al., "Training Generative Adversarial Networks with Limited Data", NeurIPS 2020.
    https://arxiv.org/abs/2006.06676 (ADA)
+.. [7] T. Karras, S. Laine, T. Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks",
+   CVPR 2019. https://arxiv.org/abs/1812.04948 (StyleGAN)
+.. [8] B. Liu et al., "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis", ICLR
+   2021. https://arxiv.org/abs/2101.04775 (FastGAN)
 """
 
 import torch
-from torch.nn.functional import relu, softplus
+from torch import nn
+from torch.nn.functional import leaky_relu, relu, softplus
 
+from gan_sampler.networks import Generator
 from gan_sampler.training import Loss
 
 HINGE = Loss(
@@ -127,3 +133,92 @@ class AdaptiveAugmentation:
         if self._is_real:
             self._signs.append(logits.detach().sign().mean())
         self._is_real = False
+
+
+class StyleGenerator(nn.Module):
+    """A compact generator after StyleGAN [7]_: a learnt constant, styles at every resolution, noise at every pixel.
+
+    The convolutions are those of `Generator`, with instance normalisation in place of batch normalisation.
+
+    Parameters
+    ----------
+    image_shape : tuple of (int, int, int)
+        Channels, height and width of the images.
+    latent_dim : int, default=100
+        Length of the noise vector, and of what the mapping network makes of it.
+    n_mapping : int, default=3
+        Layers of the mapping network.
+    **how
+        As `Generator` takes them.
+    """
+
+    def __init__(self, image_shape, *, latent_dim=100, n_mapping=3, **how):
+        super().__init__()
+        self.latent_dim = latent_dim
+        like = Generator(image_shape, latent_dim=latent_dim, **how)
+        first = like.layers[1]  # unflattens the dense layer's output to the deepest map
+        self.constant = nn.Parameter(torch.randn(1, *first.unflattened_size))
+        self.mapping = nn.Sequential(
+            *(part for _ in range(n_mapping) for part in (nn.Linear(latent_dim, latent_dim), nn.LeakyReLU(0.2)))
+        )
+        for layer in self.mapping[::2]:
+            nn.init.kaiming_normal_(layer.weight, a=0.2)
+        self.convolutions = nn.ModuleList(layer for layer in like.layers[3:] if hasattr(layer, "stride"))
+        widths = [self.constant.shape[1], *(layer.out_channels for layer in self.convolutions)]
+        self.styles = nn.ModuleList(nn.Linear(latent_dim, 2 * width) for width in widths)
+        self.strengths = nn.ParameterList(torch.zeros(width, 1, 1) for width in widths)
+        self.like = nn.ModuleList([like.to_image])
+        self.height, self.width = image_shape[1:]
+
+    def forward(self, noise):
+        """Draw images: (n, latent_dim) to (n, channels, height, width) in [-1, 1]."""
+        latent = self.mapping(noise * noise.square().mean(1, keepdim=True).add(1e-8).rsqrt())
+        features = self._style(self.constant.expand(len(noise), -1, -1, -1), latent, 0)
+        for i, convolution in enumerate(self.convolutions, start=1):
+            features = self._style(convolution(features), latent, i)
+        canvas = self.like[0](features)
+        top, left = (canvas.shape[2] - self.height) // 2, (canvas.shape[3] - self.width) // 2
+        return canvas[:, :, top : top + self.height, left : left + self.width]
+
+    def _style(self, features, latent, i):
+        n, _, height, width = features.shape
+        features = features + self.strengths[i] * torch.randn(n, 1, height, width, device=features.device)
+        features = leaky_relu(features, 0.2)
+        variance, mean = torch.var_mean(features, dim=(2, 3), keepdim=True)
+        scale, shift = self.styles[i](latent)[:, :, None, None].chunk(2, dim=1)
+        return (features - mean) * (variance + 1e-8).rsqrt() * (1 + scale) + shift
+
+
+class SkipExcitedGenerator(Generator):
+    """`Generator` whose small maps scale the channels of those eight times as large, after FastGAN [8]_."""
+
+    _EACH = 3  # doublings between a small map and the one that it scales
+
+    def __init__(self, image_shape, **how):
+        super().__init__(image_shape, **how)
+        self.ends = [i for i, layer in enumerate(self.layers) if isinstance(layer, nn.LeakyReLU)]
+        norms = [layer for layer in self.layers if isinstance(layer, nn.BatchNorm2d)]
+        widths = [norm.num_features for norm in norms]
+        self.gates = nn.ModuleList(
+            nn.Sequential(
+                nn.AdaptiveAvgPool2d(4),
+                nn.Conv2d(small, large, 4),
+                nn.LeakyReLU(0.1),
+                nn.Conv2d(large, large, 1),
+                nn.Sigmoid(),
+            )
+            for small, large in zip(widths, widths[self._EACH :], strict=False)
+        )
+
+    def forward(self, noise):
+        """Draw images: (n, latent_dim) to (n, channels, height, width) in [-1, 1]."""
+        maps, features = [], noise
+        for i, layer in enumerate(self.layers):
+            features = layer(features)
+            if i in self.ends:
+                if len(maps) >= self._EACH:
+                    features = features * 2 * self.gates[len(maps) - self._EACH](maps[len(maps) - self._EACH])
+                maps.append(features)
+        canvas = self.to_image(features)
+        top, left = (canvas.shape[2] - self.height) // 2, (canvas.shape[3] - self.width) // 2
+        return canvas[:, :, top : top + self.height, left : left + self.width]

@@ -23,13 +23,15 @@ from torchvision.models import ResNet18_Weights
 from torchvision.models.resnet import ResNet
 
 import gan_sampler
-from gan_sampler import ConditionalDCGANOverSampler, DCGANOverSampler, DeepSMOTE
+from gan_sampler import ConditionalDCGANOverSampler, CycleGANOverSampler, DCGANOverSampler, DeepSMOTE
 
 TINY = replace(
     PRESETS["demo"],
     image_size=16,
     dcgan={"n_steps": 2, "batch_size": 8, "width": 8},
     deep_smote={"n_steps": 2, "batch_size": 8, "width": 4},
+    cyclegan={"n_steps": 2, "width": 2, "n_blocks": 1},
+    left_out=(),
     ann_epochs=1,
     cnn_epochs=1,
     densenet121_epochs=1,
@@ -219,10 +221,36 @@ def test_a_presets_part_of_the_data_is_taken_of_its_own_data_alone(words, expect
 
 def test_a_threshold_is_tuned_for_two_classes_alone():
     """The default leaves it out where it cannot be; who asks for it is told."""
-    assert run._choose_samplers(None, n_classes=2) == list(pipelines.SAMPLERS)
-    assert "threshold" not in run._choose_samplers(None, n_classes=3)
+    assert set(pipelines.SAMPLERS) - set(run._choose_samplers(None, PRESETS["demo"], n_classes=2)) == {"cyclegan"}
+    assert "threshold" not in run._choose_samplers(None, TINY, n_classes=3)
     with pytest.raises(ValueError, match="--samplers threshold needs data of two classes; got 3"):
-        run._choose_samplers(["none", "threshold"], n_classes=3)
+        run._choose_samplers(["none", "threshold"], TINY, n_classes=3)
+
+
+def test_networks_see_equally_many_images_whatever_the_sampler(make_experiment):
+    """Else a sampler that makes more of them would win by training longer."""
+    experiment = make_experiment(preset=replace(TINY, ann_epochs=6))
+    n_seen = []
+    for cell in cells_of(experiment, ["none", "random", "dcgan_fair"], ["ann"])[:3]:
+        train = cell.split.train
+        pipeline = experiment.pipeline(cell).fit(experiment.data.images[train], experiment.data.target[train])
+        final = pipeline.named_steps["classifier"]
+        sampler = pipeline.named_steps.get("sampler")
+        n_images = len(train) if sampler is None else sum(sampler.counts_after_.values())
+        n_seen.append(len(final.network_.history) * n_images)
+    assert max(n_seen) < 1.3 * min(n_seen)
+
+    as_long = experiment.preset = replace(TINY, ann_epochs=6, equal_length=False)
+    assert experiment.pipeline(cell).named_steps["classifier"].max_epochs == as_long.ann_epochs
+
+
+def test_a_part_of_the_embedders_can_be_asked_for():
+    """And a name that is none is refused with those there are."""
+    other = replace(FROM_SCRATCH, name="efficientnet_lite0")
+    assert run._choose_embeddings(None, (FROM_SCRATCH, other)) == [FROM_SCRATCH, other]
+    assert run._choose_embeddings(["efficientnet_lite0"], (FROM_SCRATCH, other)) == [other]
+    with pytest.raises(ValueError, match="--embedders must be some of resnet18_finetuned; got vgg"):
+        run._choose_embeddings(["vgg"], (FROM_SCRATCH,))
 
 
 def test_examples_are_synthetic_images_and_copies_are_not_counted_as_such():
@@ -276,6 +304,7 @@ def test_presets_hold_parameters_that_the_sampler_has(name):
     DCGANOverSampler(**PRESETS[name].dcgan_parameters(100))._validate_params()
     ConditionalDCGANOverSampler(**PRESETS[name].dcgan_parameters(100))._validate_params()
     DeepSMOTE(**PRESETS[name].deep_smote)._validate_params()
+    CycleGANOverSampler(**PRESETS[name].cyclegan)._validate_params()
 
 
 def test_embedders_follow_what_is_at_hand(tmp_path, monkeypatch):
@@ -489,7 +518,7 @@ def test_run_writes_a_row_for_every_cell(finished):
     assert set(table.loc[table["classifier"] == "ann", "embedder"].isna()) == {True}
     made = table.set_index("sampler")["n_synthetic"]
     assert (made[["none", "class_weight", "threshold", "random"]] == 0).all()
-    assert (made[["smote", "augmentation", "deep_smote", "dcgan", "dcgan_fair", "conditional"]] > 0).all()
+    assert (made[["smote", "augmentation", "deep_smote", "dcgan", "dcgan_fair", "conditional", "cyclegan"]] > 0).all()
     assert (table.loc[table["sampler"] == "random", "n_train_resampled"] > 42).all()
 
 

@@ -5,11 +5,19 @@ from imblearn.over_sampling import RandomOverSampler
 from imblearn.utils.estimator_checks import estimator_checks_generator as imblearn_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gan_sampler import AugmentationOverSampler, ConditionalDCGANOverSampler, DCGANOverSampler, DeepSMOTE, PixelSampler
+from gan_sampler import (
+    AugmentationOverSampler,
+    ConditionalDCGANOverSampler,
+    CycleGANOverSampler,
+    DCGANOverSampler,
+    DeepSMOTE,
+    PixelSampler,
+)
 
 SAMPLERS = [
     DCGANOverSampler(image_shape="row", n_steps=2, width=2, latent_dim=4, random_state=0),
     ConditionalDCGANOverSampler(image_shape="row", n_steps=2, width=2, latent_dim=4, random_state=0),
+    CycleGANOverSampler(image_shape="row", n_steps=2, width=2, n_blocks=1, random_state=0),
     DeepSMOTE(image_shape="row", n_steps=2, width=2, latent_dim=4, random_state=0),
     AugmentationOverSampler(image_shape="row", random_state=0),
     PixelSampler(RandomOverSampler(random_state=0), image_shape="row"),

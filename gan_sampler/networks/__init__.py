@@ -3,6 +3,7 @@
 from ._autoencoder import Encoder
 from ._conditional import ConditionalGenerator, GeneratorOfOneClass, ProjectionDiscriminator
 from ._dcgan import Discriminator, Generator
+from ._translator import PatchDiscriminator, Translator
 
 __all__ = [
     "ConditionalGenerator",
@@ -10,5 +11,7 @@ __all__ = [
     "Encoder",
     "Generator",
     "GeneratorOfOneClass",
+    "PatchDiscriminator",
     "ProjectionDiscriminator",
+    "Translator",
 ]

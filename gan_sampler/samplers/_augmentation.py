@@ -146,8 +146,8 @@ class AugmentationOverSampler(BaseImageOverSampler):
         self.horizontal_flip = horizontal_flip
         self.vertical_flip = vertical_flip
 
-    def _synthesise(self, X, n_images, label):
-        images = self.image_format_.to_tensor(X).to(self.device_)
+    def _synthesise(self, X, y, label, n_images):
+        images = self.image_format_.to_tensor(X[y == label]).to(self.device_)
         change = self._make_change(*images.shape[2:])
         passes = -(-n_images // len(images))
         order = torch.cat([torch.randperm(len(images)) for _ in range(passes)])[:n_images]

@@ -72,7 +72,7 @@ class BaseImageOverSampler(BaseOverSampler):
     """Base class of samplers that make images of the classes a data set has too few of.
 
     It owns the input gate, the loop over classes and the assembly of the output. A subclass implements
-    `_synthesise`, which gets the images of one class and yields new ones; where all classes are learnt before the
+    `_synthesise`, which gets the images and yields new ones of one class; where all classes are learnt before the
     first image is made, it overrides `_learn`.
 
     Warning: This class should not be used directly. Use the derived classes instead.
@@ -114,17 +114,19 @@ class BaseImageOverSampler(BaseOverSampler):
         self.verbose = verbose
 
     @abstractmethod
-    def _synthesise(self, X, n_images, label):
+    def _synthesise(self, X, y, label, n_images):
         """Yield new images of one class.
 
         Parameters
         ----------
         X : ndarray of shape (n, *image_format_.row_shape)
-            Real images of the class.
+            Real images of all classes.
+        y : ndarray of shape (n,)
+            Their labels.
+        label : object
+            The class.
         n_images : int
             Number of images wanted.
-        label : object
-            The class, for messages and for attributes by class.
 
         Yields
         ------
@@ -203,7 +205,7 @@ class BaseImageOverSampler(BaseOverSampler):
         for label, n_images in n_synthetic.items():
             made[label] = X_resampled[filled : filled + n_images]
             with isolated(self.device_, draw_seed(random_state)):
-                self.image_format_.fill(made[label], self._synthesise(X[rows[label]], n_images, label))
+                self.image_format_.fill(made[label], self._synthesise(X, y, label, n_images))
             filled += n_images
         self.synthetic_mask_ = np.arange(len(X_resampled)) >= n_real
         if embedder is not None:

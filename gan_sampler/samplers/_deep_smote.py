@@ -214,8 +214,8 @@ class DeepSMOTE(BaseImageOverSampler):
                 ) from exc
         self.encoder_, self.decoder_ = encoder, decoder
 
-    def _synthesise(self, X, n_images, label):
-        codes = []
+    def _synthesise(self, X, y, label, n_images):
+        X, codes = X[y == label], []
         for batch in gen_batches(len(X), _BATCH_SIZE):
             images = self.image_format_.to_tensor(X[batch]).to(self.device_)
             codes.append(self.encoder_(images).cpu().numpy())

@@ -162,7 +162,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
     def _keep(self, label, generator, history):
         self.generators_[label] = generator.to(self.device_)
         self.history_[label] = history
-        _warn_of_collapse(label, history)
+        warn_of_collapse(label, history)
 
     def _check_has_generators(self):
         if not hasattr(self, "generators_"):
@@ -171,7 +171,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
                 "does not), or read a sampler with load."
             )
 
-    def _synthesise(self, X, n_images, label):
+    def _synthesise(self, X, y, label, n_images):
         return draw(self.generators_[label], n_images)
 
     def sample(self, n, label, *, random_state=None):
@@ -442,7 +442,7 @@ def _describe(X):
     return {"n": len(X), "shape": list(X.shape[1:]), "dtype": str(X.dtype), "sha256": digest[:16]}
 
 
-def _warn_of_collapse(label, history):
+def warn_of_collapse(label, history):
     diversity = min(history, key=lambda record: record["score"])["diversity"]
     if diversity < _LEAST_DIVERSITY:
         warnings.warn(

@@ -3,6 +3,7 @@
 from ._augment import augment_mildly, brighten, stretch_contrast, translate
 from ._autoencoder import train_autoencoder
 from ._checkpoint import Checkpoint, read_file, write_file
+from ._cycle import train_cycle_gan, translate_images
 from ._draw import draw, finish, freeze
 from ._loop import train_gan
 from ._losses import Loss
@@ -21,7 +22,9 @@ __all__ = [
     "read_file",
     "stretch_contrast",
     "train_autoencoder",
+    "train_cycle_gan",
     "train_gan",
     "translate",
+    "translate_images",
     "write_file",
 ]

@@ -1,0 +1,124 @@
+"""CycleGAN's networks: images to images, and images to judgements of their patches.
+
+References
+----------
+.. [1] J.-Y. Zhu, T. Park, P. Isola, A. A. Efros, "Unpaired Image-to-Image Translation Using Cycle-Consistent
+   Adversarial Networks", ICCV 2017. https://arxiv.org/abs/1703.10593
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn.functional import pad
+
+_SMALLEST_CANVAS = 8  # pixels; reflection in the deepest map needs two
+_INITIAL_STD = 0.02
+
+
+class Translator(nn.Module):
+    """Images to images of the same size: two halvings, residual blocks, two doublings (appendix 7.2 of [1]_).
+
+    Parameters
+    ----------
+    image_shape : tuple of (int, int, int)
+        Channels, height and width of the images.
+    width : int, default=64
+        Channels at full resolution; twice and four times as many at a half and a quarter of it.
+    n_blocks : int, default=6
+        Residual blocks.
+    """
+
+    def __init__(self, image_shape, *, width=64, n_blocks=6):
+        super().__init__()
+        n_channels, self.height, self.width = image_shape
+        self.padding = _canvas_padding(self.height, self.width)
+        layers = [nn.Conv2d(n_channels, width, 7, padding=3, padding_mode="reflect"), *_norm_and_relu(width)]
+        for n_in in (width, 2 * width):
+            layers += [nn.Conv2d(n_in, 2 * n_in, 3, stride=2, padding=1), *_norm_and_relu(2 * n_in)]
+        layers += [ResidualBlock(4 * width) for _ in range(n_blocks)]
+        for n_in in (4 * width, 2 * width):
+            # A kernel that the stride divides, against checkerboards; the paper's is one smaller.
+            layers += [nn.ConvTranspose2d(n_in, n_in // 2, 4, stride=2, padding=1), *_norm_and_relu(n_in // 2)]
+        self.layers = nn.Sequential(*layers)
+        self.to_image = nn.Sequential(nn.Conv2d(width, n_channels, 7, padding=3, padding_mode="reflect"), nn.Tanh())
+        _initialise(self)
+
+    def forward(self, images):
+        """Translate images: (n, channels, height, width) in [-1, 1] to the same."""
+        features = self.layers(pad(images, self.padding, mode="replicate"))
+        with torch.autocast(images.device.type, enabled=False):  # bfloat16 would leave 8 bits to an image
+            canvas = self.to_image(features.to(images.dtype))
+        left, _, top, _ = self.padding
+        return canvas[:, :, top : top + self.height, left : left + self.width]
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions whose output is added to their input.
+
+    Parameters
+    ----------
+    width : int
+        Channels.
+    """
+
+    def __init__(self, width):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect"),
+            *_norm_and_relu(width),
+            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect"),
+            nn.InstanceNorm2d(width),
+        )
+
+    def forward(self, features):
+        """Return features of the same shape."""
+        return features + self.layers(features)
+
+
+class PatchDiscriminator(nn.Module):
+    """Images to logits of overlapping patches, so that it judges texture rather than layout [1]_.
+
+    Parameters
+    ----------
+    image_shape : tuple of (int, int, int)
+        Channels, height and width of the images.
+    width : int, default=64
+        Channels after the first convolution; they double with each halving.
+    """
+
+    def __init__(self, image_shape, *, width=64):
+        super().__init__()
+        n_channels, height, image_width = image_shape
+        self.padding = _canvas_padding(height, image_width)
+        shorter = min(height, image_width)
+        n_halvings = 1 + (shorter >= 16) + (shorter >= 64)  # patches of 10, 22 and 46 pixels; the paper's are of 70
+        layers = [nn.Conv2d(n_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for i in range(n_halvings - 1):
+            n_in, n_out = width * 2**i, width * 2 ** (i + 1)
+            layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1), nn.InstanceNorm2d(n_out), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(width * 2 ** (n_halvings - 1), 1, 4, padding=1)]
+        self.layers = nn.Sequential(*layers)
+        _initialise(self)
+
+    def forward(self, images):
+        """Judge patches: images (n, channels, height, width) in [-1, 1] to logits (n, 1, rows, columns)."""
+        return self.layers(pad(images, self.padding, mode="replicate"))
+
+
+def _canvas_padding(height, width):
+    """Return how much to add on the left, right, top and bottom, so that both sides can be halved twice."""
+    spare_rows, spare_columns = (max(_SMALLEST_CANVAS, 4 * math.ceil(side / 4)) - side for side in (height, width))
+    return spare_columns // 2, -(-spare_columns // 2), spare_rows // 2, -(-spare_rows // 2)
+
+
+def _norm_and_relu(width):
+    return [nn.InstanceNorm2d(width), nn.ReLU(inplace=True)]
+
+
+@torch.no_grad()
+def _initialise(network):
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, std=_INITIAL_STD)  # appendix 7.2 of [1]_
+            nn.init.zeros_(module.bias)

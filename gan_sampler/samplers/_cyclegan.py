@@ -1,0 +1,285 @@
+"""CycleGAN behind `fit_resample`."""
+
+import copy
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import gen_batches
+from sklearn.utils._param_validation import Interval
+from tqdm.auto import tqdm
+
+from ..networks import PatchDiscriminator, Translator
+from ..runtime import draw_seed, isolated, keep_freed_memory
+from ..training import train_cycle_gan, translate_images
+from ._base import BaseImageOverSampler, plain_label
+from ._gan import warn_of_collapse
+
+_BATCH_SIZE = 64  # images translated together
+
+
+class CycleGANOverSampler(BaseImageOverSampler):
+    """Over-sample a class by translating images of the other classes into it.
+
+    For each class that has too few images, one network learns to make images of the class from those of all others,
+    and a second one to undo it, so that what an image shows besides its class is kept [1]_. No pairs of images are
+    needed. Variety comes from the other classes, not from noise: this is for a class of few images beside
+    many others of the same subject.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        How many images each class shall have, as in imbalanced-learn's over-samplers.
+    image_shape : tuple of int, "row" or None, default=None
+        Shape ``(H, W)`` or ``(H, W, C)`` of one image; needed only where `X` holds rows.
+    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+        Where the channels of 4-D input stand.
+    value_range : tuple of (float, float) or None, default=None
+        Smallest and largest value an image can have. None stands for 0..255 for uint8, and for what is found in
+        `X` for every other dtype.
+    width : int, default=32
+        Channels of all networks at full resolution; the paper has 64.
+    n_blocks : int, default=3
+        Residual blocks of a translator; the paper has 6 for images of 128 x 128 pixels and 9 for larger ones.
+    cycle_weight : float, default=10.0
+        Weight of the way there and back against that of looking real. More keeps images nearer to those they were made
+        from.
+    n_steps : int, default=5000
+        Number of updates, for each class.
+    max_time : float or None, default=None
+        Seconds of training, for each class, after which it ends even if steps are left.
+    batch_size : int, default=1
+        Images of the class, and of the others, in an update.
+    learning_rate : float, default=2e-4
+        Step size of Adam.
+    synthetic_classes : {"resampled", "all"}, default="resampled"
+        Which classes get synthetic images, as in `DCGANOverSampler`.
+    synthetic_ratio : float, default=1.0
+        With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
+    quality : bool or transformer, default=False
+        Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`.
+    device : str or torch.device, default="auto"
+        Where to train: "auto" takes the first CUDA device, else the CPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed; the same one gives the same images on one machine.
+    verbose : int, default=0
+        Whether to show a bar with losses and time left for each class.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Number of images that each class lacked: made, or with `synthetic_classes="all"` repeated.
+    synthetic_mask_ : ndarray of shape (n_resampled,), bool
+        True for rows of the output that were made here.
+    translators_ : dict
+        For each over-sampled class a `torch.nn.Module` from images of the other classes to images of it, both in
+        [-1, 1].
+    history_ : dict
+        For each over-sampled class, a list with a dict for every 50 steps: ``step``, ``seconds``, the mean losses
+        ``loss_discriminator``, ``loss_generator`` and ``loss_cycle``, and of the averaged translator ``score`` and
+        ``diversity``, as in `DCGANOverSampler`.
+    quality_ : dict
+        Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
+        where it has, or was given, fewer than 10 images.
+    image_shape_ : tuple of int
+        Shape of one image as stored.
+    n_features_in_ : int
+        Number of values that one image stores.
+    device_ : torch.device
+        Where the networks were trained.
+
+    See Also
+    --------
+    DCGANOverSampler : Over-sample with a generative adversarial network.
+    DeepSMOTE : SMOTE in an autoencoder's codes.
+
+    Warns
+    -----
+    CollapseWarning
+        When the images made for a class are much more alike than the real ones.
+
+    Raises
+    ------
+    FloatingPointError
+        When training diverges.
+
+    Notes
+    -----
+    Networks and losses are the paper's, with the average of the translator at its best report in place of a learning
+    rate that decays. Each image of the other classes is translated equally often, give or take one, and always to
+    the same image: where more are wanted than there are images of other classes, they repeat. With the default
+    `sampling_strategy` that cannot be.
+
+    A translator learns what tells the classes apart in these data, be it the disease or the scanner, and may take
+    away or put in what a physician would look for [2]_: its images are for training classifiers, not for diagnosis.
+
+    References
+    ----------
+    .. [1] J.-Y. Zhu, T. Park, P. Isola, A. A. Efros, "Unpaired Image-to-Image Translation Using Cycle-Consistent
+       Adversarial Networks", ICCV 2017. https://arxiv.org/abs/1703.10593
+    .. [2] J. P. Cohen, M. Luck, S. Honari, "Distribution Matching Losses Can Hallucinate Features in Medical Image
+       Translation", MICCAI 2018. https://arxiv.org/abs/1805.08841
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gan_sampler import CycleGANOverSampler
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.integers(0, 256, size=(60, 16, 16), dtype=np.uint8)
+    >>> y = np.array(["sick"] * 10 + ["well"] * 50)
+    >>> sampler = CycleGANOverSampler(n_steps=5, width=4, random_state=0)
+    >>> X_res, y_res = sampler.fit_resample(X, y)
+    >>> X_res.shape, int((y_res == "sick").sum())
+    ((100, 16, 16), 50)
+    >>> sampler.translate(X[y == "well"], "sick").shape
+    (50, 16, 16)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseImageOverSampler._parameter_constraints,
+        "width": [Interval(Integral, 1, None, closed="left")],
+        "n_blocks": [Interval(Integral, 0, None, closed="left")],
+        "cycle_weight": [Interval(Real, 0, None, closed="left")],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy="auto",
+        image_shape=None,
+        data_format="auto",
+        value_range=None,
+        width=32,
+        n_blocks=3,
+        cycle_weight=10.0,
+        n_steps=5000,
+        max_time=None,
+        batch_size=1,
+        learning_rate=2e-4,
+        synthetic_classes="resampled",
+        synthetic_ratio=1.0,
+        quality=False,
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            sampling_strategy=sampling_strategy,
+            image_shape=image_shape,
+            data_format=data_format,
+            value_range=value_range,
+            synthetic_classes=synthetic_classes,
+            synthetic_ratio=synthetic_ratio,
+            quality=quality,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.width = width
+        self.n_blocks = n_blocks
+        self.cycle_weight = cycle_weight
+        self.n_steps = n_steps
+        self.max_time = max_time
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+
+    def _rows_learnt(self, y, rows):
+        return np.arange(len(y))
+
+    def _learn(self, X, y, rows, random_state):
+        """Train a pair of translators for each class, and set `translators_` and `history_`."""
+        self.translators_, self.history_ = {}, {}
+        for label in rows:
+            translator, history = self._train(X, y, label, draw_seed(random_state))
+            self.translators_[label], self.history_[label] = translator, history
+            warn_of_collapse(label, history)
+
+    def _train(self, X, y, label, seed):
+        bar = tqdm(total=self.n_steps, desc=f"CycleGANOverSampler {label}", unit="step", disable=not self.verbose)
+
+        def report(record):
+            bar.set_postfix({name: f"{record[name]:.3f}" for name in record if "loss" in name}, refresh=False)
+            bar.update(record["step"] - bar.n)
+
+        with bar, isolated(self.device_, seed), keep_freed_memory():
+            shape = self.image_format_.tensor_shape
+            translators = [Translator(shape, width=self.width, n_blocks=self.n_blocks).to(self.device_) for _ in "ab"]
+            discriminators = [PatchDiscriminator(shape, width=self.width).to(self.device_) for _ in "ab"]
+            is_target = y == label
+            source, target = (
+                self.image_format_.to_compact_tensor(X[rows]).to(self.device_) for rows in (~is_target, is_target)
+            )
+            try:
+                return train_cycle_gan(
+                    translators,
+                    discriminators,
+                    source,
+                    target,
+                    n_steps=self.n_steps,
+                    max_time=self.max_time,
+                    batch_size=self.batch_size,
+                    learning_rate=self.learning_rate,
+                    cycle_weight=self.cycle_weight,
+                    report=report,
+                )
+            except FloatingPointError as exc:
+                raise FloatingPointError(
+                    f"Training for class {plain_label(label)!r} diverged: {exc}. Use a smaller learning_rate."
+                ) from exc
+
+    def _synthesise(self, X, y, label, n_images):
+        order = torch.randperm(int((y != label).sum())).numpy()
+        return self._translate(X, np.flatnonzero(y != label)[np.resize(order, n_images)], label)
+
+    def _translate(self, X, rows, label):
+        for batch in gen_batches(len(rows), _BATCH_SIZE):  # so that no more than these are held as floats
+            images = self.image_format_.to_tensor(X[rows[batch]])
+            yield from translate_images(self.translators_[label], images)
+
+    def translate(self, X, label):
+        """Translate images of other classes into a class without training.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, *X.shape[1:])
+            Images in the layout, dtype and value range seen at fit.
+        label : object
+            One of the classes that were over-sampled, the keys of `translators_`.
+
+        Returns
+        -------
+        images : ndarray of shape (n, *X.shape[1:])
+            The translated images, in the same layout, dtype and value range.
+
+        Raises
+        ------
+        ValueError
+            When `label` is no class with a translator, or the images are not like those at fit.
+        """
+        if not hasattr(self, "translators_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} has no translators yet. Call fit_resample, which trains them (fit alone "
+                "does not)."
+            )
+        if label not in list(self.translators_):  # a list compares, where a dict would ask for a hash
+            raise ValueError(
+                f"label must be one of the classes over-sampled at fit, {list(map(plain_label, self.translators_))}; "
+                f"got {plain_label(label)!r}."
+            )
+        X = self.image_format_.check_same(X)
+        translated = np.empty((len(X), *self.image_format_.row_shape), dtype=self.image_format_.dtype)
+        with isolated(self.device_, 0):
+            self.image_format_.fill(translated, self._translate(X, np.arange(len(X)), label))
+        return translated
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "translators_" in state:  # a pickle must load on machines that lack this one's accelerator
+            translators = {label: copy.deepcopy(network).cpu() for label, network in self.translators_.items()}
+            state = {**state, "translators_": translators, "device_": torch.device("cpu")}
+        return state

@@ -1,0 +1,205 @@
+"""Training of CycleGAN.
+
+References
+----------
+.. [1] J.-Y. Zhu, T. Park, P. Isola, A. A. Efros, "Unpaired Image-to-Image Translation Using Cycle-Consistent
+   Adversarial Networks", ICCV 2017. https://arxiv.org/abs/1703.10593
+.. [2] Y. Yazici et al., "The Unusual Effectiveness of Averaging in GAN Training", ICLR 2019.
+   https://arxiv.org/abs/1806.04498
+"""
+
+import copy
+import itertools
+import time
+
+import torch
+from torch.nn.functional import l1_loss
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from ..runtime import mixed_precision
+from ._draw import finish
+from ._loop import REPORT_EVERY
+from ._score import PixelFrechetDistance
+from ._step import normalised
+
+_POOL_SIZE = 50  # images, as in [1]_
+_EMA_DECAY = 0.999
+_BATCH_SIZE = 64  # of the images that are scored
+
+
+def train_cycle_gan(
+    translators,
+    discriminators,
+    source,
+    target,
+    *,
+    n_steps,
+    max_time=None,
+    batch_size=1,
+    learning_rate=2e-4,
+    cycle_weight=10.0,
+    report=None,
+):
+    """Train two translators against two discriminators so that there and back is where one was [1]_.
+
+    The adversarial losses are least squares (section 4), the discriminators also see up to 50 earlier translations,
+    and the translator that is returned is the average of those passed on the way [2]_, at the report whose translations
+    were most like the target.
+
+    Parameters
+    ----------
+    translators : pair of torch.nn.Module
+        From the source to the target and back, on one device; trained in place.
+    discriminators : pair of torch.nn.Module
+        Of the target and of the source: images to logits of any shape; trained in place.
+    source, target : torch.Tensor of shape (n, channels, height, width)
+        Images of either side on the networks' device, at least two of the target: uint8 in 0..255, or floats in
+        [-1, 1].
+    n_steps : int
+        Number of updates.
+    max_time : float or None, default=None
+        Seconds after which training ends even if steps are left.
+    batch_size : int, default=1
+        Images of either side in a step; all where there are fewer.
+    learning_rate : float, default=2e-4
+        Step size of Adam.
+    cycle_weight : float, default=10.0
+        Weight of the cycle consistency (lambda in equation 3).
+    report : callable or None, default=None
+        Called with the newest entry of the history every 50 steps and at the end.
+
+    Returns
+    -------
+    translator : torch.nn.Module
+        From the source to the target, frozen.
+    history : list of dict
+        At each report ``step``, ``seconds``, the means since the last one ``loss_discriminator``, ``loss_generator``
+        and ``loss_cycle``, and of the translations ``score`` and ``diversity`` as in `PixelFrechetDistance`.
+
+    Raises
+    ------
+    FloatingPointError
+        When a loss or a weight is not finite.
+    """
+    there, back = translators
+    for network in (*translators, *discriminators):
+        network.train()
+    average = copy.deepcopy(there).requires_grad_(False)
+    adams = [
+        torch.optim.Adam(itertools.chain(*(n.parameters() for n in players)), lr=learning_rate, betas=(0.5, 0.999))
+        for players in (translators, discriminators)
+    ]
+    pools = [ImagePool(_POOL_SIZE), ImagePool(_POOL_SIZE)]
+    score = PixelFrechetDistance(target)
+    probe = source[torch.randperm(len(source), device=source.device)[: score.n_images]]
+    losses, history, best = torch.zeros(3, device=source.device), [], (float("inf"), None)
+    start = time.monotonic()
+    for step in range(1, n_steps + 1):
+        real = [_random_batch(images, batch_size) for images in (target, source)]
+        for adam in adams:
+            adam.zero_grad()
+        _allow_gradients(discriminators, False)
+        with mixed_precision(source.device):
+            fake = [there(real[1]), back(real[0])]
+            returned = [there(fake[1]), back(fake[0])]
+            cycle = sum(l1_loss(r, x) for r, x in zip(returned, real, strict=True))
+            adversarial = sum(_distance(d(x), 1) for d, x in zip(discriminators, fake, strict=True))
+        (adversarial + cycle_weight * cycle).backward()
+        adams[0].step()
+
+        _allow_gradients(discriminators, True)
+        with mixed_precision(source.device):
+            told_apart = sum(
+                (_distance(d(x), 1) + _distance(d(pool.exchange(y.detach())), 0)) / 2
+                for d, x, y, pool in zip(discriminators, real, fake, pools, strict=True)
+            )
+        told_apart.backward()
+        adams[1].step()
+        with torch.no_grad():
+            move = get_ema_multi_avg_fn(min(_EMA_DECAY, (1 + step) / (10 + step)))
+            move(list(average.parameters()), list(there.parameters()), None)
+
+        losses += torch.stack([told_apart.detach(), adversarial.detach(), cycle.detach()])
+        seconds = time.monotonic() - start
+        is_last = step == n_steps or (max_time is not None and seconds >= max_time)
+        if step % REPORT_EVERY and not is_last:
+            continue
+        means = (losses / (step - (history[-1]["step"] if history else 0))).tolist()
+        losses.zero_()
+        names = ("loss_discriminator", "loss_generator", "loss_cycle")
+        history.append({"step": step, "seconds": seconds, **dict(zip(names, means, strict=True))})
+        history[-1] |= score(torch.cat(list(translate_images(average, probe))))
+        if not history[-1]["score"] < float("inf"):
+            raise FloatingPointError(f"losses or weights were no longer finite by step {step}")
+        if history[-1]["score"] < best[0]:
+            best = history[-1]["score"], copy.deepcopy(average.state_dict())
+        if report is not None:
+            report(history[-1])
+        if is_last:
+            break
+    average.load_state_dict(best[1])
+    return finish(average), history
+
+
+class ImagePool:
+    """Earlier translations, which the discriminators see in place of half of the new ones (section 4 of [1]_).
+
+    Parameters
+    ----------
+    size : int
+        Number of images kept.
+    """
+
+    def __init__(self, size):
+        self.size = size
+        self.images = None
+
+    def exchange(self, images):
+        """Return as many images, of which about half come from the pool once it is full; the new ones enter it."""
+        n_kept = 0 if self.images is None else len(self.images)
+        if n_kept < self.size:
+            new = images[: self.size - n_kept]
+            self.images = new.clone() if n_kept == 0 else torch.cat([self.images, new])
+            return images
+        n_old = min(len(images) // 2 + torch.randint(len(images) % 2 + 1, ()).item(), self.size)
+        rows = torch.randperm(self.size, device=images.device)[:n_old]
+        old = self.images[rows]
+        self.images[rows] = images[:n_old]
+        return torch.cat([old, images[n_old:]])
+
+
+def translate_images(translator, images, batch_size=_BATCH_SIZE):
+    """Translate images in batches.
+
+    Parameters
+    ----------
+    translator : torch.nn.Module
+        Images to images.
+    images : torch.Tensor of shape (n, channels, height, width)
+        uint8 in 0..255, or floats in [-1, 1], on the network's device or not.
+    batch_size : int, default=64
+        Largest number of images translated together.
+
+    Yields
+    ------
+    images : torch.Tensor of shape (n, channels, height, width)
+        Images in [-1, 1], on the network's device.
+    """
+    device = next(translator.parameters()).device
+    for batch in images.split(batch_size):
+        with torch.inference_mode():
+            yield translator(normalised(batch.to(device)))
+
+
+def _random_batch(images, batch_size):
+    rows = torch.randint(len(images), (min(batch_size, len(images)),), device=images.device)
+    return normalised(images[rows])
+
+
+def _distance(logits, wanted):
+    return (logits.float() - wanted).square().mean()
+
+
+def _allow_gradients(networks, allowed):
+    for network in networks:
+        network.requires_grad_(allowed)
