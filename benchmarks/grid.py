@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import joblib
@@ -125,6 +125,26 @@ def make_splits(data, seeds, cv=None):
         else:
             splits += [Split(f"fold {number}", seed, *fold) for number, fold in enumerate(folds, start=1)]
     return splits
+
+
+def thin_minority(split, target, n_images):
+    """Return a split with `n_images` training images of the class that is rarest among them, drawn by its seed.
+
+    Parameters
+    ----------
+    split : Split
+        Any.
+    target : ndarray of shape (n,)
+        Labels of all images.
+    n_images : int
+        At most as many as there are.
+    """
+    is_minority = target[split.train] == rarest_class(target[split.train])
+    rows = np.flatnonzero(is_minority)
+    if n_images > len(rows):
+        raise ValueError(f"--n-minority must be at most {len(rows)}, as many as train; got {n_images}.")
+    kept = np.random.RandomState(split.seed).permutation(rows)[:n_images]
+    return replace(split, train=split.train[np.sort(np.concatenate([np.flatnonzero(~is_minority), kept]))])
 
 
 def _folds(data, n_splits, seed):

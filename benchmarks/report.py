@@ -25,7 +25,8 @@ METRIC_LABELS = {
     "average_precision": "Average precision, minority class",
     "geometric_mean": "Geometric mean of the recalls",
 }
-COLUMNS = ["data", "split", "seed", "sampler", "classifier", "embedder", "n_train", "n_train_resampled", "n_synthetic"]
+COLUMNS = ["data", "split", "seed", "sampler", "classifier", "embedder", "minority"]
+COLUMNS += ["n_train", "n_train_resampled", "n_synthetic"]
 TIMES = ["sampler_seconds", "fit_seconds", "predict_seconds"]
 
 _LENGTHS = {
@@ -76,6 +77,8 @@ def write_report(records, experiment, splits, *, command, seconds, n_computed):
     out = experiment.out
     results_table(records).to_csv(out / "results.csv", index=False)
     good = [record for record in records if record["error"] is None]
+    if good:
+        predictions_table(good).to_csv(out / "predictions.csv.gz", index=False, float_format="%.6g")
     figures = draw_figures(good, experiment, splits) if good else []
     parts = [
         _heading(experiment, splits, command, seconds, n_computed, len(records)),
@@ -101,6 +104,16 @@ def results_table(records):
     table = pd.DataFrame(rows)
     last = ["error", "key"]
     return table[[column for column in table.columns if column not in last] + last]
+
+
+def predictions_table(records):
+    """Return a row for each cell and test image: labels, and the score of the minority class."""
+    tables = []
+    for record in records:
+        scores = np.asarray(record["scores"])[:, record["classes"].index(record["minority"])]
+        columns = {"y_true": record["y_true"], "y_pred": record["y_pred"], "score": scores}
+        tables.append(pd.DataFrame({"key": record["key"], "image": np.arange(len(scores)), **columns}))
+    return pd.concat(tables)
 
 
 def metric_table(records, metric):

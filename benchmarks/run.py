@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import sources
-from grid import Experiment, make_cells, make_splits
+from grid import Experiment, make_cells, make_splits, thin_minority
 from pipelines import CLASSIFIERS, SAMPLERS
 from presets import PRESETS
 from report import metric_table, write_report
@@ -55,6 +55,12 @@ def make_parser():
     )
     add("--preset", choices=PRESETS, default="demo", help="how large and how long, see below (default: demo)")
     add("--image-size", type=_at_least(MIN_SIDE), metavar="N", help="read images at N x N pixels")
+    add(
+        "--n-minority",
+        type=_at_least(2),
+        metavar="N",
+        help="train with N images of the rarest class, drawn anew for each seed; testing keeps all",
+    )
     add("--max-images", type=_at_least(1), metavar="N", help="use a stratified part of N images")
     add(
         "--samplers",
@@ -147,8 +153,13 @@ def prepare(arguments):
         max_images=arguments.max_images or (None if arguments.data else preset.max_images),
     )
     splits = make_splits(data, _unique(arguments.seeds or preset.seeds), arguments.cv)
-    cv = f"-cv{arguments.cv}" if arguments.cv else ""
-    default_out = Path("results", f"{data.name}-{arguments.preset}-{data.images.shape[1]}{cv}")
+    if arguments.n_minority:
+        splits = [thin_minority(split, data.target, arguments.n_minority) for split in splits]
+    parts = (
+        f"-cv{arguments.cv}" if arguments.cv else "",
+        f"-min{arguments.n_minority}" if arguments.n_minority else "",
+    )
+    default_out = Path("results", f"{data.name}-{arguments.preset}-{data.images.shape[1]}{''.join(parts)}")
     experiment = Experiment(
         data,
         preset,

@@ -227,6 +227,21 @@ def test_a_threshold_is_tuned_for_two_classes_alone():
         run._choose_samplers(["none", "threshold"], TINY, n_classes=3)
 
 
+def test_minority_can_be_thinned_for_training_alone():
+    """Other images for other seeds; testing and the other class keep theirs."""
+    data = toy_data()
+    first, second = (grid.thin_minority(split, data.target, 5) for split in grid.make_splits(data, [0, 1]))
+    (whole,) = grid.make_splits(data, [0])
+    assert (data.target[first.train] == 0).sum() == 5
+    left_out = set(whole.train) - set(first.train)
+    assert set(first.train) <= set(whole.train)
+    assert {int(data.target[row]) for row in left_out} == {0}
+    np.testing.assert_array_equal(first.test, whole.test)
+    assert set(first.train) != set(second.train)
+    with pytest.raises(ValueError, match=r"--n-minority must be at most .* got 500"):
+        grid.thin_minority(whole, data.target, 500)
+
+
 def test_networks_see_equally_many_images_whatever_the_sampler(make_experiment):
     """Else a sampler that makes more of them would win by training longer."""
     experiment = make_experiment(preset=replace(TINY, ann_epochs=6))

@@ -1,0 +1,305 @@
+"""Which sampler is best, and is that more than luck? Ranks and paired tests, from the files that run.py writes.
+
+    python benchmarks/compare.py docs/results/chest_xray_cpu
+
+It needs results.csv and predictions.csv.gz of a finished run, and computes nothing anew. A difference between two
+samplers is the mean over the seeds, of the same classifier on the same test images. Its standard error counts what
+varies:
+
+- where all seeds share the split that came with the data, the spread of the difference over the seeds (another
+  training would have given another number) plus that over resamplings of the test images, by class, of the mean over
+  the seeds (another test set would have, too);
+- where every seed has a split of its own, the spread over the splits with the correction of Nadeau and Bengio [1]_,
+  because their training images overlap.
+
+P-values are those of a t-test with the degrees of freedom of Satterthwaite; Holm's method [2]_ corrects them for the
+number of classifiers and measures that a sampler is compared on. Ranks are those of the mean over the seeds among the
+samplers, 1 is best, as in Demšar [3]_.
+
+References
+----------
+.. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
+   https://doi.org/10.1023/A:1024068626366
+.. [2] S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979.
+.. [3] J. Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006.
+   https://www.jmlr.org/papers/v7/demsar06a.html
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from figures import SAMPLER_LABELS, row_key, row_label, rows_of, samplers_of
+from report import METRIC_LABELS, PUBLISHED, metric_table
+from scipy.stats import friedmanchisquare, rankdata
+from scipy.stats import t as student
+
+MEASURES = ("balanced_accuracy", "f1_weighted", "roc_auc")
+N_RESAMPLINGS = 1000
+ALPHA = 0.05
+
+
+def read(folder):
+    """Return the cells of a finished run.
+
+    Parameters
+    ----------
+    folder : path
+        Holds results.csv and predictions.csv.gz.
+
+    Returns
+    -------
+    cells : list of dict
+        Rows of results.csv, with ``metrics`` and the arrays ``y_true``, ``y_pred`` and ``score`` of the test images.
+    """
+    table = pd.read_csv(folder / "results.csv")
+    table = table[table["error"].isna()]
+    predictions = dict(iter(pd.read_csv(folder / "predictions.csv.gz").groupby("key")))
+    cells = []
+    for row in table.to_dict("records"):
+        found = predictions[row["key"]].sort_values("image")
+        arrays = {name: found[name].to_numpy() for name in ("y_true", "y_pred", "score")}
+        embedder = None if pd.isna(row["embedder"]) else row["embedder"]
+        cells.append({**row, "embedder": embedder, "metrics": {name: row[name] for name in METRIC_LABELS}, **arrays})
+    return cells
+
+
+class Measured:
+    """All cells of one classifier: the measures of every sampler and seed, and of resamplings of the test images.
+
+    Parameters
+    ----------
+    cells : list of dict
+        Cells of one classifier.
+    n_resamplings : int, default=1000
+        How often test images are drawn anew.
+    """
+
+    def __init__(self, cells, n_resamplings=N_RESAMPLINGS):
+        self.of = {(cell["sampler"], cell["split"], cell["seed"]): cell for cell in cells}
+        self.samplers = samplers_of(cells)
+        self.repeats = sorted({key[1:] for key in self.of})
+        self.shares_test_images = {split for split, _ in self.repeats} == {"official"}
+        n_test, n_train = cells[0]["n_test"], cells[0]["n_train"]
+        self.overlap = n_test / n_train
+        self._resampled = {}
+        if self.shares_test_images:
+            weights = resample(cells[0]["y_true"], n_resamplings)
+            self._resampled = {key: resampled_measures(cell, weights) for key, cell in self.of.items()}
+
+    def values(self, sampler, measure):
+        """Return a measure of a sampler in every repeat."""
+        return np.array([self.of[sampler, *repeat]["metrics"][measure] for repeat in self.repeats])
+
+    def compare(self, sampler, rival, measure):
+        """Compare two samplers.
+
+        Returns
+        -------
+        difference : float
+            Mean over the repeats; above 0 where `sampler` is better.
+        margin : float
+            Half the width of the 95 % confidence interval.
+        p_value : float
+            Of no difference, two-sided.
+        """
+        differences = self.values(sampler, measure) - self.values(rival, measure)
+        n = len(differences)
+        if n < 2:
+            return float(differences.mean()), np.nan, np.nan
+        of_seeds = differences.var(ddof=1) / n
+        if not self.shares_test_images:
+            variance, freedom = of_seeds * (1 + n * self.overlap), n - 1
+        else:
+            of_images = self._variance_over_images(sampler, rival, measure)
+            variance = of_seeds + of_images
+            n_images = len(next(iter(self.of.values()))["y_true"])
+            parts = of_seeds**2 / (n - 1) + of_images**2 / (n_images - 1)
+            freedom = variance**2 / parts if parts else n - 1
+        error = np.sqrt(variance)
+        if error == 0:
+            return float(differences.mean()), 0.0, float(differences.mean() == 0)
+        p_value = 2 * student.sf(abs(differences.mean()) / error, freedom)
+        return float(differences.mean()), float(student.ppf(1 - ALPHA / 2, freedom) * error), float(p_value)
+
+    def _variance_over_images(self, sampler, rival, measure):
+        ours, theirs = (
+            np.mean([self._resampled[name, *repeat][measure] for repeat in self.repeats], axis=0)
+            for name in (sampler, rival)
+        )
+        return (ours - theirs).var(ddof=1)
+
+
+def resample(y_true, n_resamplings, seed=0):
+    """Return how often each image is drawn in each resampling, (n_resamplings, n_images), as many of each class."""
+    random_state = np.random.RandomState(seed)
+    weights = np.zeros((n_resamplings, len(y_true)))
+    for label in np.unique(y_true):
+        of_class = np.flatnonzero(y_true == label)
+        weights[:, of_class] = random_state.multinomial(
+            len(of_class), np.full(len(of_class), 1 / len(of_class)), size=n_resamplings
+        )
+    return weights
+
+
+def resampled_measures(cell, weights):
+    """Return the measures of one cell in every resampling: a dict of arrays of shape (n_resamplings,)."""
+    y_true, y_pred = cell["y_true"], cell["y_pred"]
+    labels = np.unique(np.concatenate([y_true, y_pred]))
+    said = (y_pred[:, None] == labels).astype(float)
+    confusion = np.stack([(weights * (y_true == label)) @ said for label in labels], axis=1)  # (n, true, said)
+    hits, true, claimed = np.einsum("nkk->nk", confusion), confusion.sum(2), confusion.sum(1)
+    f1 = 2 * hits / np.maximum(true + claimed, 1)
+    is_there = true[0] > 0  # the same in every resampling
+    positive = y_true == cell["minority"]
+    above = cell["score"][positive][:, None] - cell["score"][~positive]
+    wins = (above > 0) + 0.5 * (above == 0)
+    area = np.einsum("np,pq,nq->n", weights[:, positive], wins, weights[:, ~positive], optimize=True)
+    return {
+        "balanced_accuracy": (hits[:, is_there] / true[:, is_there]).mean(1),
+        "f1_weighted": (f1 * true).sum(1) / true.sum(1),
+        "roc_auc": area / (positive.sum() * (~positive).sum()),
+    }
+
+
+def holm(p_values):
+    """Return p-values corrected by Holm's method [2]_; NaN stay NaN and do not count."""
+    p_values = np.asarray(p_values, dtype=float)
+    corrected = np.full(len(p_values), np.nan)
+    known = np.flatnonzero(~np.isnan(p_values))
+    order = known[np.argsort(p_values[known])]
+    steps = p_values[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(steps))
+    return corrected
+
+
+def rank_table(measured):
+    """Return mean ranks over the classifiers: samplers down, measures across, and how likely they are by chance."""
+    samplers = next(iter(measured.values())).samplers
+    table = pd.DataFrame({"sampler": [SAMPLER_LABELS[sampler] for sampler in samplers]})
+    for measure in MEASURES:
+        means = np.array([[m.values(sampler, measure).mean() for sampler in samplers] for m in measured.values()])
+        ranks = rankdata(-means.round(12), axis=1)  # (n_classifiers, n_samplers)
+        table[METRIC_LABELS[measure]] = ranks.mean(0)
+        if len(ranks) > 1 and len(samplers) > 2:
+            table.attrs[measure] = friedmanchisquare(*ranks.T).pvalue
+    table["mean"] = table[[METRIC_LABELS[measure] for measure in MEASURES]].mean(axis=1)
+    return table
+
+
+def test_table(measured, sampler, rival):
+    """Return how a sampler compares with a rival for every classifier and measure.
+
+    Returns
+    -------
+    table : DataFrame
+        Columns classifier, measure, difference, margin, p and p_holm.
+    """
+    rows = [
+        {"classifier": name, "measure": measure}
+        | dict(zip(("difference", "margin", "p"), m.compare(sampler, rival, measure), strict=True))
+        for name, m in measured.items()
+        for measure in MEASURES
+    ]
+    table = pd.DataFrame(rows)
+    table["p_holm"] = holm(table["p"])
+    return table
+
+
+def overview_table(measured, rival):
+    """Return for each sampler in how many of the comparisons with a rival it is better or worse, and surely so."""
+    rows = []
+    for sampler in next(iter(measured.values())).samplers:
+        if sampler == rival:
+            continue
+        tests = test_table(measured, sampler, rival)
+        is_sure = tests["p_holm"] < ALPHA
+        row = {"sampler": SAMPLER_LABELS[sampler]}
+        for measure in MEASURES:
+            row[METRIC_LABELS[measure]] = f"{tests.loc[tests['measure'] == measure, 'difference'].mean():+.3f}"
+        row["better (surely)"] = f"{(tests['difference'] > 0).sum()} ({(is_sure & (tests['difference'] > 0)).sum()})"
+        row["worse (surely)"] = f"{(tests['difference'] < 0).sum()} ({(is_sure & (tests['difference'] < 0)).sum()})"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def best_f1_table(measured):
+    """Return each sampler's best weighted F1 over the classifiers, the mean over the seeds."""
+    rows = []
+    for sampler in next(iter(measured.values())).samplers:
+        means = {name: m.values(sampler, "f1_weighted").mean() for name, m in measured.items()}
+        best = max(means, key=means.get)
+        rows.append({"sampler": SAMPLER_LABELS[sampler], "best weighted F1": f"{means[best]:.3f}", "with": best})
+    return pd.DataFrame(rows)
+
+
+def main(argv=None):
+    """Read the command line, print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="results folder of run.py")
+    parser.add_argument("--rival", default="none", choices=SAMPLER_LABELS, help="whom all are tested against")
+    parser.add_argument("--sampler", choices=SAMPLER_LABELS, help="whose tests are shown (default: of the best rank)")
+    options = parser.parse_args(argv)
+    try:
+        cells = read(options.folder)
+    except FileNotFoundError as exc:
+        parser.error(f"folder must be the results folder of a finished run; {exc.filename} is not there")
+    print(compare(cells, options.rival, options.sampler))
+
+
+def compare(cells, rival="none", sampler=None):
+    """Return all tables as Markdown.
+
+    Parameters
+    ----------
+    cells : list of dict
+        As `read` returns them.
+    rival : str, default="none"
+        Sampler that the others are tested against.
+    sampler : str or None, default=None
+        Whose tests are shown; None takes the one of the best mean rank, `rival` left out.
+    """
+    measured = {row_label(row): Measured([c for c in cells if row_key(c) == row_key(row)]) for row in rows_of(cells)}
+    n_seeds = len(next(iter(measured.values())).repeats)
+    ranks = rank_table(measured)
+    if sampler is None:
+        names = {label: name for name, label in SAMPLER_LABELS.items()}
+        others = ranks[ranks["sampler"] != SAMPLER_LABELS[rival]]
+        sampler = names[others.loc[others["mean"].idxmin(), "sampler"]]
+    tests = test_table(measured, sampler, rival)
+    tests["measure"] = tests["measure"].map(METRIC_LABELS)
+    best_published = max(f1 for (name, _), (_, _, f1, _) in PUBLISHED.items() if name != "densenet121")
+    chances = [f"{METRIC_LABELS[m]} {ranks.attrs[m]:.2g}" for m in MEASURES if m in ranks.attrs]
+    parts = [f"### {METRIC_LABELS[m]}\n\n{_markdown(metric_table(cells, m))}" for m in MEASURES]
+    parts += [
+        f"### Mean rank over {len(measured)} classifiers, 1 is best\n\n{_markdown(ranks.round(2))}",
+        f"Friedman's test of no difference, p: {', '.join(chances)}." if chances else "",
+        f"### All samplers against {SAMPLER_LABELS[rival]}\n\nMean difference over the classifiers, and in how many of "
+        f"{len(tests)} comparisons (classifiers and measures) a sampler is better or worse, in brackets where p after "
+        f"Holm < {ALPHA}.\n\n{_markdown(overview_table(measured, rival))}",
+        f"### {SAMPLER_LABELS[sampler]} against {SAMPLER_LABELS[rival]}\n\n± is the 95 % confidence interval over "
+        f"{n_seeds} seeds{' and over test images' if _shares(measured) else ''}.\n\n{_markdown(_formatted(tests))}",
+        f"### Best weighted F1\n\nThe best of the student report's Table 1 is {best_published:.3f}.\n\n"
+        f"{_markdown(best_f1_table(measured))}",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _shares(measured):
+    return next(iter(measured.values())).shares_test_images
+
+
+def _formatted(tests):
+    difference = tests["difference"].map("{:+.3f}".format) + " ± " + tests["margin"].map("{:.3f}".format)
+    columns = {"difference": difference, "p": tests["p"].map("{:.3f}".format)}
+    return tests[["classifier", "measure"]].assign(**columns, **{"p, Holm": tests["p_holm"].map("{:.3f}".format)})
+
+
+def _markdown(table):
+    return table.to_markdown(index=False, disable_numparse=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Ranks and paired tests between samplers, from the files of a run."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from compare import Measured, compare, holm, rank_table, read, resample, resampled_measures, test_table
+from metrics import evaluate
+from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+
+test_table.__test__ = False  # a function of the benchmark, no test
+
+
+def make_cell(sampler, seed, gain, *, split="official", classifier="cnn", n_test=200):
+    """A classifier whose scores are the truth plus noise; `gain` makes it better."""
+    y_true = np.repeat([0, 1], [n_test // 4, n_test - n_test // 4])
+    noise = np.random.default_rng([seed, len(sampler)]).normal(size=n_test)
+    score = gain * (y_true == 0) + noise
+    y_pred = np.where(score > 0.5, 0, 1)
+    metrics = evaluate(y_true, y_pred, np.column_stack([score, -score]), [0, 1], 0)
+    return {
+        "sampler": sampler,
+        "split": split,
+        "seed": seed,
+        "classifier": classifier,
+        "embedder": None,
+        "minority": 0,
+        "n_train": 3 * n_test,
+        "n_test": n_test,
+        "metrics": metrics,
+        "y_true": y_true,
+        "y_pred": y_pred,
+        "score": score,
+    }
+
+
+def make_cells(gains, n_seeds=4, first_seed=0, **how):
+    seeds = range(first_seed, first_seed + n_seeds)
+    return [make_cell(sampler, seed, gain, **how) for sampler, gain in gains.items() for seed in seeds]
+
+
+def test_resampled_measures_are_scikit_learns():
+    """With every image drawn once, and with some drawn twice and others not at all."""
+    cell = make_cell("none", 0, 1.0)
+    weights = np.concatenate([np.ones((1, 200)), resample(cell["y_true"], 3)])
+    found = resampled_measures(cell, weights)
+    for i, weight in enumerate(weights):
+        rows = np.repeat(np.arange(200), weight.astype(int))
+        y_true, y_pred, score = (cell[name][rows] for name in ("y_true", "y_pred", "score"))
+        assert found["balanced_accuracy"][i] == pytest.approx(balanced_accuracy_score(y_true, y_pred))
+        assert found["f1_weighted"][i] == pytest.approx(f1_score(y_true, y_pred, average="weighted"))
+        assert found["roc_auc"][i] == pytest.approx(roc_auc_score(y_true == 0, score))
+
+
+def test_resampling_keeps_the_classes_sizes():
+    """As the tests are of measures in which a class's share does not vary."""
+    y_true = np.array([0] * 5 + [1] * 20 + [2] * 9)
+    weights = resample(y_true, 50)
+    for label, count in ((0, 5), (1, 20), (2, 9)):
+        assert (weights[:, y_true == label].sum(axis=1) == count).all()
+    assert weights.std(axis=0).min() > 0
+
+
+@pytest.mark.parametrize("split", ["official", "random"])
+def test_tests_find_a_difference_and_no_more(split):
+    """A much better sampler is found; one of the same kind is not, in about nineteen cases of twenty."""
+    cells = make_cells({"none": 1.0, "smote": 3.0}, split=split)
+    difference, margin, p_value = Measured(cells).compare("smote", "none", "roc_auc")
+    assert 0 < margin < difference
+    assert p_value < 0.01
+    found = []
+    for trial in range(20):
+        cells = make_cells({"none": 1.0, "smote": 1.0}, first_seed=4 * trial, split=split)
+        found.append(Measured(cells, 100).compare("smote", "none", "balanced_accuracy")[2] < 0.05)
+    assert np.sum(found) <= 3
+
+
+def test_both_sources_of_variance_count_where_test_images_are_shared():
+    """One image of either class leaves the test no certainty, however alike the seeds; nor do restless seeds."""
+    sure = make_cells({"none": 1.0, "smote": 3.0})
+    alike = [make_cell(c["sampler"], 0, 1.0 if c["sampler"] == "none" else 3.0) | {"seed": c["seed"]} for c in sure]
+    measured = Measured(alike)
+    assert np.ptp(measured.values("smote", "roc_auc")) == 0
+    _, margin, p_value = measured.compare("smote", "none", "roc_auc")
+    assert margin > 0.02
+    assert 0 < p_value < 1
+    restless = [
+        make_cell(c["sampler"], c["seed"], 3.0 if c["sampler"] == "none" else 1.0 + 2 * c["seed"]) for c in sure
+    ]
+    assert Measured(restless).compare("smote", "none", "roc_auc")[1] > 2 * margin
+
+
+def test_one_repeat_is_no_test():
+    """A difference is shown, and that nothing is known of its error."""
+    difference, margin, p_value = Measured(make_cells({"none": 1.0, "smote": 3.0}, 1)).compare(
+        "smote", "none", "roc_auc"
+    )
+    assert difference > 0
+    assert np.isnan(margin)
+    assert np.isnan(p_value)
+
+
+def test_holm_is_holm():
+    """The example of five hypotheses worked by hand; unknown ones stay so and do not count."""
+    corrected = holm([0.01, 0.04, 0.03, 0.005, np.nan])
+    assert corrected[:4] == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert np.isnan(corrected[4])
+    assert holm([0.6, 0.7]) == pytest.approx([1.0, 1.0])
+
+
+def test_ranks_start_at_one_and_ties_share():
+    """Of the means over the seeds, within each classifier."""
+    cells = make_cells({"none": 1.0, "smote": 3.0, "random": 1.0})
+    for cell in cells:
+        if cell["sampler"] == "random":
+            cell["metrics"] = next(c for c in cells if c["sampler"] == "none" and c["seed"] == cell["seed"])["metrics"]
+    ranks = rank_table({"CNN": Measured(cells)}).set_index("sampler")["mean"]
+    assert ranks["SMOTE"] == 1
+    assert ranks["none"] == ranks["random"] == 2.5
+
+
+def test_tables_name_the_best_and_how_sure_that_is():
+    """All that the command prints, for two classifiers."""
+    gains = {"none": 1.0, "smote": 3.0, "dcgan": 1.2}
+    cells = make_cells(gains) + make_cells(gains, classifier="ann")
+    text = compare(cells)
+    assert "### SMOTE against none" in text
+    assert "### DCGAN against none" in compare(cells, sampler="dcgan")
+    assert "Friedman" in text
+    assert "over 4 seeds and over test images" in text
+    tests = test_table({"CNN": Measured(cells[:12])}, "smote", "none")
+    assert list(tests["measure"]) == ["balanced_accuracy", "f1_weighted", "roc_auc"]
+    assert (tests["p_holm"] >= tests["p"]).all()
+
+
+def test_reads_what_a_run_wrote(tmp_path):
+    """Failed cells are left out, and rows of a cell are found by its key, in any order."""
+    cell = make_cell("none", 0, 1.0)
+    plain = {name: value for name, value in cell.items() if not isinstance(value, np.ndarray | dict)}
+    rows = [{**plain, **cell["metrics"], "error": None, "key": "a"}, {**plain, "error": "failed", "key": "b"}]
+    pd.DataFrame(rows).to_csv(tmp_path / "results.csv", index=False)
+    columns = {"key": "a", "image": range(200), **{name: cell[name] for name in ("y_true", "y_pred", "score")}}
+    pd.DataFrame(columns).sample(frac=1, random_state=0).to_csv(tmp_path / "predictions.csv.gz", index=False)
+    (found,) = read(tmp_path)
+    np.testing.assert_array_equal(found["y_pred"], cell["y_pred"])
+    assert found["metrics"]["roc_auc"] == pytest.approx(cell["metrics"]["roc_auc"])
+    assert found["embedder"] is None
