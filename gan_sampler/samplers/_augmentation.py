@@ -46,6 +46,9 @@ class AugmentationOverSampler(BaseImageOverSampler):
         many synthetic ones on top, so that "looks generated" says nothing about the class.
     synthetic_ratio : float, default=1.0
         With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
+    herding : bool or transformer, default=False
+        Whether to make four times as many images as needed and to keep those that together are most like the real
+        ones, as in `DCGANOverSampler`.
     quality : bool or transformer, default=False
         Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`; with
         `EfficientNetLite0Embedder` (True) or the transformer given. Costs about a minute for each class.
@@ -121,6 +124,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
         vertical_flip=False,
         synthetic_classes="resampled",
         synthetic_ratio=1.0,
+        herding=False,
         quality=False,
         device="auto",
         random_state=None,
@@ -133,6 +137,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
             value_range=value_range,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
+            herding=herding,
             quality=quality,
             device=device,
             random_state=random_state,

@@ -5,9 +5,11 @@ from abc import abstractmethod
 from numbers import Real
 
 import numpy as np
+import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
 from sklearn.base import clone
+from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
@@ -16,9 +18,12 @@ from ..images import IMAGE_PARAMETER_CONSTRAINTS, check_images
 from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
 from ..quality import QualityWarning, import_prdc, quality_report
 from ..runtime import DEVICE_CONSTRAINT, draw_seed, isolated, own_random_state, resolve_device
+from ._herding import herd
 
 MIN_IMAGES = 2  # below this there is no variety that anything could learn
 _MAX_REST = 1000  # images of other classes that the quality report looks at
+_CANDIDATES = 4  # images drawn for each one that herding keeps
+_MAX_HERDED = 1000  # images of either kind that are herded together, so that the time stays proportional
 
 
 def check_image_target(sampler, X, y):
@@ -83,6 +88,7 @@ class BaseImageOverSampler(BaseOverSampler):
         **IMAGE_PARAMETER_CONSTRAINTS,
         "synthetic_classes": [StrOptions({"resampled", "all"})],
         "synthetic_ratio": [Interval(Real, 0, None, closed="neither")],
+        "herding": ["boolean", HasMethods(["fit", "transform"])],
         "quality": ["boolean", HasMethods(["fit", "transform"])],
         "device": DEVICE_CONSTRAINT,
         "verbose": ["verbose"],
@@ -97,6 +103,7 @@ class BaseImageOverSampler(BaseOverSampler):
         value_range=None,
         synthetic_classes="resampled",
         synthetic_ratio=1.0,
+        herding=False,
         quality=False,
         device="auto",
         random_state=None,
@@ -108,6 +115,7 @@ class BaseImageOverSampler(BaseOverSampler):
         self.value_range = value_range
         self.synthetic_classes = synthetic_classes
         self.synthetic_ratio = synthetic_ratio
+        self.herding = herding
         self.quality = quality
         self.device = device
         self.random_state = random_state
@@ -187,7 +195,7 @@ class BaseImageOverSampler(BaseOverSampler):
         rows = {label: np.flatnonzero(y == label) for label in n_synthetic}
         self._check_enough_images(rows)
         vars(self).pop("quality_", None)  # that of an earlier fit
-        embedder = self._quality_embedder(X, rows)
+        herder, embedder = self._embedder("herding", X, rows), self._embedder("quality", X, rows)
         if rows:  # what is learnt decides whether colour can be left out, so that no other image is read
             self.image_format_ = self.image_format_.collapse_grey(X, self._rows_learnt(y, rows))
         self._learn(X, y, rows, random_state)
@@ -205,7 +213,7 @@ class BaseImageOverSampler(BaseOverSampler):
         for label, n_images in n_synthetic.items():
             made[label] = X_resampled[filled : filled + n_images]
             with isolated(self.device_, draw_seed(random_state)):
-                self.image_format_.fill(made[label], self._synthesise(X, y, label, n_images))
+                self.image_format_.fill(made[label], self._make(X, y, label, n_images, herder))
             filled += n_images
         self.synthetic_mask_ = np.arange(len(X_resampled)) >= n_real
         if embedder is not None:
@@ -235,10 +243,11 @@ class BaseImageOverSampler(BaseOverSampler):
         n_each = max(1, round(self.synthetic_ratio * counts.max()))
         return wanted, dict.fromkeys(labels, n_each)
 
-    def _quality_embedder(self, X, rows):
-        """Return the transformer to measure with, or None; what it lacks must show before training, not after."""
-        if isinstance(self.quality, bool | np.bool_):
-            if not self.quality:
+    def _embedder(self, parameter, X, rows):
+        """Return the transformer that a parameter asks for, or None; what it lacks must show before training."""
+        asked = getattr(self, parameter)
+        if isinstance(asked, bool | np.bool_):
+            if not asked:
                 return None
             embedder = EfficientNetLite0Embedder(
                 image_shape=self.image_shape,
@@ -247,13 +256,31 @@ class BaseImageOverSampler(BaseOverSampler):
                 device=self.device_,
             )
         else:
-            embedder = self.quality
-        import_prdc()
+            embedder = asked
+        least = MIN_IMAGES
+        if parameter == "quality":
+            import_prdc()
+            least = MIN_IMAGES_MEASURED
         for found in rows.values():
-            if len(found) >= MIN_IMAGES_MEASURED:
+            if len(found) >= least:
                 clone(embedder).fit(X[found])
                 break
         return embedder
+
+    def _make(self, X, y, label, n_images, herder):
+        """Yield new images of one class, those chosen by herding where there is a transformer for it."""
+        if herder is None:
+            yield from self._synthesise(X, y, label, n_images)
+            return
+        rows = np.flatnonzero(y == label)
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MAX_HERDED)).astype(int)]
+        herder = clone(herder).fit(X[rows])
+        real = _features(herder, X[rows])
+        sizes = [batch.stop - batch.start for batch in gen_batches(n_images, _MAX_HERDED)]
+        candidates = self._synthesise(X, y, label, _CANDIDATES * n_images)
+        for images, n_kept in zip(_regroup(candidates, [_CANDIDATES * size for size in sizes]), sizes, strict=True):
+            chosen = herd(real, _features(herder, self.image_format_.to_array(images)), n_kept)
+            yield images[torch.from_numpy(chosen).to(images.device)]
 
     def _value_range_seen(self):
         """Return the values of black and white, for what looks at a part of the images; None where all are alike."""
@@ -289,6 +316,23 @@ class BaseImageOverSampler(BaseOverSampler):
         tags.input_tags.sparse = False
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _features(embedder, images):
+    features = np.asarray(embedder.transform(images), dtype=np.float64)
+    return features.reshape(len(features), -1)
+
+
+def _regroup(batches, sizes):
+    """Yield tensors of the given lengths from batches of any lengths that add up to the same."""
+    left, n_left, batches = [], 0, iter(batches)
+    for size in sizes:
+        while n_left < size:
+            left.append(next(batches))
+            n_left += len(left[-1])
+        joined = torch.cat(left)
+        yield joined[:size]
+        left, n_left = [joined[size:]], n_left - size
 
 
 def plain_label(label):

@@ -29,7 +29,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         class.
     checkpoint_dir : path-like or None, default=None
         Folder for an interrupted training to go on from, as in `DCGANOverSampler`.
-    synthetic_classes, synthetic_ratio, quality
+    synthetic_classes, synthetic_ratio, herding, quality
         As in `DCGANOverSampler`.
     device : str, torch.device or list of these, default="auto"
         Where to train; the first one of a list.
@@ -108,6 +108,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         checkpoint_dir=None,
         synthetic_classes="resampled",
         synthetic_ratio=1.0,
+        herding=False,
         quality=False,
         device="auto",
         random_state=None,
@@ -136,6 +137,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             checkpoint_dir=checkpoint_dir,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
+            herding=herding,
             quality=quality,
             device=device,
             random_state=random_state,

@@ -57,6 +57,9 @@ class CycleGANOverSampler(BaseImageOverSampler):
         Which classes get synthetic images, as in `DCGANOverSampler`.
     synthetic_ratio : float, default=1.0
         With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
+    herding : bool or transformer, default=False
+        Whether to make four times as many images as needed and to keep those that together are most like the real
+        ones, as in `DCGANOverSampler`.
     quality : bool or transformer, default=False
         Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`.
     device : str or torch.device, default="auto"
@@ -163,6 +166,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         learning_rate=2e-4,
         synthetic_classes="resampled",
         synthetic_ratio=1.0,
+        herding=False,
         quality=False,
         device="auto",
         random_state=None,
@@ -175,6 +179,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
             value_range=value_range,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
+            herding=herding,
             quality=quality,
             device=device,
             random_state=random_state,

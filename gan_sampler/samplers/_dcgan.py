@@ -92,6 +92,11 @@ class DCGANOverSampler(BaseGANOverSampler):
         many synthetic ones on top, so that "looks generated" says nothing about the class.
     synthetic_ratio : float, default=1.0
         With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
+    herding : bool or transformer, default=False
+        Whether to draw four times as many images as needed and to keep those that together are most like the real
+        ones, in the features of `EfficientNetLite0Embedder` (True) or of the transformer given: kernel herding [5]_,
+        which takes neither implausible images nor more of a kind than there are among the real ones. Costs the
+        embedding of all images drawn. `sample` draws without it.
     quality : bool or transformer, default=False
         Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`; with
         `EfficientNetLite0Embedder` (True) or the transformer given. Costs about a minute for each class.
@@ -166,6 +171,8 @@ class DCGANOverSampler(BaseGANOverSampler):
        https://arxiv.org/abs/1806.04498
     .. [4] S. Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020.
        https://arxiv.org/abs/2006.10738
+    .. [5] Y. Chen, M. Welling, A. Smola, "Super-Samples from Kernel Herding", UAI 2010.
+       https://arxiv.org/abs/1203.3472
 
     Examples
     --------
@@ -227,6 +234,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         n_jobs=None,
         synthetic_classes="resampled",
         synthetic_ratio=1.0,
+        herding=False,
         quality=False,
         device="auto",
         random_state=None,
@@ -239,6 +247,7 @@ class DCGANOverSampler(BaseGANOverSampler):
             value_range=value_range,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
+            herding=herding,
             quality=quality,
             device=device,
             random_state=random_state,

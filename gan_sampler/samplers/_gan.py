@@ -39,6 +39,7 @@ _FREE_TO_CHANGE = {
     "sampling_strategy",
     "synthetic_classes",
     "synthetic_ratio",
+    "herding",
     "quality",
     "n_steps",
     "max_time",
@@ -218,8 +219,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
         path : str or path-like
             File to make or replace: safetensors, with parameters, histories and the format of the images as JSON in
             its header. It holds all that `sample` needs, no training image and nothing that runs when it is read.
-            `synthetic_mask_`, `quality_` and `feature_names_in_` are not kept, nor is a transformer in `quality`, in
-            whose place stands True.
+            `synthetic_mask_`, `quality_` and `feature_names_in_` are not kept, nor is a transformer in `herding` or
+            `quality`, in whose place stands True.
 
         Raises
         ------
@@ -233,8 +234,9 @@ class BaseGANOverSampler(BaseImageOverSampler):
             for name, tensor in generator.state_dict().items()
         }
         parameters = self.get_params(deep=False)
-        if not isinstance(self.quality, bool | np.bool_):
-            parameters["quality"] = True
+        for name in ("herding", "quality"):
+            if not isinstance(parameters[name], bool | np.bool_):
+                parameters[name] = True
         values = {
             "sampler": type(self).__name__,
             "parameters": {name: to_json(value, name) for name, value in parameters.items()},
