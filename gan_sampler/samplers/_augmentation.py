@@ -44,7 +44,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
         Which classes get synthetic images. "resampled": those that `sampling_strategy` brings up, to the number that it
         asks for. "all": every class; `sampling_strategy` is met by repeating real images, and each class gets equally
         many synthetic ones on top, so that "looks generated" says nothing about the class.
-    synthetic_ratio : float, default=1.0
+    synthetic_ratio : float, default=0.25
         With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
     herding : bool or transformer, default=False
         Whether to make four times as many images as needed and to keep those that together are most like the real
@@ -123,7 +123,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
         horizontal_flip=False,
         vertical_flip=False,
         synthetic_classes="resampled",
-        synthetic_ratio=1.0,
+        synthetic_ratio=0.25,
         herding=False,
         quality=False,
         device="auto",

@@ -102,7 +102,7 @@ class BaseImageOverSampler(BaseOverSampler):
         data_format="auto",
         value_range=None,
         synthetic_classes="resampled",
-        synthetic_ratio=1.0,
+        synthetic_ratio=0.25,
         herding=False,
         quality=False,
         device="auto",

@@ -107,7 +107,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         augmentation="auto",
         checkpoint_dir=None,
         synthetic_classes="resampled",
-        synthetic_ratio=1.0,
+        synthetic_ratio=0.25,
         herding=False,
         quality=False,
         device="auto",

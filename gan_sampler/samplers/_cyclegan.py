@@ -55,7 +55,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         Step size of Adam.
     synthetic_classes : {"resampled", "all"}, default="resampled"
         Which classes get synthetic images, as in `DCGANOverSampler`.
-    synthetic_ratio : float, default=1.0
+    synthetic_ratio : float, default=0.25
         With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
     herding : bool or transformer, default=False
         Whether to make four times as many images as needed and to keep those that together are most like the real
@@ -165,7 +165,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         batch_size=1,
         learning_rate=2e-4,
         synthetic_classes="resampled",
-        synthetic_ratio=1.0,
+        synthetic_ratio=0.25,
         herding=False,
         quality=False,
         device="auto",

@@ -54,7 +54,7 @@ class DeepSMOTE(BaseImageOverSampler):
         Step size of Adam.
     synthetic_classes : {"resampled", "all"}, default="resampled"
         Which classes get synthetic images, as in `DCGANOverSampler`.
-    synthetic_ratio : float, default=1.0
+    synthetic_ratio : float, default=0.25
         With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
     herding : bool or transformer, default=False
         Whether to make four times as many images as needed and to keep those that together are most like the real
@@ -150,7 +150,7 @@ class DeepSMOTE(BaseImageOverSampler):
         batch_size=100,
         learning_rate=2e-4,
         synthetic_classes="resampled",
-        synthetic_ratio=1.0,
+        synthetic_ratio=0.25,
         herding=False,
         quality=False,
         device="auto",
