@@ -91,8 +91,8 @@ class DCGANOverSampler(BaseGANOverSampler):
         asks for. "all": every class; `sampling_strategy` is met by repeating real images, and each class gets equally
         many synthetic ones on top, so that "looks generated" says nothing about the class.
     synthetic_ratio : float, default=0.25
-        With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`. Half
-        of all images and more did worse than few in docs/should_you_oversample.md.
+        With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`. How
+        the default was chosen is told in docs/should_you_oversample.md.
     herding : bool or transformer, default=False
         Whether to draw four times as many images as needed and to keep those that together are most like the real
         ones, in the features of `EfficientNetLite0Embedder` (True) or of the transformer given: kernel herding [5]_,
