@@ -121,17 +121,17 @@ VARIANTS = {
     },
     "width 16": {"generator": {"width": 16}, "discriminator": {"width": 16}},
     "width 64": {"generator": {"width": 64}, "discriminator": {"width": 64}},
-    "1e-3, batch 16, style-based G": {
+    "1e-3, batch 16, mild, style-based G": {
         "make_generator": variants.StyleGenerator,
-        "train": {"learning_rate": 1e-3, "batch_size": 16},
+        "train": {"learning_rate": 1e-3, "batch_size": 16, "augment": augment_mildly},
     },
-    "4e-4, batch 16, style-based G": {
+    "4e-4, batch 16, mild, style-based G": {
         "make_generator": variants.StyleGenerator,
-        "train": {"learning_rate": 4e-4, "batch_size": 16},
+        "train": {"learning_rate": 4e-4, "batch_size": 16, "augment": augment_mildly},
     },
-    "1e-3, batch 16, skip-excited G": {
+    "1e-3, batch 16, mild, skip-excited G": {
         "make_generator": variants.SkipExcitedGenerator,
-        "train": {"learning_rate": 1e-3, "batch_size": 16},
+        "train": {"learning_rate": 1e-3, "batch_size": 16, "augment": augment_mildly},
     },
     "1e-3, batch 16, first half of the time on every class": {
         "train": {"learning_rate": 1e-3, "batch_size": 16},

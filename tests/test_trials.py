@@ -214,12 +214,14 @@ class TestRemedies:
             < 0.5 * np.abs(drawn - remedies._blurred(drawn, 1.0) - fine_of_donors).mean()
         )
 
-    def test_the_most_plausible_are_kept(self, train):
-        """A quarter of those drawn."""
-        X, _ = remedies.most_plausible(train)
-        kept = X[len(train.X) :]
-        drawn = train.draw(train.rare, 4 * train.n_missing)
-        flat = remedies._flat
-        real = flat(train.real(train.rare))
-        assert np.median(realism(real, flat(kept))) > np.median(realism(real, flat(drawn)))
-        assert len(kept) == train.n_missing
+    @pytest.mark.parametrize("rule", ["most_plausible", "taken_for_real", "nearest_each", "herded"])
+    def test_rules_choose_a_quarter_of_those_drawn(self, train, rule):
+        """Each image at most once; and the most plausible ones are so."""
+        X, y = remedies.chosen(train, getattr(remedies, rule), remedies.pixels)
+        kept, drawn = X[len(train.X) :], train.draw(train.rare, 4 * train.n_missing)
+        assert set(y[len(train.X) :]) == {train.rare}
+        real, kept, drawn = map(remedies.pixels, (train.real(train.rare), kept, drawn))
+        assert len(np.unique(kept, axis=0)) == len(kept) == train.n_missing
+        assert {image.tobytes() for image in kept} <= {image.tobytes() for image in drawn}
+        if rule == "most_plausible":
+            assert np.median(realism(real, kept)) > np.median(realism(real, drawn))
