@@ -112,7 +112,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
     Networks and losses are the paper's, with the average of the translator at its best report in place of a learning
     rate that decays. Each image of the other classes is translated equally often, give or take one, and always to
     the same image: where more are wanted than there are images of other classes, they repeat. With the default
-    `sampling_strategy` that cannot be.
+    `sampling_strategy` that cannot be, but with `herding`, which asks for four times as many, it can.
 
     A translator learns what tells the classes apart in these data, be it the disease or the scanner, and may take
     away or put in what a physician would look for [2]_: its images are for training classifiers, not for diagnosis.
