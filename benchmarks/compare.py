@@ -81,6 +81,13 @@ class Measured:
         self.of = {(cell["sampler"], cell["split"], cell["seed"]): cell for cell in cells}
         self.samplers = samplers_of(cells)
         self.repeats = sorted({key[1:] for key in self.of})
+        for sampler in self.samplers:
+            for split, seed in self.repeats:
+                if (sampler, split, seed) not in self.of:
+                    raise ValueError(
+                        f"every sampler must have every seed; {sampler} with {row_label(cells[0])} has no {split} split "
+                        f"of seed {seed}. Finish the run first."
+                    )
         self.shares_test_images = {split for split, _ in self.repeats} == {"official"}
         n_test, n_train = cells[0]["n_test"], cells[0]["n_train"]
         self.overlap = n_test / n_train
@@ -246,7 +253,10 @@ def main(argv=None):
         cells = read(options.folder)
     except FileNotFoundError as exc:
         parser.error(f"folder must be the results folder of a finished run; {exc.filename} is not there")
-    print(compare(cells, options.rival, options.sampler))
+    try:
+        print(compare(cells, options.rival, options.sampler))
+    except ValueError as exc:
+        parser.error(str(exc))
 
 
 def compare(cells, rival="none", sampler=None):

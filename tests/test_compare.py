@@ -99,6 +99,13 @@ def test_one_repeat_is_no_test():
     assert np.isnan(p_value)
 
 
+def test_an_unfinished_run_is_refused_by_the_name_of_what_is_missing():
+    """Means over different seeds do not compare."""
+    cells = make_cells({"none": 1.0, "smote": 3.0})
+    with pytest.raises(ValueError, match=r"smote with CNN has no official split of seed 3. Finish the run first"):
+        Measured(cells[:-1])
+
+
 def test_holm_is_holm():
     """The example of five hypotheses worked by hand; unknown ones stay so and do not count."""
     corrected = holm([0.01, 0.04, 0.03, 0.005, np.nan])
