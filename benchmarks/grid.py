@@ -234,8 +234,14 @@ class Experiment:
             y_train=self.data.target[cell.split.train],
             device=self.device,
             memory=self.memory,
+            checkpoint_dir=self._checkpoint_dir(cell.split),
             verbose=self.verbose,
         )
+
+    def _checkpoint_dir(self, split):
+        """Return where the GANs of a split are kept, so that no two cells train the same one."""
+        settings = (self.preset.dcgan, self.preset.gan_epochs)
+        return Path(self.memory.location, "checkpoints", joblib.hash((self._split_key(split), split.seed, settings)))
 
     def key(self, cell):
         """Return the name that a cell's result is kept under: a hash of data, settings and versions."""

@@ -55,7 +55,7 @@ N_EXAMPLES = 64  # synthetic images kept for the figures
 _AFTER_EMBEDDER = ("random", "smote", "adasyn")
 NO_SAMPLER = ("none", "class_weight", "threshold")
 _THRESHOLD_FOLDS = 3
-_SAY_NOTHING_OF_RESULTS = ("memory", "verbose", "device", "n_jobs")
+_SAY_NOTHING_OF_RESULTS = ("memory", "verbose", "device", "n_jobs", "checkpoint_dir")
 
 
 class RecordedSampler(BaseEstimator):
@@ -226,7 +226,19 @@ def _imagenet_weights(download):
     return weights.name if file.is_file() else None
 
 
-def build_pipeline(sampler, classifier, embedder=None, *, preset, seed, y_train, device="auto", memory=None, verbose=0):
+def build_pipeline(
+    sampler,
+    classifier,
+    embedder=None,
+    *,
+    preset,
+    seed,
+    y_train,
+    device="auto",
+    memory=None,
+    checkpoint_dir=None,
+    verbose=0,
+):
     """Return the Pipeline of a cell.
 
     Parameters
@@ -242,6 +254,8 @@ def build_pipeline(sampler, classifier, embedder=None, *, preset, seed, y_train,
     y_train : ndarray of shape (n,)
         Training labels; a GAN's epochs are counted on the rarest class, a classifier's on as many images as there are
         when every class has as many as the largest.
+    checkpoint_dir : path or None, default=None
+        Of the GANs; for this split and seed alone. Samplers that train the same GAN share it there.
     device, memory, verbose
         As in the estimators.
 
@@ -254,7 +268,15 @@ def build_pipeline(sampler, classifier, embedder=None, *, preset, seed, y_train,
     if embedder is not None:
         steps = [("embedder", embedder)]
     if sampler not in NO_SAMPLER:
-        made = _make_sampler(sampler, preset=preset, seed=seed, y_train=y_train, device=device, verbose=verbose)
+        made = _make_sampler(
+            sampler,
+            preset=preset,
+            seed=seed,
+            y_train=y_train,
+            device=device,
+            checkpoint_dir=checkpoint_dir,
+            verbose=verbose,
+        )
         if sampler in _AFTER_EMBEDDER and embedder is None:
             made = PixelSampler(made)
         steps.insert(len(steps) if sampler in _AFTER_EMBEDDER else 0, ("sampler", RecordedSampler(made)))
@@ -268,7 +290,7 @@ def build_pipeline(sampler, classifier, embedder=None, *, preset, seed, y_train,
     return Pipeline([*steps, ("classifier", final)], memory=memory)
 
 
-def _make_sampler(name, *, preset, seed, y_train, device, verbose):
+def _make_sampler(name, *, preset, seed, y_train, device, checkpoint_dir, verbose):
     if name == "random":
         return RandomOverSampler(random_state=seed)
     if name == "smote":
@@ -282,7 +304,7 @@ def _make_sampler(name, *, preset, seed, y_train, device, verbose):
         return DeepSMOTE(**preset.deep_smote, **shared)
     if name == "cyclegan":
         return CycleGANOverSampler(**preset.cyclegan, **shared)
-    parameters = preset.dcgan_parameters(min(count_classes(y_train).values()))
+    parameters = preset.dcgan_parameters(min(count_classes(y_train).values())) | {"checkpoint_dir": checkpoint_dir}
     if name == "conditional":
         return ConditionalDCGANOverSampler(**parameters, **shared)
     synthetic_classes = "all" if name == "dcgan_fair" else "resampled"

@@ -409,6 +409,24 @@ def test_gan_is_trained_once_per_split_and_seed(make_experiment, monkeypatch):
         assert record["n_train_resampled"] == 2 * record["class_counts"]["1"]
 
 
+def test_samplers_that_train_the_same_gan_train_it_once(make_experiment, monkeypatch):
+    """Synthetic images of every class need the generator of the rare class too, which is hours on real images."""
+    started, train = [], DCGANOverSampler._train
+
+    def noted(self, networks, images, **how):
+        resumed = how["resume_from"]
+        started.append((len(images), 0 if resumed is None else resumed[1]["step"]))
+        return train(self, networks, images, **how)
+
+    monkeypatch.setattr(DCGANOverSampler, "_train", noted)
+    experiment = make_experiment()
+    for cell in cells_of(experiment, ["dcgan", "dcgan_fair"], ["ann"]):
+        assert experiment.run(cell)["error"] is None
+    n_rare, n_common = started[0][0], started[-1][0]
+    assert n_rare < n_common
+    assert started == [(n_rare, 0), (n_rare, TINY.dcgan["n_steps"]), (n_common, 0)]
+
+
 def test_no_image_is_embedded_twice(make_experiment, monkeypatch):
     """Classifiers and samplers of features share the embedded images, those for testing too."""
     experiment = make_experiment()
