@@ -26,6 +26,7 @@ References
 """
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
@@ -81,13 +82,12 @@ class Measured:
         self.of = {(cell["sampler"], cell["split"], cell["seed"]): cell for cell in cells}
         self.samplers = samplers_of(cells)
         self.repeats = sorted({key[1:] for key in self.of})
-        for sampler in self.samplers:
-            for split, seed in self.repeats:
-                if (sampler, split, seed) not in self.of:
-                    raise ValueError(
-                        f"every sampler must have every seed; {sampler} with {row_label(cells[0])} has no {split} split "
-                        f"of seed {seed}. Finish the run first."
-                    )
+        for sampler, (split, seed) in itertools.product(self.samplers, self.repeats):
+            if (sampler, split, seed) not in self.of:
+                raise ValueError(
+                    f"every sampler must have every seed; {sampler} with {row_label(cells[0])} has no {split} split of "
+                    f"seed {seed}. Finish the run first."
+                )
         self.shares_test_images = {split for split, _ in self.repeats} == {"official"}
         n_test, n_train = cells[0]["n_test"], cells[0]["n_train"]
         self.overlap = n_test / n_train
