@@ -1,6 +1,7 @@
 """Which sampler is best, and is that more than luck? Ranks and paired tests, from the files that run.py writes.
 
     python benchmarks/compare.py docs/results/chest_xray_cpu
+    python benchmarks/compare.py docs/results/*/ --brief  # one column for each run
 
 It needs results.csv and predictions.csv.gz of a finished run, and computes nothing anew. A difference between two
 samplers is the mean over the seeds, of the same classifier on the same test images. Its standard error counts what
@@ -182,9 +183,9 @@ def holm(p_values):
     return corrected
 
 
-def rank_table(measured):
+def rank_table(measured, samplers=None):
     """Return mean ranks over the classifiers: samplers down, measures across, and how likely they are by chance."""
-    samplers = next(iter(measured.values())).samplers
+    samplers = samplers or next(iter(measured.values())).samplers
     table = pd.DataFrame({"sampler": [SAMPLER_LABELS[sampler] for sampler in samplers]})
     for measure in MEASURES:
         means = np.array([[m.values(sampler, measure).mean() for sampler in samplers] for m in measured.values()])
@@ -245,33 +246,87 @@ def best_f1_table(measured):
 def main(argv=None):
     """Read the command line, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="results folder of run.py")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="results folder of run.py")
     parser.add_argument("--rival", default="none", choices=SAMPLER_LABELS, help="whom all are tested against")
     parser.add_argument("--sampler", choices=SAMPLER_LABELS, help="whose tests are shown (default: of the best rank)")
+    parser.add_argument("--brief", action="store_true", help="show ranks and gains alone, a column for each folder")
     options = parser.parse_args(argv)
     try:
-        cells = read(options.folder)
+        runs = {folder.resolve().name: measure(read(folder)) for folder in options.folders}
+        if options.brief:
+            print(compare_runs(runs, options.rival))
+        else:
+            print("\n\n".join(compare(measured, options.rival, options.sampler) for measured in runs.values()))
     except FileNotFoundError as exc:
-        parser.error(f"folder must be the results folder of a finished run; {exc.filename} is not there")
-    try:
-        print(compare(cells, options.rival, options.sampler))
+        parser.error(f"FOLDER must be the results folder of a finished run; {exc.filename} is not there")
     except ValueError as exc:
         parser.error(str(exc))
 
 
-def compare(cells, rival="none", sampler=None):
-    """Return all tables as Markdown.
+def measure(cells):
+    """Return a `Measured` for each classifier, by its name."""
+    return {row_label(row): Measured([c for c in cells if row_key(c) == row_key(row)]) for row in rows_of(cells)}
+
+
+def compare_runs(runs, rival="none"):
+    """Return ranks and gains of the samplers that all runs have, as Markdown tables with a column for each run.
 
     Parameters
     ----------
-    cells : list of dict
-        As `read` returns them.
+    runs : dict of str to dict
+        What `measure` returns, by the run's name.
+    rival : str, default="none"
+        Sampler that the others are tested against.
+    """
+    samplers = [s for s in SAMPLER_LABELS if all(s in m.samplers for run in runs.values() for m in run.values())]
+    if rival not in samplers:
+        raise ValueError(f"--rival must be a sampler of every run; got {rival}. Choose one of {', '.join(samplers)}.")
+    ranks = {name: rank_table(run, samplers).set_index("sampler") for name, run in runs.items()}
+    parts = []
+    for metric in MEASURES:
+        table = pd.DataFrame({name: ranked[METRIC_LABELS[metric]] for name, ranked in ranks.items()})
+        table["mean"] = table.mean(axis=1)
+        gains = {name: _gains(run, samplers, rival, metric) for name, run in runs.items()}
+        parts += [
+            f"### {METRIC_LABELS[metric]}: mean rank over the classifiers, 1 is best",
+            _markdown(_with_best_in_bold(table).reset_index()),
+            f"### {METRIC_LABELS[metric]}: mean difference from {SAMPLER_LABELS[rival]}\n\nIn brackets in how many of "
+            f"the classifiers surely better / surely worse, p < {ALPHA} after Holm.",
+            _markdown(pd.DataFrame({"sampler": [SAMPLER_LABELS[s] for s in samplers if s != rival], **gains})),
+        ]
+    return "\n\n".join(parts)
+
+
+def _gains(measured, samplers, rival, metric):
+    found = []
+    for sampler in samplers:
+        if sampler == rival:
+            continue
+        tests = test_table(measured, sampler, rival)
+        tests = tests[tests["measure"] == metric]
+        is_sure = tests["p_holm"] < ALPHA
+        better, worse = (int((is_sure & (sign * tests["difference"] > 0)).sum()) for sign in (1, -1))
+        found.append(f"{tests['difference'].mean():+.3f} ({better} / {worse})")
+    return found
+
+
+def _with_best_in_bold(table):
+    return table.apply(lambda ranks: [f"**{r:.1f}**" if r == ranks.min() else f"{r:.1f}" for r in ranks])
+
+
+def compare(measured, rival="none", sampler=None):
+    """Return all tables of a run as Markdown.
+
+    Parameters
+    ----------
+    measured : dict of str to Measured
+        What `measure` returns.
     rival : str, default="none"
         Sampler that the others are tested against.
     sampler : str or None, default=None
         Whose tests are shown; None takes the one of the best mean rank, `rival` left out.
     """
-    measured = {row_label(row): Measured([c for c in cells if row_key(c) == row_key(row)]) for row in rows_of(cells)}
+    cells = [cell for m in measured.values() for cell in m.of.values()]
     n_seeds = len(next(iter(measured.values())).repeats)
     ranks = rank_table(measured)
     if sampler is None:

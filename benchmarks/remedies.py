@@ -1,10 +1,11 @@
 """What keeps a classifier from taking "looks generated" for the class? Remedies for the artefact shortcut, compared.
 
     python benchmarks/remedies.py --data path/to/chest_xray
+    python benchmarks/remedies.py --data elpv --out docs/results/remedies_elpv.csv
 
 For each seed one generator is trained for each class, once for all remedies. A remedy turns training images into
 training images, and may change test images too. Classifiers learn from what it gives and are tested on real images of
-the published split. Rows are appended to a CSV file, and those that it holds are not computed again; the table is
+the split that came with the data, or else of a random quarter for each seed. Rows are appended to a CSV file, and those that it holds are not computed again; the table is
 printed from it at the end.
 """
 
@@ -18,7 +19,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import sources
-from grid import versions
+from grid import make_splits, versions
 from metrics import class_scores, evaluate
 from PIL import Image
 from scipy.ndimage import gaussian_filter
@@ -300,16 +301,15 @@ def train_generators(data, train, seed, folder):
     return sampler
 
 
-def run_cell(remedy, classifier, seed, data, parts, folder):
+def run_cell(remedy, classifier, split, data, folder):
     """Train and test one classifier on what one remedy gives, and return its row."""
-    train_rows, test_rows = parts
-    train = Train(
-        data.images[train_rows], data.target[train_rows], train_generators(data, train_rows, seed, folder), seed
-    )
+    seed = split.seed
+    sampler = train_generators(data, split.train, seed, folder)
+    train = Train(data.images[split.train], data.target[split.train], sampler, seed)
     resample, pass_through = REMEDIES[remedy]
     X, y = resample(train)
-    X, X_test = pass_through(X, seed), pass_through(data.images[test_rows], seed + 1)
-    y_test = data.target[test_rows]
+    X, X_test = pass_through(X, seed), pass_through(data.images[split.test], seed + 1)
+    y_test = data.target[split.test]
     if classifier in NETWORKS:
         network, n_passes = NETWORKS[classifier]
         # As many images seen as with balanced ones, so that no remedy wins by training longer.
@@ -332,7 +332,7 @@ def made_by(data):
 def main():
     """Read the command line, compute what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="chest_xray", help="folder of the chest X-rays")
+    parser.add_argument("--data", default="chest_xray", help="folder of the chest X-rays, or as in run.py")
     parser.add_argument("--out", type=Path, default=Path("docs/results/remedies.csv"), help="the CSV file")
     parser.add_argument(
         "--cache", type=Path, default=Path("results/remedies"), help="folder for generators and features"
@@ -350,7 +350,7 @@ def main():
         return
 
     data = sources.load(options.data, image_size=SIZE)
-    parts = np.flatnonzero(data.split == "train"), np.flatnonzero(data.split == "test")
+    splits = {split.seed: split for split in make_splits(data, options.seeds)}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     columns = ["remedy", "classifier", "seed", "made_by"]
     done = pd.read_csv(options.out) if options.out.is_file() else pd.DataFrame(columns=columns)
@@ -364,9 +364,10 @@ def main():
     cells = [cell for cell in wanted if cell not in known]
     print(f"{len(cells)} cells to do, {len(wanted) - len(cells)} known", flush=True)
     workers = joblib.Parallel(n_jobs=options.n_jobs)
-    workers(joblib.delayed(train_generators)(data, parts[0], seed, options.cache) for seed in options.seeds)
+    workers(joblib.delayed(train_generators)(data, split.train, seed, options.cache) for seed, split in splits.items())
     rows = joblib.Parallel(n_jobs=options.n_jobs, return_as="generator_unordered")(
-        joblib.delayed(run_cell)(*cell, data, parts, options.cache) for cell in cells
+        joblib.delayed(run_cell)(remedy, classifier, splits[seed], data, options.cache)
+        for remedy, classifier, seed in cells
     )
     for row in rows:
         pd.DataFrame([{**row, "made_by": digest}]).to_csv(

@@ -1,9 +1,23 @@
 """Ranks and paired tests between samplers, from the files of a run."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
-from compare import Measured, compare, holm, rank_table, read, resample, resampled_measures, test_table
+from compare import (
+    Measured,
+    compare,
+    compare_runs,
+    holm,
+    main,
+    measure,
+    rank_table,
+    read,
+    resample,
+    resampled_measures,
+    test_table,
+)
 from metrics import evaluate
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
@@ -129,14 +143,39 @@ def test_tables_name_the_best_and_how_sure_that_is():
     """All that the command prints, for two classifiers."""
     gains = {"none": 1.0, "smote": 3.0, "dcgan": 1.2}
     cells = make_cells(gains) + make_cells(gains, classifier="ann")
-    text = compare(cells)
+    text = compare(measure(cells))
     assert "### SMOTE against none" in text
-    assert "### DCGAN against none" in compare(cells, sampler="dcgan")
+    assert "### DCGAN against none" in compare(measure(cells), sampler="dcgan")
     assert "Friedman" in text
     assert "over 4 seeds and over test images" in text
     tests = test_table({"CNN": Measured(cells[:12])}, "smote", "none")
     assert list(tests["measure"]) == ["balanced_accuracy", "f1_weighted", "roc_auc"]
     assert (tests["p_holm"] >= tests["p"]).all()
+
+
+def test_runs_are_set_side_by_side():
+    """Ranks and gains of the samplers that all have; with more rivals, ranks would not compare."""
+    gains = {"none": 1.0, "smote": 3.0, "dcgan": 1.2}
+    runs = {
+        "lungs": measure(make_cells({**gains, "random": 2.0})),
+        "cells": measure(make_cells({**gains, "smote": 0.1}, split="random")),
+    }
+    text = compare_runs(runs)
+    ranks = text.split("### ROC-AUC: mean rank")[1].split("###")[0].replace(" ", "")
+    assert "|sampler|lungs|cells|mean|" in ranks
+    assert "|SMOTE|**1.0**|3.0|2.0|" in ranks
+    assert "random" not in text
+    gained = text.split("### ROC-AUC: mean difference")[1].replace(" ", "")
+    assert re.search(r"\|SMOTE\|\+0\.\d+\(1/0\)\|-0\.\d+\(0/1\)\|", gained)
+    with pytest.raises(ValueError, match="--rival must be a sampler of every run; got random"):
+        compare_runs(runs, "random")
+
+
+def test_command_names_the_folder_that_holds_no_run(tmp_path, capsys):
+    """A traceback would not say what to do."""
+    with pytest.raises(SystemExit):
+        main([str(tmp_path)])
+    assert "FOLDER must be the results folder of a finished run" in capsys.readouterr().err
 
 
 def test_reads_what_a_run_wrote(tmp_path):
