@@ -5,8 +5,8 @@
 
 For each seed one generator is trained for each class, once for all remedies. A remedy turns training images into
 training images, and may change test images too. Classifiers learn from what it gives and are tested on real images of
-the split that came with the data, or else of a random quarter for each seed. Rows are appended to a CSV file, and those that it holds are not computed again; the table is
-printed from it at the end.
+the split that came with the data, or else of a random quarter for each seed. Rows are appended to a CSV file, and those
+that it holds are not computed again; the table is printed from it at the end.
 """
 
 import argparse
