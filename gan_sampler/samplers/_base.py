@@ -1,5 +1,6 @@
 """What every image over-sampler shares: input gate, class loop, output."""
 
+import copy
 import warnings
 from abc import abstractmethod
 from numbers import Real
@@ -82,6 +83,8 @@ class BaseImageOverSampler(BaseOverSampler):
 
     Warning: This class should not be used directly. Use the derived classes instead.
     """
+
+    _network_attributes = ()  # names of fitted attributes that hold a network, or a dict of networks by class
 
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
@@ -311,11 +314,24 @@ class BaseImageOverSampler(BaseOverSampler):
             name=f"The images made for class {plain_label(label)!r}",
         )
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        networks = {name: _copy_to_cpu(state[name]) for name in self._network_attributes if name in state}
+        if networks:  # a pickle must load on machines that lack this one's accelerator
+            state = {**state, **networks, "device_": torch.device("cpu")}
+        return state
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _copy_to_cpu(networks):
+    if isinstance(networks, dict):
+        return {label: _copy_to_cpu(network) for label, network in networks.items()}
+    return copy.deepcopy(networks).cpu()
 
 
 def _features(embedder, images):
@@ -333,6 +349,15 @@ def _regroup(batches, sizes):
         joined = torch.cat(left)
         yield joined[:size]
         left, n_left = [joined[size:]], n_left - size
+
+
+def check_label(label, known):
+    """Raise a ValueError unless `label` is one of the classes in `known` that were over-sampled at fit."""
+    if label not in list(known):  # a list compares, where a dict would ask for a hash
+        raise ValueError(
+            f"label must be one of the classes over-sampled at fit, {list(map(plain_label, known))}; got "
+            f"{plain_label(label)!r}."
+        )
 
 
 def plain_label(label):

@@ -1,6 +1,5 @@
 """CycleGAN behind `fit_resample`."""
 
-import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,7 +12,7 @@ from tqdm.auto import tqdm
 from ..networks import PatchDiscriminator, Translator
 from ..runtime import draw_seed, isolated, keep_freed_memory
 from ..training import train_cycle_gan, translate_images
-from ._base import BaseImageOverSampler, plain_label
+from ._base import BaseImageOverSampler, check_label, plain_label
 from ._gan import warn_of_collapse
 
 _BATCH_SIZE = 64  # images translated together
@@ -138,6 +137,8 @@ class CycleGANOverSampler(BaseImageOverSampler):
     >>> sampler.translate(X[y == "well"], "sick").shape
     (50, 16, 16)
     """
+
+    _network_attributes = ("translators_",)
 
     _parameter_constraints: dict = {
         **BaseImageOverSampler._parameter_constraints,
@@ -271,20 +272,9 @@ class CycleGANOverSampler(BaseImageOverSampler):
                 f"This {type(self).__name__} has no translators yet. Call fit_resample, which trains them (fit alone "
                 "does not)."
             )
-        if label not in list(self.translators_):  # a list compares, where a dict would ask for a hash
-            raise ValueError(
-                f"label must be one of the classes over-sampled at fit, {list(map(plain_label, self.translators_))}; "
-                f"got {plain_label(label)!r}."
-            )
+        check_label(label, self.translators_)
         X = self.image_format_.check_same(X)
         translated = np.empty((len(X), *self.image_format_.row_shape), dtype=self.image_format_.dtype)
         with isolated(self.device_, 0):
             self.image_format_.fill(translated, self._translate(X, np.arange(len(X)), label))
         return translated
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        if "translators_" in state:  # a pickle must load on machines that lack this one's accelerator
-            translators = {label: copy.deepcopy(network).cpu() for label, network in self.translators_.items()}
-            state = {**state, "translators_": translators, "device_": torch.device("cpu")}
-        return state

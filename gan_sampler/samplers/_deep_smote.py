@@ -1,6 +1,5 @@
 """DeepSMOTE behind `fit_resample`."""
 
-import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -122,6 +121,8 @@ class DeepSMOTE(BaseImageOverSampler):
     ((100, 16, 16), 50)
     """
 
+    _network_attributes = ("encoder_", "decoder_")
+
     _parameter_constraints: dict = {
         **BaseImageOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -239,10 +240,3 @@ class DeepSMOTE(BaseImageOverSampler):
         X = np.concatenate([codes, np.zeros((n_all, codes.shape[1]), dtype=codes.dtype)])
         y = np.repeat([1, 0], [len(codes), n_all])
         return smote.fit_resample(X, y)[0][len(X) :]
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        if "encoder_" in state:  # a pickle must load on machines that lack this one's accelerator
-            networks = {name: copy.deepcopy(state[name]).cpu() for name in ("encoder_", "decoder_")}
-            state = {**state, **networks, "device_": torch.device("cpu")}
-        return state

@@ -1,7 +1,6 @@
 """What samplers that train a generator for each class share: training, checkpoints, files, drawing more."""
 
 import contextlib
-import copy
 import dataclasses
 import hashlib
 import os
@@ -30,7 +29,7 @@ from ..training import (
     read_file,
     write_file,
 )
-from ._base import BaseImageOverSampler, plain_label
+from ._base import BaseImageOverSampler, check_label, plain_label
 from ._persistence import from_json, to_json
 
 _ALL_CLASSES = None  # stands for the label where all are learnt together; no class can be called so
@@ -76,6 +75,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         "device": [*BaseImageOverSampler._parameter_constraints["device"], list, tuple],
     }
 
+    _network_attributes = ("generators_",)
     _is_conditional = False
 
     @abstractmethod
@@ -198,11 +198,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
             When `label` is no class with a generator, or `n` is negative.
         """
         self._check_has_generators()
-        if label not in list(self.generators_):  # a list compares, where a dict would ask for a hash
-            raise ValueError(
-                f"label must be one of the classes over-sampled at fit, {list(map(plain_label, self.generators_))}; "
-                f"got {plain_label(label)!r}."
-            )
+        check_label(label, self.generators_)
         if not isinstance(n, Integral) or n < 0:
             raise ValueError(f"n must be an integer of at least 0; got {n!r}.")
         generator = self.generators_[label]
@@ -292,15 +288,6 @@ class BaseGANOverSampler(BaseImageOverSampler):
             generator.load_state_dict(weights)
             sampler.generators_[label] = generator.to(sampler.device_, memory_format=torch.channels_last)
         return sampler
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        if "generators_" in state:  # a pickle must load on machines that lack this one's accelerator
-            state = {**state, "device_": torch.device("cpu")}
-            state["generators_"] = {
-                label: copy.deepcopy(generator).cpu() for label, generator in self.generators_.items()
-            }
-        return state
 
 
 def _train_one(

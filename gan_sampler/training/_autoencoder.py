@@ -6,13 +6,10 @@ References
    IEEE Transactions on Neural Networks and Learning Systems, 2022. https://arxiv.org/abs/2105.02340
 """
 
-import copy
-import time
-
 import torch
 from torch.nn.functional import mse_loss
 
-from ._loop import REPORT_EVERY
+from ._progress import Progress
 from ._step import normalised
 
 
@@ -58,9 +55,8 @@ def train_autoencoder(
     networks = torch.nn.ModuleList([encoder, decoder]).to(memory_format=torch.channels_last).train()
     adam = torch.optim.Adam(networks.parameters(), lr=learning_rate)
     rows_of_class = [torch.nonzero(classes == index)[:, 0] for index in classes.unique()]
-    losses, history, best = torch.zeros(2, device=images.device), [], (float("inf"), None)
-    start = time.monotonic()
-    for step in range(1, n_steps + 1):
+    progress = Progress(("loss_reconstruction", "loss_penalty"), networks, n_steps=n_steps, max_time=max_time)
+    while not progress.is_over:
         rows = torch.randperm(len(images), device=images.device)[:batch_size]
         of_class = rows_of_class[torch.randint(len(rows_of_class), ()).item()]
         of_class = of_class[torch.randperm(len(of_class), device=images.device)[:batch_size]]
@@ -73,26 +69,10 @@ def train_autoencoder(
         (reconstruction + penalty).backward()
         adam.step()
 
-        losses += torch.stack([reconstruction.detach(), penalty.detach()])
-        seconds = time.monotonic() - start
-        is_last = step == n_steps or (max_time is not None and seconds >= max_time)
-        if step % REPORT_EVERY and not is_last:
-            continue
-        n_since = step - (history[-1]["step"] if history else 0)
-        loss_reconstruction, loss_penalty = (losses / n_since).tolist()
-        losses.zero_()
-        history.append(
-            {"step": step, "seconds": seconds, "loss_reconstruction": loss_reconstruction, "loss_penalty": loss_penalty}
-        )
-        total = loss_reconstruction + loss_penalty
-        if not total < float("inf"):
-            raise FloatingPointError(f"the loss was no longer finite by step {step}")
-        if total < best[0]:
-            best = total, copy.deepcopy(networks.state_dict())
-        if report is not None:
-            report(history[-1])
-        if is_last:
-            break
-    networks.load_state_dict(best[1])
+        if progress.count(reconstruction, penalty):
+            record = progress.report(sum(progress.mean_losses().values()))
+            if report is not None:
+                report(record)
+    progress.go_to_best()
     networks.eval().requires_grad_(False)
-    return history
+    return progress.history

@@ -10,7 +10,6 @@ References
 
 import copy
 import itertools
-import time
 
 import torch
 from torch.nn.functional import l1_loss
@@ -18,7 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..runtime import mixed_precision
 from ._draw import finish
-from ._loop import REPORT_EVERY
+from ._progress import Progress
 from ._score import PixelFrechetDistance
 from ._step import normalised
 
@@ -92,9 +91,9 @@ def train_cycle_gan(
     pools = [ImagePool(_POOL_SIZE), ImagePool(_POOL_SIZE)]
     score = PixelFrechetDistance(target)
     probe = source[torch.randperm(len(source), device=source.device)[: score.n_images]]
-    losses, history, best = torch.zeros(3, device=source.device), [], (float("inf"), None)
-    start = time.monotonic()
-    for step in range(1, n_steps + 1):
+    names = ("loss_discriminator", "loss_generator", "loss_cycle")
+    progress = Progress(names, average, n_steps=n_steps, max_time=max_time)
+    while not progress.is_over:
         real = [_random_batch(images, batch_size) for images in (target, source)]
         for adam in adams:
             adam.zero_grad()
@@ -116,29 +115,17 @@ def train_cycle_gan(
         told_apart.backward()
         adams[1].step()
         with torch.no_grad():
-            move = get_ema_multi_avg_fn(min(_EMA_DECAY, (1 + step) / (10 + step)))
+            early = (2 + progress.step) / (11 + progress.step)  # forgets faster
+            move = get_ema_multi_avg_fn(min(_EMA_DECAY, early))
             move(list(average.parameters()), list(there.parameters()), None)
 
-        losses += torch.stack([told_apart.detach(), adversarial.detach(), cycle.detach()])
-        seconds = time.monotonic() - start
-        is_last = step == n_steps or (max_time is not None and seconds >= max_time)
-        if step % REPORT_EVERY and not is_last:
-            continue
-        means = (losses / (step - (history[-1]["step"] if history else 0))).tolist()
-        losses.zero_()
-        names = ("loss_discriminator", "loss_generator", "loss_cycle")
-        history.append({"step": step, "seconds": seconds, **dict(zip(names, means, strict=True))})
-        history[-1] |= score(torch.cat(list(translate_images(average, probe))))
-        if not history[-1]["score"] < float("inf"):
-            raise FloatingPointError(f"losses or weights were no longer finite by step {step}")
-        if history[-1]["score"] < best[0]:
-            best = history[-1]["score"], copy.deepcopy(average.state_dict())
-        if report is not None:
-            report(history[-1])
-        if is_last:
-            break
-    average.load_state_dict(best[1])
-    return finish(average), history
+        if progress.count(told_apart, adversarial, cycle):
+            quality = score(torch.cat(list(translate_images(average, probe))))
+            record = progress.report(quality["score"], also=quality)
+            if report is not None:
+                report(record)
+    progress.go_to_best()
+    return finish(average), progress.history
 
 
 class ImagePool:
