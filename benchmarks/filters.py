@@ -1,6 +1,6 @@
 """Does it help to draw more images than needed and keep some? Rules of choice, by what quality they give.
 
-    python benchmarks/filters.py --data path/to/chest_xray
+    python benchmarks/filters.py --data elpv
 
 Each rule keeps 1,000 of 4,000 synthetic images of the rarest class, by pixels or by features of EfficientNet-Lite0, and
 knows one half of the real images. The images kept are judged beside the other half, in the same features and in those
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import remedies
 import sources
+from grid import make_splits
 from torch import nn
 
 from gan_sampler import CNNClassifier
@@ -40,11 +41,10 @@ def train_judge(X, y, seed):
     return lambda images: network.forward(images).numpy()
 
 
-def run_seed(seed, data, cache):
-    """Return the rows of one seed."""
-    rows = np.flatnonzero(data.split == "train")
-    X, y = data.images[rows], data.target[rows]
-    train = remedies.Train(X, y, remedies.train_generators(data, rows, seed, cache), seed)
+def run_split(split, data, cache):
+    """Return the rows of one split and its seed."""
+    seed, X, y = split.seed, data.images[split.train], data.target[split.train]
+    train = remedies.Train(X, y, remedies.train_generators(data, split.train, seed, cache), seed)
     real = train.real(train.rare)
     order = np.random.RandomState(seed).permutation(len(real))
     known, unknown = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
@@ -72,7 +72,7 @@ def run_seed(seed, data, cache):
 def main():
     """Read the command line, compute, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="chest_xray", help="folder of the chest X-rays")
+    parser.add_argument("--data", default="elpv", help="as in run.py")
     parser.add_argument("--out", type=Path, default=Path("docs/results/filters.csv"), help="the CSV file")
     parser.add_argument(
         "--cache", type=Path, default=Path("results/remedies"), help="folder of remedies.py's generators"
@@ -84,7 +84,7 @@ def main():
     if not options.show:
         data = sources.load(options.data, image_size=remedies.SIZE)
         found = joblib.Parallel(n_jobs=options.n_jobs)(
-            joblib.delayed(run_seed)(seed, data, options.cache) for seed in options.seeds
+            joblib.delayed(run_split)(split, data, options.cache) for split in make_splits(data, options.seeds)
         )
         options.out.parent.mkdir(parents=True, exist_ok=True)
         pd.concat(map(pd.DataFrame, found)).to_csv(options.out, index=False)

@@ -3,14 +3,18 @@
 import json
 
 import defaults
+import filters
 import gallery
 import numpy as np
+import pandas as pd
 import pytest
 import remedies
+import sources
 import throughput
 import torch
 import variants
 from conftest import make_shapes
+from grid import Split
 
 from gan_sampler import DCGANOverSampler
 from gan_sampler.networks import Discriminator
@@ -225,3 +229,28 @@ class TestRemedies:
         assert {image.tobytes() for image in kept} <= {image.tobytes() for image in drawn}
         if rule == "most_plausible":
             assert np.median(realism(real, kept)) > np.median(realism(real, drawn))
+
+
+def test_filters_judge_by_what_no_rule_has_seen(train, monkeypatch):
+    """Every rule by pixels and by features, of the same images drawn, beside real ones that the rules do not know."""
+    seen = []
+
+    def features(images):
+        seen.append(images)
+        return images[:, ::4, ::4].reshape(len(images), -1) / 255
+
+    monkeypatch.setattr(filters, "N_KEPT", 6)
+    monkeypatch.setattr(remedies, "train_generators", lambda *_: train.sampler)
+    monkeypatch.setattr(remedies, "features", features)
+    monkeypatch.setitem(filters.CHOSEN_BY, "features", features)
+    data = sources.Images("toy", train.X, train.y, ["disc", "square"])
+    rows = np.arange(len(train.X))
+    table = pd.DataFrame(filters.run_split(Split("random", 0, rows, rows[:0]), data, None))
+    assert table[["rule", "by"]].to_numpy().tolist() == [
+        ["first come", "-"],
+        *([rule, by] for by in ("pixels", "features") for rule in list(filters.RULES)[1:]),
+    ]
+    assert table.filter(like="KID").notna().all(axis=None)
+    judged, known = seen[0], seen[2]
+    assert not {image.tobytes() for image in judged} & {image.tobytes() for image in known}
+    assert "taken for real" in filters.show(table)
