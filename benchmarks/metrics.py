@@ -68,8 +68,15 @@ def average_precision(y_true, scores, classes, minority):
 
 
 def class_scores(classifier, X):
-    """Return the scores of a fitted classifier as one column for each class, the higher the likelier."""
-    if not hasattr(classifier, "decision_function"):
-        return np.asarray(classifier.predict_proba(X), dtype=np.float64)
-    scores = np.asarray(classifier.decision_function(X), dtype=np.float64)
+    """Return the scores of a fitted classifier as one column for each class, the higher the likelier.
+
+    Probabilities of two classes come as log odds: close to 1, float32 has no room for what tells images apart.
+    """
+    if hasattr(classifier, "decision_function"):
+        scores = np.asarray(classifier.decision_function(X), dtype=np.float64)
+    else:
+        scores = np.asarray(classifier.predict_proba(X), dtype=np.float64)
+        if scores.shape[1] == 2:
+            low, high = np.log(np.maximum(scores, np.finfo(np.float64).tiny)).T
+            scores = high - low
     return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores

@@ -16,6 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
+from torch.utils.data import RandomSampler
 from torchvision.models import ResNet18_Weights
 
 from gan_sampler import (
@@ -104,9 +105,12 @@ class EqualLength(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     network : skorch classifier
-        Has ``max_epochs``.
+        With its own loader of training images.
     n_images : int
-        Images to be seen, counted each time; rounded to whole epochs, at least one.
+        Images to be seen, counted each time: in passes in random order, of which the last may be a part.
+    n_train : int or None, default=None
+        Training images that `n_images` is meant for; with fewer, as in the folds of a tuned threshold, the network sees
+        fewer in proportion. None always shows `n_images`.
 
     Attributes
     ----------
@@ -116,14 +120,21 @@ class EqualLength(ClassifierMixin, BaseEstimator):
         Labels.
     """
 
-    def __init__(self, network, n_images):
+    def __init__(self, network, n_images, n_train=None):
         self.network = network
         self.n_images = n_images
+        self.n_train = n_train
 
     def fit(self, X, y):
-        """Train."""
-        max_epochs = max(1, round(self.n_images / len(X)))
-        self.network_ = clone(self.network).set_params(max_epochs=max_epochs).fit(X, y)
+        """Train, in one "epoch" of as many images as wanted."""
+        n_images = self.n_images if self.n_train is None else round(self.n_images * len(X) / self.n_train)
+        loader = {
+            "sampler": RandomSampler(range(len(X)), num_samples=n_images),
+            "shuffle": False,  # the sampler does
+            "drop_last": n_images % self.network.batch_size == 1,  # batch normalisation is undefined over one image
+        }
+        loader = {f"iterator_train__{name}": value for name, value in loader.items()}
+        self.network_ = clone(self.network).set_params(max_epochs=1, **loader).fit(X, y)
         self.classes_ = self.network_.classes_
         return self
 
@@ -285,6 +296,8 @@ def build_pipeline(
         classifier, preset=preset, seed=seed, y_train=y_train, class_weight=class_weight, device=device
     )
     if sampler == "threshold":
+        if isinstance(final, EqualLength):
+            final.set_params(n_train=len(y_train))
         folds = StratifiedKFold(_THRESHOLD_FOLDS, shuffle=True, random_state=seed)
         final = TunedThresholdClassifierCV(final, scoring="balanced_accuracy", cv=folds)
     return Pipeline([*steps, ("classifier", final)], memory=memory)

@@ -19,6 +19,7 @@ from pipelines import Embedding, choose_embeddings
 from presets import PRESETS
 from sklearn.svm import SVC
 from sklearn.utils import Bunch
+from skorch import NeuralNet
 from torchvision.models import ResNet18_Weights
 from torchvision.models.resnet import ResNet
 
@@ -169,6 +170,20 @@ def test_scores_have_a_column_for_each_class():
     assert (scores.argmax(axis=1) == [0, 0, 1, 1]).all()
 
 
+def test_roc_auc_sees_what_softmax_rounds_away():
+    """A sure network gives many images a probability of 1 in float32, and the other class's still tells them apart."""
+
+    class Sure:
+        def predict_proba(self, X):
+            return torch.softmax(torch.stack([X, -X], dim=1), dim=1).numpy()
+
+    logits = torch.tensor([9.0, 10, 11, 12, 13, 14])
+    assert (Sure().predict_proba(logits)[2:, 0] == 1).all()
+    scores = class_scores(Sure(), logits)
+    y_true = np.array([1, 1, 1, 0, 0, 0])
+    assert roc_auc(y_true, scores, np.arange(2)) == 1
+
+
 # Splits
 
 
@@ -242,21 +257,40 @@ def test_minority_can_be_thinned_for_training_alone():
         grid.thin_minority(whole, data.target, 500)
 
 
-def test_networks_see_equally_many_images_whatever_the_sampler(make_experiment):
-    """Else a sampler that makes more of them would win by training longer."""
-    experiment = make_experiment(preset=replace(TINY, ann_epochs=6))
-    n_seen = []
-    for cell in cells_of(experiment, ["none", "random", "dcgan_fair"], ["ann"])[:3]:
+@pytest.mark.parametrize("classifier", ["ann", "cnn", "densenet121"])
+def test_networks_see_equally_many_images_whatever_the_sampler(make_experiment, classifier, monkeypatch):
+    """Else a sampler that makes more of them would win by training longer; whole epochs would be too coarse."""
+    experiment, seen, n_seen = make_experiment(), [], []
+    step = NeuralNet.train_step
+
+    def counted(self, batch, **params):
+        seen.append(len(batch[1]))
+        return step(self, batch, **params)
+
+    monkeypatch.setattr(NeuralNet, "train_step", counted)
+    for cell in cells_of(experiment, ["none", "random", "dcgan_fair"], [classifier]):
         train = cell.split.train
-        pipeline = experiment.pipeline(cell).fit(experiment.data.images[train], experiment.data.target[train])
-        final = pipeline.named_steps["classifier"]
-        sampler = pipeline.named_steps.get("sampler")
-        n_images = len(train) if sampler is None else sum(sampler.counts_after_.values())
-        n_seen.append(len(final.network_.history) * n_images)
-    assert max(n_seen) < 1.3 * min(n_seen)
+        experiment.pipeline(cell).fit(experiment.data.images[train], experiment.data.target[train])
+        n_seen.append(sum(seen))
+        seen.clear()
+    n_common = (experiment.data.target[train] == 1).sum()
+    assert n_seen == [2 * n_common] * 3
 
     as_long = experiment.preset = replace(TINY, ann_epochs=6, equal_length=False)
+    cell = cells_of(experiment, ["none"], ["ann"])[0]
     assert experiment.pipeline(cell).named_steps["classifier"].max_epochs == as_long.ann_epochs
+
+
+def test_folds_of_a_tuned_threshold_train_for_as_many_passes():
+    """A threshold tuned on networks that were trained for longer would be another network's."""
+    X, y = toy_data().images, toy_data().target
+    network = gan_sampler.ANNClassifier(device="cpu", random_state=0)
+    final = pipelines.EqualLength(network, n_images=90, n_train=len(X)).fit(X[::2], y[::2])
+    assert final.network_.get_params()["iterator_train__sampler"].num_samples == 45
+    experiment_preset = replace(TINY, ann_epochs=3)
+    built = pipelines.build_pipeline("threshold", "ann", preset=experiment_preset, seed=0, y_train=y, device="cpu")
+    tuned = built.named_steps["classifier"].estimator
+    assert (tuned.n_images, tuned.n_train) == (3 * 2 * N_SQUARES, len(y))
 
 
 def test_a_part_of_the_embedders_can_be_asked_for():
