@@ -8,14 +8,15 @@ samplers is the mean over the seeds, of the same classifier on the same test ima
 varies:
 
 - where all seeds share the split that came with the data, the spread of the difference over the seeds (another
-  training would have given another number) plus that over resamplings of the test images, by class, of the mean over
-  the seeds (another test set would have, too);
+  training would have given another number) plus that over resamplings of the test images, by class and whole patients
+  where groups are known, of the mean over the seeds (another test set would have, too);
 - where every seed has a split of its own, the spread over the splits with the correction of Nadeau and Bengio [1]_,
   because their training images overlap.
 
-P-values are those of a t-test with the degrees of freedom of Satterthwaite; Holm's method [2]_ corrects them for the
-number of classifiers and measures that a sampler is compared on. Ranks are those of the mean over the seeds among the
-samplers, 1 is best, as in Demšar [3]_.
+P-values are those of a t-test with the degrees of freedom of Satterthwaite; Holm's method [2]_ corrects them for all
+comparisons of a table: of one sampler on all classifiers and measures, or of all samplers on them. Ranks are those of
+the mean over the seeds among the samplers, 1 is best, as in Demšar [3]_; his test of them takes what is ranked for
+independent, which classifiers of the same images are not.
 
 References
 ----------
@@ -54,7 +55,8 @@ def read(folder):
     Returns
     -------
     cells : list of dict
-        Rows of results.csv, with ``metrics`` and the arrays ``y_true``, ``y_pred`` and ``score`` of the test images.
+        Rows of results.csv, with ``metrics`` and of the test images the arrays ``y_true``, ``y_pred`` and ``group``
+        (its own for each image where there are none), and ``scores``, an array for each label that has one.
     """
     table = pd.read_csv(folder / "results.csv")
     table = table[table["error"].isna()]
@@ -62,7 +64,11 @@ def read(folder):
     cells = []
     for row in table.to_dict("records"):
         found = predictions[row["key"]].sort_values("image")
-        arrays = {name: found[name].to_numpy() for name in ("y_true", "y_pred", "score")}
+        arrays = {name: found[name].to_numpy() for name in ("y_true", "y_pred")}
+        arrays["group"] = found.get("group", found["image"]).to_numpy()
+        columns = {"score": row["minority"]} if "score" in found else {}
+        columns |= {name: int(name.removeprefix("score_")) for name in found if name.startswith("score_")}
+        arrays["scores"] = {label: found[name].to_numpy() for name, label in columns.items()}
         embedder = None if pd.isna(row["embedder"]) else row["embedder"]
         cells.append({**row, "embedder": embedder, "metrics": {name: row[name] for name in METRIC_LABELS}, **arrays})
     return cells
@@ -83,18 +89,12 @@ class Measured:
         self.of = {(cell["sampler"], cell["split"], cell["seed"]): cell for cell in cells}
         self.samplers = samplers_of(cells)
         self.repeats = sorted({key[1:] for key in self.of})
-        for sampler, (split, seed) in itertools.product(self.samplers, self.repeats):
-            if (sampler, split, seed) not in self.of:
-                raise ValueError(
-                    f"every sampler must have every seed; {sampler} with {row_label(cells[0])} has no {split} split of "
-                    f"seed {seed}. Finish the run first."
-                )
         self.shares_test_images = {split for split, _ in self.repeats} == {"official"}
         n_test, n_train = cells[0]["n_test"], cells[0]["n_train"]
         self.overlap = n_test / n_train
         self._resampled = {}
         if self.shares_test_images:
-            weights = resample(cells[0]["y_true"], n_resamplings)
+            weights = resample(cells[0]["y_true"], cells[0]["group"], n_resamplings)
             self._resampled = {key: resampled_measures(cell, weights) for key, cell in self.of.items()}
 
     def values(self, sampler, measure):
@@ -140,16 +140,22 @@ class Measured:
         return (ours - theirs).var(ddof=1)
 
 
-def resample(y_true, n_resamplings, seed=0):
-    """Return how often each image is drawn in each resampling, (n_resamplings, n_images), as many of each class."""
+def resample(y_true, group, n_resamplings, seed=0):
+    """Return how often each image is drawn in each resampling, (n_resamplings, n_images).
+
+    Groups are drawn whole, as many as there are of those that hold the same classes.
+    """
     random_state = np.random.RandomState(seed)
-    weights = np.zeros((n_resamplings, len(y_true)))
-    for label in np.unique(y_true):
-        of_class = np.flatnonzero(y_true == label)
-        weights[:, of_class] = random_state.multinomial(
-            len(of_class), np.full(len(of_class), 1 / len(of_class)), size=n_resamplings
-        )
-    return weights
+    _, group = np.unique(group, return_inverse=True)
+    holds = np.zeros((group.max() + 1, y_true.max() + 1), dtype=bool)
+    holds[group, y_true] = True
+    _, kind = np.unique(holds, axis=0, return_inverse=True)
+    drawn = np.zeros((n_resamplings, len(holds)))
+    for label in np.unique(kind):
+        of_kind = np.flatnonzero(kind == label)
+        shares = np.full(len(of_kind), 1 / len(of_kind))
+        drawn[:, of_kind] = random_state.multinomial(len(of_kind), shares, size=n_resamplings)
+    return drawn[:, group]
 
 
 def resampled_measures(cell, weights):
@@ -160,16 +166,22 @@ def resampled_measures(cell, weights):
     confusion = np.stack([(weights * (y_true == label)) @ said for label in labels], axis=1)  # (n, true, said)
     hits, true, claimed = np.einsum("nkk->nk", confusion), confusion.sum(2), confusion.sum(1)
     f1 = 2 * hits / np.maximum(true + claimed, 1)
-    is_there = true[0] > 0  # the same in every resampling
-    positive = y_true == cell["minority"]
-    above = cell["score"][positive][:, None] - cell["score"][~positive]
-    wins = (above > 0) + 0.5 * (above == 0)
-    area = np.einsum("np,pq,nq->n", weights[:, positive], wins, weights[:, ~positive], optimize=True)
+    is_there = np.isin(labels, y_true)
+    areas, shares = zip(*(_areas(y_true == label, s, weights) for label, s in cell["scores"].items()), strict=True)
     return {
-        "balanced_accuracy": (hits[:, is_there] / true[:, is_there]).mean(1),
+        "balanced_accuracy": (hits / np.maximum(true, 1))[:, is_there].mean(1),
         "f1_weighted": (f1 * true).sum(1) / true.sum(1),
-        "roc_auc": area / (positive.sum() * (~positive).sum()),
+        "roc_auc": np.sum(np.multiply(areas, shares), axis=0) / np.sum(shares, axis=0),
     }
+
+
+def _areas(positive, score, weights):
+    """Return the area under the ROC curve in every resampling, and how many images are positive there."""
+    above = score[positive][:, None] - score[~positive]
+    wins = (above > 0) + 0.5 * (above == 0)
+    n_positive, n_negative = weights[:, positive].sum(1), weights[:, ~positive].sum(1)
+    area = np.einsum("np,pq,nq->n", weights[:, positive], wins, weights[:, ~positive], optimize=True)
+    return area / np.maximum(n_positive * n_negative, 1), n_positive
 
 
 def holm(p_values):
@@ -185,7 +197,7 @@ def holm(p_values):
 
 def rank_table(measured, samplers=None):
     """Return mean ranks over the classifiers: samplers down, measures across, and how likely they are by chance."""
-    samplers = samplers or next(iter(measured.values())).samplers
+    samplers = samplers or _samplers(measured)
     table = pd.DataFrame({"sampler": [SAMPLER_LABELS[sampler] for sampler in samplers]})
     for measure in MEASURES:
         means = np.array([[m.values(sampler, measure).mean() for sampler in samplers] for m in measured.values()])
@@ -197,46 +209,49 @@ def rank_table(measured, samplers=None):
     return table
 
 
-def test_table(measured, sampler, rival):
-    """Return how a sampler compares with a rival for every classifier and measure.
+def test_table(measured, samplers, rival):
+    """Return how samplers compare with a rival for every classifier and measure.
 
     Returns
     -------
     table : DataFrame
-        Columns classifier, measure, difference, margin, p and p_holm.
+        Columns sampler, classifier, measure, difference, margin, p and p_holm, corrected for all rows.
     """
     rows = [
-        {"classifier": name, "measure": measure}
+        {"sampler": sampler, "classifier": name, "measure": measure}
         | dict(zip(("difference", "margin", "p"), m.compare(sampler, rival, measure), strict=True))
+        for sampler in samplers
         for name, m in measured.items()
         for measure in MEASURES
     ]
     table = pd.DataFrame(rows)
     table["p_holm"] = holm(table["p"])
+    table["is_sure"] = table["p_holm"] < ALPHA
     return table
 
 
 def overview_table(measured, rival):
     """Return for each sampler in how many of the comparisons with a rival it is better or worse, and surely so."""
+    tests = test_table(measured, [s for s in _samplers(measured) if s != rival], rival)
     rows = []
-    for sampler in next(iter(measured.values())).samplers:
-        if sampler == rival:
-            continue
-        tests = test_table(measured, sampler, rival)
-        is_sure = tests["p_holm"] < ALPHA
+    for sampler, own in tests.groupby("sampler", sort=False):
         row = {"sampler": SAMPLER_LABELS[sampler]}
-        for measure in MEASURES:
-            row[METRIC_LABELS[measure]] = f"{tests.loc[tests['measure'] == measure, 'difference'].mean():+.3f}"
-        row["better (surely)"] = f"{(tests['difference'] > 0).sum()} ({(is_sure & (tests['difference'] > 0)).sum()})"
-        row["worse (surely)"] = f"{(tests['difference'] < 0).sum()} ({(is_sure & (tests['difference'] < 0)).sum()})"
+        for measure, of_measure in own.groupby("measure", sort=False):
+            row[METRIC_LABELS[measure]] = f"{of_measure['difference'].mean():+.3f}"
+        for word, is_so in (("better", own["difference"] > 0), ("worse", own["difference"] < 0)):
+            row[f"{word} (surely)"] = f"{is_so.sum()} ({(is_so & own['is_sure']).sum()})"
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _samplers(measured):
+    return next(iter(measured.values())).samplers
 
 
 def best_f1_table(measured):
     """Return each sampler's best weighted F1 over the classifiers, the mean over the seeds."""
     rows = []
-    for sampler in next(iter(measured.values())).samplers:
+    for sampler in _samplers(measured):
         means = {name: m.values(sampler, "f1_weighted").mean() for name, m in measured.items()}
         best = max(means, key=means.get)
         rows.append({"sampler": SAMPLER_LABELS[sampler], "best weighted F1": f"{means[best]:.3f}", "with": best})
@@ -252,7 +267,7 @@ def main(argv=None):
     parser.add_argument("--brief", action="store_true", help="show ranks and gains alone, a column for each folder")
     options = parser.parse_args(argv)
     try:
-        runs = {folder.resolve().name: measure(read(folder)) for folder in options.folders}
+        runs = {str(folder): measure(read(folder)) for folder in options.folders}
         if options.brief:
             print(compare_runs(runs, options.rival))
         else:
@@ -264,8 +279,18 @@ def main(argv=None):
 
 
 def measure(cells):
-    """Return a `Measured` for each classifier, by its name."""
-    return {row_label(row): Measured([c for c in cells if row_key(c) == row_key(row)]) for row in rows_of(cells)}
+    """Return a `Measured` for each classifier, by its name; all must have the same samplers, seeds and splits."""
+    samplers, repeats = samplers_of(cells), sorted({(cell["split"], cell["seed"]) for cell in cells})
+    by_row = {row_label(row): [c for c in cells if row_key(c) == row_key(row)] for row in rows_of(cells)}
+    for name, own in by_row.items():
+        there = {(cell["sampler"], cell["split"], cell["seed"]) for cell in own}
+        for sampler, (split, seed) in itertools.product(samplers, repeats):
+            if (sampler, split, seed) not in there:
+                raise ValueError(
+                    f"every classifier must have every sampler and seed; {name} has no {SAMPLER_LABELS[sampler]} with "
+                    f"seed {seed} on the {split} split. Finish the run first."
+                )
+    return {name: Measured(own) for name, own in by_row.items()}
 
 
 def compare_runs(runs, rival="none"):
@@ -281,33 +306,31 @@ def compare_runs(runs, rival="none"):
     samplers = [s for s in SAMPLER_LABELS if all(s in m.samplers for run in runs.values() for m in run.values())]
     if rival not in samplers:
         raise ValueError(f"--rival must be a sampler of every run; got {rival}. Choose one of {', '.join(samplers)}.")
+    rivals = [sampler for sampler in samplers if sampler != rival]
     ranks = {name: rank_table(run, samplers).set_index("sampler") for name, run in runs.items()}
+    tests = {name: test_table(run, rivals, rival) for name, run in runs.items()}
     parts = []
     for metric in MEASURES:
         table = pd.DataFrame({name: ranked[METRIC_LABELS[metric]] for name, ranked in ranks.items()})
         table["mean"] = table.mean(axis=1)
-        gains = {name: _gains(run, samplers, rival, metric) for name, run in runs.items()}
+        gains = {name: _gains(tests_of_run, metric) for name, tests_of_run in tests.items()}
         parts += [
             f"### {METRIC_LABELS[metric]}: mean rank over the classifiers, 1 is best",
             _markdown(_with_best_in_bold(table).reset_index()),
             f"### {METRIC_LABELS[metric]}: mean difference from {SAMPLER_LABELS[rival]}\n\nIn brackets in how many of "
-            f"the classifiers surely better / surely worse, p < {ALPHA} after Holm.",
-            _markdown(pd.DataFrame({"sampler": [SAMPLER_LABELS[s] for s in samplers if s != rival], **gains})),
+            f"the classifiers surely better / surely worse, p < {ALPHA} after Holm's correction for all of a run.",
+            _markdown(pd.DataFrame({"sampler": [SAMPLER_LABELS[s] for s in rivals], **gains})),
         ]
     return "\n\n".join(parts)
 
 
-def _gains(measured, samplers, rival, metric):
-    found = []
-    for sampler in samplers:
-        if sampler == rival:
-            continue
-        tests = test_table(measured, sampler, rival)
-        tests = tests[tests["measure"] == metric]
-        is_sure = tests["p_holm"] < ALPHA
-        better, worse = (int((is_sure & (sign * tests["difference"] > 0)).sum()) for sign in (1, -1))
-        found.append(f"{tests['difference'].mean():+.3f} ({better} / {worse})")
-    return found
+def _gains(tests, metric):
+    of_metric = tests[tests["measure"] == metric].groupby("sampler", sort=False)
+    return [
+        f"{own['difference'].mean():+.3f} ({(own['is_sure'] & (own['difference'] > 0)).sum()} / "
+        f"{(own['is_sure'] & (own['difference'] < 0)).sum()})"
+        for _, own in of_metric
+    ]
 
 
 def _with_best_in_bold(table):
@@ -327,29 +350,42 @@ def compare(measured, rival="none", sampler=None):
         Whose tests are shown; None takes the one of the best mean rank, `rival` left out.
     """
     cells = [cell for m in measured.values() for cell in m.of.values()]
+    for name, chosen in (("--rival", rival), ("--sampler", sampler)):
+        if chosen not in (None, *_samplers(measured)):
+            raise ValueError(f"{name} must be a sampler of the run, {', '.join(_samplers(measured))}; got {chosen}.")
     n_seeds = len(next(iter(measured.values())).repeats)
     ranks = rank_table(measured)
     if sampler is None:
         names = {label: name for name, label in SAMPLER_LABELS.items()}
         others = ranks[ranks["sampler"] != SAMPLER_LABELS[rival]]
         sampler = names[others.loc[others["mean"].idxmin(), "sampler"]]
-    tests = test_table(measured, sampler, rival)
+    tests = test_table(measured, [sampler], rival)
     tests["measure"] = tests["measure"].map(METRIC_LABELS)
-    best_published = max(f1 for (name, _), (_, _, f1, _) in PUBLISHED.items() if name != "densenet121")
     chances = [f"{METRIC_LABELS[m]} {ranks.attrs[m]:.2g}" for m in MEASURES if m in ranks.attrs]
     parts = [f"### {METRIC_LABELS[m]}\n\n{_markdown(metric_table(cells, m))}" for m in MEASURES]
     parts += [
         f"### Mean rank over {len(measured)} classifiers, 1 is best\n\n{_markdown(ranks.round(2))}",
-        f"Friedman's test of no difference, p: {', '.join(chances)}." if chances else "",
+        f"Friedman's test, p: {', '.join(chances)}. It takes the classifiers for independent, which on the same images "
+        "they are not."
+        if chances
+        else "",
         f"### All samplers against {SAMPLER_LABELS[rival]}\n\nMean difference over the classifiers, and in how many of "
-        f"{len(tests)} comparisons (classifiers and measures) a sampler is better or worse, in brackets where p after "
-        f"Holm < {ALPHA}.\n\n{_markdown(overview_table(measured, rival))}",
+        f"{len(tests)} comparisons (classifiers and measures) a sampler is better or worse, in brackets where p < "
+        f"{ALPHA} after Holm's correction for all comparisons of the table.\n\n"
+        f"{_markdown(overview_table(measured, rival))}",
         f"### {SAMPLER_LABELS[sampler]} against {SAMPLER_LABELS[rival]}\n\n± is the 95 % confidence interval over "
         f"{n_seeds} seeds{' and over test images' if _shares(measured) else ''}.\n\n{_markdown(_formatted(tests))}",
-        f"### Best weighted F1\n\nThe best of the student report's Table 1 is {best_published:.3f}.\n\n"
-        f"{_markdown(best_f1_table(measured))}",
+        f"### Best weighted F1\n\n{_published(cells)}{_markdown(best_f1_table(measured))}",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _published(cells):
+    """Return what to compare the best F1 with, on the data that it was published for."""
+    if cells[0]["data"] != "chest_xray" or cells[0]["split"] != "official":
+        return ""
+    best = max(f1 for (name, _), (_, _, f1, _) in PUBLISHED.items() if name != "densenet121")
+    return f"The best of the student report's Table 1 is {best:.3f}.\n\n"
 
 
 def _shares(measured):

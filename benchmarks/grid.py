@@ -234,14 +234,19 @@ class Experiment:
             y_train=self.data.target[cell.split.train],
             device=self.device,
             memory=self.memory,
-            checkpoint_dir=self._checkpoint_dir(cell.split),
+            checkpoint_dir=self._checkpoint_dir(cell),
             verbose=self.verbose,
         )
 
-    def _checkpoint_dir(self, split):
-        """Return where the GANs of a split are kept, so that no two cells train the same one."""
+    def _checkpoint_dir(self, cell):
+        """Return where the GANs of a split are kept, so that no two cells train the same one.
+
+        Where images have channels, samplers share none: which classes they learn decides whether colour is learnt.
+        """
+        whose = None if self.data.images.ndim == 3 else cell.sampler
         settings = (self.preset.dcgan, self.preset.gan_epochs)
-        return Path(self.memory.location, "checkpoints", joblib.hash((self._split_key(split), split.seed, settings)))
+        key = joblib.hash((self._split_key(cell.split), cell.split.seed, settings, whose))
+        return Path(self.memory.location, "checkpoints", key)
 
     def key(self, cell):
         """Return the name that a cell's result is kept under: a hash of data, settings and versions."""

@@ -30,7 +30,7 @@ COLUMNS += ["n_train", "n_train_resampled", "n_synthetic"]
 TIMES = ["sampler_seconds", "fit_seconds", "predict_seconds"]
 
 _LENGTHS = {
-    True: "The networks see equally many images in training whatever the sampler, give or take the rounding to epochs.",
+    True: "The networks see equally many images in training whatever the sampler.",
     False: "The networks are trained for equally many epochs, so over-sampling also gives them more steps; the fair "
     "rival of a\nsampler is random over-sampling, which gives as many.",
 }
@@ -78,7 +78,9 @@ def write_report(records, experiment, splits, *, command, seconds, n_computed):
     results_table(records).to_csv(out / "results.csv", index=False)
     good = [record for record in records if record["error"] is None]
     if good:
-        predictions_table(good).to_csv(out / "predictions.csv.gz", index=False, float_format="%.6g")
+        predictions_table(good, experiment.data.groups, splits).to_csv(
+            out / "predictions.csv.gz", index=False, float_format="%.6g"
+        )
     figures = draw_figures(good, experiment, splits) if good else []
     parts = [
         _heading(experiment, splits, command, seconds, n_computed, len(records)),
@@ -106,13 +108,24 @@ def results_table(records):
     return table[[column for column in table.columns if column not in last] + last]
 
 
-def predictions_table(records):
-    """Return a row for each cell and test image: labels, and the score of the minority class."""
+def predictions_table(records, groups=None, splits=()):
+    """Return a row for each cell and test image: labels, scores, and where there are groups (patients) the group.
+
+    Of two classes ``score`` is that of the minority, of more ``score_0`` and so on are those of each label.
+    """
+    test = {(split.name, split.seed): split.test for split in splits}
     tables = []
     for record in records:
-        scores = np.asarray(record["scores"])[:, record["classes"].index(record["minority"])]
-        columns = {"y_true": record["y_true"], "y_pred": record["y_pred"], "score": scores}
-        tables.append(pd.DataFrame({"key": record["key"], "image": np.arange(len(scores)), **columns}))
+        scores = np.asarray(record["scores"])
+        columns = {"key": record["key"], "image": np.arange(len(scores))}
+        if groups is not None:
+            columns["group"] = np.unique(groups[test[record["split"], record["seed"]]], return_inverse=True)[1]
+        columns |= {"y_true": record["y_true"], "y_pred": record["y_pred"]}
+        if len(record["classes"]) == 2:
+            columns["score"] = scores[:, record["classes"].index(record["minority"])]
+        else:
+            columns |= {f"score_{label}": scores[:, i] for i, label in enumerate(record["classes"])}
+        tables.append(pd.DataFrame(columns))
     return pd.concat(tables)
 
 
@@ -180,10 +193,12 @@ Values are mean ± standard deviation over seeds and folds, bold the best mean o
 spread says nothing. On a split that came with the data, the spread is that of training alone: it leaves out that other
 test images would have given other numbers. Metrics come from all test predictions of a cell at once, areas from scores.
 {_LENGTHS[experiment.preset.equal_length]}
-Thresholds are tuned in folds of training images that know nothing of patients.
+Thresholds are tuned in folds of training images that know nothing of patients; there, networks see fewer images in
+proportion.
 
 In `results.csv`, work that cells share (a GAN, an embedding, fine-tuning) is counted in `fit_seconds` or
-`predict_seconds` of the cell that did it first; `sampler_seconds` is what the resampling took then. `n_synthetic`
+`predict_seconds` of the cell that did it first; `sampler_seconds` is what the resampling took then, without GANs that
+another sampler had trained before. `n_synthetic`
 counts images or feature rows that were made; random over-sampling only copies, so it has none."""
 
 

@@ -172,10 +172,13 @@ class ImageFormat:
         if self.channels != 3:
             return self
         for block in gen_batches(len(rows), _BLOCK):
-            images = self._channels_first(X[rows[block]])
-            if not (np.array_equal(images[:, 0], images[:, 1]) and np.array_equal(images[:, 0], images[:, 2])):
+            if not self._is_grey(X[rows[block]]):
                 return self
         return replace(self, grey_as_rgb=True)
+
+    def _is_grey(self, X):
+        images = self._channels_first(X)
+        return np.array_equal(images[:, 0], images[:, 1]) and np.array_equal(images[:, 0], images[:, 2])
 
     def check_same(self, X, *, input_name="X"):
         """Return `X` as an array, or raise when its elements are not images of this format's shape.
@@ -183,8 +186,9 @@ class ImageFormat:
         Raises
         ------
         ValueError
-            When the shape of an element differs from that seen at fit, or when the values stand for other
-            brightness: integers and floats, or values far outside the range seen at fit.
+            When the shape of an element differs from that seen at fit, when the values stand for other brightness
+            (integers and floats, or values far outside the range seen at fit), or when images have colour where those
+            at fit had none.
         """
         X = _as_numeric_array(X, input_name)
         if X.shape[1:] != self.row_shape:
@@ -201,6 +205,11 @@ class ImageFormat:
                 f"{input_name} must be of the kind seen at fit, {self.dtype} from {low:g} to {high:g}; got {X.dtype} "
                 f"from {X.min():g} to {X.max():g}, which would be read at another brightness. Convert one of the two "
                 "sets, or pass value_range to the estimator."
+            )
+        if self.grey_as_rgb and not self._is_grey(X):
+            raise ValueError(
+                f"{input_name} must hold images without colour, three equal channels as at fit; got channels that "
+                "differ. Fit on images with colour, or make these grey."
             )
         return X
 

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import sys
 from numbers import Integral
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils import check_random_state
 
 DEVICE_CONSTRAINT = [str, torch.device]  # what every estimator accepts for `device`
 _MAX_SEED = 2**31 - 1
+_CALLED_THROUGH = {"gan_sampler", "imblearn", "sklearn", "joblib"}
 
 # glibc's mallopt: names from malloc.h, and the values that it works up to by itself in a process of large arrays.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
@@ -48,6 +50,17 @@ def resolve_device(device):
             f"{str(exc).splitlines()[0]}"
         ) from exc
     return resolved
+
+
+def stacklevel_of_user():
+    """Return the `stacklevel` at which `warnings.warn`, called where this is, names the user's line.
+
+    That is the first one outside this package and what its estimators are called through.
+    """
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _CALLED_THROUGH:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def own_random_state(random_state):

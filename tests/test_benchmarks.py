@@ -461,6 +461,16 @@ def test_samplers_that_train_the_same_gan_train_it_once(make_experiment, monkeyp
     assert started == [(n_rare, 0), (n_rare, TINY.dcgan["n_steps"]), (n_common, 0)]
 
 
+def test_samplers_share_no_gan_where_only_some_classes_have_colour(make_experiment):
+    """Then the two learn different images, with and without colour."""
+    data = toy_data()
+    images = np.repeat(data.images[..., None], 3, axis=-1)
+    images[N_DISCS:, ..., 2] //= 2
+    experiment = make_experiment(replace(data, images=images))
+    records = [experiment.run(cell) for cell in cells_of(experiment, ["dcgan", "dcgan_fair"], ["ann"])]
+    assert [record["error"] for record in records] == [None, None]
+
+
 def test_no_image_is_embedded_twice(make_experiment, monkeypatch):
     """Classifiers and samplers of features share the embedded images, those for testing too."""
     experiment = make_experiment()

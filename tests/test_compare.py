@@ -18,7 +18,9 @@ from compare import (
     resampled_measures,
     test_table,
 )
+from grid import Split
 from metrics import evaluate
+from report import METRIC_LABELS, predictions_table
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 test_table.__test__ = False  # a function of the benchmark, no test
@@ -32,6 +34,7 @@ def make_cell(sampler, seed, gain, *, split="official", classifier="cnn", n_test
     y_pred = np.where(score > 0.5, 0, 1)
     metrics = evaluate(y_true, y_pred, np.column_stack([score, -score]), [0, 1], 0)
     return {
+        "data": "toy",
         "sampler": sampler,
         "split": split,
         "seed": seed,
@@ -43,7 +46,8 @@ def make_cell(sampler, seed, gain, *, split="official", classifier="cnn", n_test
         "metrics": metrics,
         "y_true": y_true,
         "y_pred": y_pred,
-        "score": score,
+        "group": np.arange(n_test),
+        "scores": {0: score},
     }
 
 
@@ -55,20 +59,43 @@ def make_cells(gains, n_seeds=4, first_seed=0, **how):
 def test_resampled_measures_are_scikit_learns():
     """With every image drawn once, and with some drawn twice and others not at all."""
     cell = make_cell("none", 0, 1.0)
-    weights = np.concatenate([np.ones((1, 200)), resample(cell["y_true"], 3)])
+    weights = np.concatenate([np.ones((1, 200)), resample(cell["y_true"], np.arange(200), 3)])
     found = resampled_measures(cell, weights)
     for i, weight in enumerate(weights):
         rows = np.repeat(np.arange(200), weight.astype(int))
-        y_true, y_pred, score = (cell[name][rows] for name in ("y_true", "y_pred", "score"))
+        y_true, y_pred, score = cell["y_true"][rows], cell["y_pred"][rows], cell["scores"][0][rows]
         assert found["balanced_accuracy"][i] == pytest.approx(balanced_accuracy_score(y_true, y_pred))
         assert found["f1_weighted"][i] == pytest.approx(f1_score(y_true, y_pred, average="weighted"))
         assert found["roc_auc"][i] == pytest.approx(roc_auc_score(y_true == 0, score))
 
 
+def test_area_of_many_classes_is_the_one_reported():
+    """One against the rest, weighted; else the error would be that of another number than the difference."""
+    rng = np.random.default_rng(0)
+    y_true, scores = rng.integers(3, size=60), rng.normal(size=(60, 3))
+    cell = {"y_true": y_true, "y_pred": scores.argmax(1), "scores": dict(enumerate(scores.T))}
+    found = resampled_measures(cell, np.ones((1, 60)))
+    reported = evaluate(y_true, cell["y_pred"], scores, np.arange(3), 0)
+    for name in ("balanced_accuracy", "f1_weighted", "roc_auc"):
+        assert found[name][0] == pytest.approx(reported[name])
+
+
+def test_patients_are_drawn_whole():
+    """Images of one patient are no independent witnesses, so the error is larger than theirs."""
+    patient = np.repeat(np.arange(50), 4)
+    y_true = np.repeat([0, 1], [60, 140])
+    weights = resample(y_true, patient, 500)
+    assert (weights.reshape(500, 50, 4) == weights[:, ::4, None]).all()
+    assert (weights[:, y_true == 0].sum(1) == 60).all()
+    alone = resample(y_true, np.arange(200), 500)
+    is_right = np.repeat(np.random.RandomState(0).rand(50) < 0.7, 4)
+    assert 1.5 < (weights @ is_right).std() / (alone @ is_right).std() < 2.5
+
+
 def test_resampling_keeps_the_classes_sizes():
     """As the tests are of measures in which a class's share does not vary."""
     y_true = np.array([0] * 5 + [1] * 20 + [2] * 9)
-    weights = resample(y_true, 50)
+    weights = resample(y_true, np.arange(len(y_true)), 50)
     for label, count in ((0, 5), (1, 20), (2, 9)):
         assert (weights[:, y_true == label].sum(axis=1) == count).all()
     assert weights.std(axis=0).min() > 0
@@ -114,10 +141,21 @@ def test_one_repeat_is_no_test():
 
 
 def test_an_unfinished_run_is_refused_by_the_name_of_what_is_missing():
-    """Means over different seeds do not compare."""
+    """Means over different seeds do not compare, and a sampler that failed everywhere must not vanish from a table."""
     cells = make_cells({"none": 1.0, "smote": 3.0})
-    with pytest.raises(ValueError, match=r"smote with CNN has no official split of seed 3. Finish the run first"):
-        Measured(cells[:-1])
+    with pytest.raises(ValueError, match=r"CNN has no SMOTE with seed 3 on the official split. Finish the run first"):
+        measure(cells[:-1])
+    with pytest.raises(ValueError, match=r"ANN has no SMOTE with seed 0"):
+        measure(cells + make_cells({"none": 1.0}, classifier="ann"))
+
+
+def test_samplers_that_the_run_lacks_are_refused():
+    """With those that there are."""
+    measured = measure(make_cells({"none": 1.0, "smote": 3.0}))
+    with pytest.raises(ValueError, match="--sampler must be a sampler of the run, none, smote; got dcgan"):
+        compare(measured, sampler="dcgan")
+    with pytest.raises(ValueError, match="--rival must be a sampler of the run"):
+        compare(measured, "dcgan")
 
 
 def test_holm_is_holm():
@@ -148,7 +186,7 @@ def test_tables_name_the_best_and_how_sure_that_is():
     assert "### DCGAN against none" in compare(measure(cells), sampler="dcgan")
     assert "Friedman" in text
     assert "over 4 seeds and over test images" in text
-    tests = test_table({"CNN": Measured(cells[:12])}, "smote", "none")
+    tests = test_table({"CNN": Measured(cells[:12])}, ["smote"], "none")
     assert list(tests["measure"]) == ["balanced_accuracy", "f1_weighted", "roc_auc"]
     assert (tests["p_holm"] >= tests["p"]).all()
 
@@ -158,7 +196,7 @@ def test_runs_are_set_side_by_side():
     gains = {"none": 1.0, "smote": 3.0, "dcgan": 1.2}
     runs = {
         "lungs": measure(make_cells({**gains, "random": 2.0})),
-        "cells": measure(make_cells({**gains, "smote": 0.1}, split="random")),
+        "cells": measure(make_cells({**gains, "smote": -3.0}, split="random")),
     }
     text = compare_runs(runs)
     ranks = text.split("### ROC-AUC: mean rank")[1].split("###")[0].replace(" ", "")
@@ -184,9 +222,27 @@ def test_reads_what_a_run_wrote(tmp_path):
     plain = {name: value for name, value in cell.items() if not isinstance(value, np.ndarray | dict)}
     rows = [{**plain, **cell["metrics"], "error": None, "key": "a"}, {**plain, "error": "failed", "key": "b"}]
     pd.DataFrame(rows).to_csv(tmp_path / "results.csv", index=False)
-    columns = {"key": "a", "image": range(200), **{name: cell[name] for name in ("y_true", "y_pred", "score")}}
-    pd.DataFrame(columns).sample(frac=1, random_state=0).to_csv(tmp_path / "predictions.csv.gz", index=False)
+    columns = {"key": "a", "image": range(200), "y_true": cell["y_true"], "y_pred": cell["y_pred"]}
+    shuffled = pd.DataFrame({**columns, "score": cell["scores"][0]}).sample(frac=1, random_state=0)
+    shuffled.to_csv(tmp_path / "predictions.csv.gz", index=False)
     (found,) = read(tmp_path)
     np.testing.assert_array_equal(found["y_pred"], cell["y_pred"])
+    np.testing.assert_allclose(found["scores"][0], cell["scores"][0])
     assert found["metrics"]["roc_auc"] == pytest.approx(cell["metrics"]["roc_auc"])
     assert found["embedder"] is None
+
+
+def test_reads_groups_and_scores_of_many_classes_as_they_were_written(tmp_path):
+    """What the benchmark writes is what is compared."""
+    record = {"key": "a", "split": "official", "seed": 0, "minority": 2, "classes": [0, 1, 2]}
+    record |= {"y_true": [0, 1, 2], "y_pred": [0, 2, 2], "scores": [[3.0, 2, 1], [0, 1, 5], [0, 0, 4]]}
+    split = Split("official", 0, np.array([0]), np.array([1, 3, 2]))
+    predictions_table([record], np.array(["x", "b", "a", "b"]), [split]).to_csv(
+        tmp_path / "predictions.csv.gz", index=False
+    )
+    row = {"key": "a", "error": None, "embedder": None, "minority": 2, **dict.fromkeys(METRIC_LABELS, 0.5)}
+    pd.DataFrame([row]).to_csv(tmp_path / "results.csv", index=False)
+    (found,) = read(tmp_path)
+    assert found["group"].tolist() == [1, 1, 0]
+    assert found["scores"][2].tolist() == [1, 5, 4]
+    assert found["scores"].keys() == {0, 1, 2}

@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import make_shapes
 from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from gan_sampler import CycleGANOverSampler
@@ -145,6 +146,28 @@ def test_sources_are_used_equally_often(fitted):
     all_translated = sampler.translate(X[y == "disc"], "square")
     rows = [np.flatnonzero((all_translated == image).all(axis=(1, 2))) for image in made]
     assert len(np.unique(np.concatenate(rows))) == len(made) == 28
+
+
+def test_herding_chooses_no_image_twice(fitted):
+    """There are no more different translations than sources, so it must not ask for more."""
+    _, X, y, *_ = fitted
+    pixels = FunctionTransformer(lambda images: images.reshape(len(images), -1) / 255)
+    sampler = CycleGANOverSampler(n_steps=2, width=2, n_blocks=1, herding=pixels, random_state=0)
+    X_res, _ = sampler.fit_resample(X, y)
+    made = X_res[sampler.synthetic_mask_]
+    assert len(np.unique(made, axis=0)) == len(made) == 28
+
+
+def test_translates_no_colour_that_it_has_not_learnt():
+    """Three equal channels are learnt as one, so colour would be dropped without a word."""
+    X, y = make_shapes(12, 4)
+    X = np.repeat(X[..., None], 3, axis=-1)
+    sampler = CycleGANOverSampler(n_steps=1, width=2, n_blocks=1, random_state=0)
+    sampler.fit_resample(X, y)
+    coloured = X[:2].copy()
+    coloured[..., 2] //= 2
+    with pytest.raises(ValueError, match="X must hold images without colour, three equal channels as at fit"):
+        sampler.translate(coloured, "square")
 
 
 def test_translate_says_what_is_wrong(fitted):

@@ -184,6 +184,15 @@ def test_copies_and_collapse_raise_a_warning_with_the_number(name, number):
 
 
 @pytest.mark.filterwarnings("ignore:The synthetic images are in part near-copies")
+def test_memorisation_is_not_seen_where_images_are_there_more_than_once():
+    """Of training images each counts once; were it not so for held-out ones too, they would seem farther away."""
+    real, held_out = (np.repeat(discs(120, seed), 3, axis=0) for seed in (0, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", QualityWarning)
+        report = quality_report(real, discs(300, 2), held_out, embedder=FunctionTransformer(flatten), random_state=0)
+    assert report.memorisation_p > 0.1
+
+
 def test_memorisation_is_warned_of_only_where_it_can_be_told():
     """Held-out images of another source are farther away whatever the generator did."""
     options = {"embedder": EMBEDDER, "random_state": 0}

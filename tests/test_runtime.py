@@ -4,12 +4,13 @@ import os
 import platform
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 import torch
 
-from gan_sampler.runtime import draw_seed, isolated, resolve_device, threads
+from gan_sampler.runtime import draw_seed, isolated, resolve_device, stacklevel_of_user, threads
 
 CPU = torch.device("cpu")
 
@@ -149,3 +150,18 @@ print(*mapped, megabytes_mapped(), kept - released)
         """The settings cannot be read, so they could not be restored."""
         _, inside, _, _ = self.run(MALLOC_TOP_PAD_="4096")
         assert inside >= 40
+
+
+@pytest.mark.parametrize("depth", [0, 3])
+def test_warnings_name_the_users_line(depth):
+    """However many functions of the package and of scikit-learn lie between."""
+    package = {"__name__": "gan_sampler.anywhere", "warnings": warnings, "stacklevel_of_user": stacklevel_of_user}
+    exec("def tell(): warnings.warn('told', stacklevel=stacklevel_of_user())", package)
+    tell = package["tell"]
+    for _ in range(depth):
+        between = {"__name__": "sklearn.pipeline", "inner": tell}
+        exec("def outer(): inner()", between)
+        tell = between["outer"]
+    with pytest.warns(UserWarning, match="told") as seen:
+        tell()
+    assert seen[0].filename == __file__

@@ -13,7 +13,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from ..embedding import EfficientNetLite0Embedder
 from ..images import check_images
-from ..runtime import own_random_state
+from ..runtime import own_random_state, stacklevel_of_user
 from ._measures import (
     MIN_DIFFERENT,
     fidelity_and_diversity,
@@ -306,7 +306,7 @@ def quality_report(
                 raise ValueError(f"{argument} must hold at least {MIN_IMAGES} images to be measured; got {len(X)}.")
             rows[argument] = np.sort(random_state.permutation(len(X))[:max_images])
             sets[argument] = X if argument == "X_real" else X[rows[argument]]
-    different = np.sort(np.unique(X_real.reshape(len(X_real), -1), axis=0, return_index=True)[1])
+    different = _first_of_each(X_real)
     if len(different) < MIN_DIFFERENT:
         raise ValueError(f"X_real must hold at least {MIN_DIFFERENT} different images; got {len(different)}.")
 
@@ -325,7 +325,10 @@ def quality_report(
         reference = _compare(pixels, features, "X_holdout", random_state)
         del reference["is_near_copy"], reference["near_copies_among_real"]
         measures["memorisation"], measures["memorisation_p"] = memorisation(
-            features["different"], features["X_holdout"], features["X_synthetic"], random_state
+            features["different"],
+            features["X_holdout"][_first_of_each(sets["X_holdout"])],  # as for those trained on, or they could not swap
+            features["X_synthetic"],
+            random_state,
         )
     if "X_rest" in sets:
         measures["utility_synthetic"], measures["utility_real"] = utility(
@@ -384,8 +387,13 @@ def _warn(report, name):
         )
 
 
+def _first_of_each(X):
+    """Return the rows at which each different image stands first."""
+    return np.sort(np.unique(X.reshape(len(X), -1), axis=0, return_index=True)[1])
+
+
 def _raise(message):
-    warnings.warn(message, QualityWarning, stacklevel=4)
+    warnings.warn(message, QualityWarning, stacklevel=stacklevel_of_user())
 
 
 _LINEAR = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")

@@ -18,7 +18,14 @@ from ..embedding import EfficientNetLite0Embedder
 from ..images import IMAGE_PARAMETER_CONSTRAINTS, check_images
 from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
 from ..quality import QualityWarning, import_prdc, quality_report
-from ..runtime import DEVICE_CONSTRAINT, draw_seed, isolated, own_random_state, resolve_device
+from ..runtime import (
+    DEVICE_CONSTRAINT,
+    draw_seed,
+    isolated,
+    own_random_state,
+    resolve_device,
+    stacklevel_of_user,
+)
 from ._herding import herd
 
 MIN_IMAGES = 2  # below this there is no variety that anything could learn
@@ -280,10 +287,16 @@ class BaseImageOverSampler(BaseOverSampler):
         herder = clone(herder).fit(X[rows])
         real = _features(herder, X[rows])
         sizes = [batch.stop - batch.start for batch in gen_batches(n_images, _MAX_HERDED)]
-        candidates = self._synthesise(X, y, label, _CANDIDATES * n_images)
-        for images, n_kept in zip(_regroup(candidates, [_CANDIDATES * size for size in sizes]), sizes, strict=True):
+        n_candidates = self._n_candidates(y, label, n_images)
+        sizes_drawn = np.diff([0, *(np.cumsum(sizes) * n_candidates // n_images)])
+        candidates = self._synthesise(X, y, label, n_candidates)
+        for images, n_kept in zip(_regroup(candidates, sizes_drawn), sizes, strict=True):
             chosen = herd(real, _features(herder, self.image_format_.to_array(images)), n_kept)
             yield images[torch.from_numpy(chosen).to(images.device)]
+
+    def _n_candidates(self, y, label, n_images):
+        """Return how many images herding shall choose `n_images` from, at least as many."""
+        return _CANDIDATES * n_images
 
     def _value_range_seen(self):
         """Return the values of black and white, for what looks at a part of the images; None where all are alike."""
@@ -298,7 +311,7 @@ class BaseImageOverSampler(BaseOverSampler):
                 f"The quality of class {plain_label(label)!r} was not measured: {len(rows)} real and {len(made)} "
                 f"synthetic images are there, at least {MIN_IMAGES_MEASURED} of each are needed.",
                 QualityWarning,
-                stacklevel=8,
+                stacklevel=stacklevel_of_user(),
             )
             return None
         others = random_state.permutation(others)[:_MAX_REST]

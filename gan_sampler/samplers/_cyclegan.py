@@ -64,7 +64,8 @@ class CycleGANOverSampler(BaseImageOverSampler):
     device : str or torch.device, default="auto"
         Where to train: "auto" takes the first CUDA device, else the CPU.
     random_state : int, RandomState instance or None, default=None
-        Seed; the same one gives the same images on one machine.
+        Seed; the same one gives the same images on one machine's CPU. On CUDA the padding has no deterministic
+        gradient, so there images differ a little.
     verbose : int, default=0
         Whether to show a bar with losses and time left for each class.
 
@@ -108,10 +109,11 @@ class CycleGANOverSampler(BaseImageOverSampler):
 
     Notes
     -----
-    Networks and losses are the paper's, with the average of the translator at its best report in place of a learning
-    rate that decays. Each image of the other classes is translated equally often, give or take one, and always to
-    the same image: where more are wanted than there are images of other classes, they repeat. With the default
-    `sampling_strategy` that cannot be, but with `herding`, which asks for four times as many, it can.
+    The losses are the paper's. The networks are smaller (`width`, `n_blocks`, and a discriminator of fewer layers,
+    which judges smaller patches), and the average of the translator at its best report stands in place of a
+    learning rate that decays. Each image of the other classes is translated equally often, give or take one, and always
+    to the same image: where more are wanted than there are images of other classes, they repeat, which with the default
+    `sampling_strategy` cannot be. `herding` has no more to choose from than there are images of other classes.
 
     A translator learns what tells the classes apart in these data, be it the disease or the scanner, and may take
     away or put in what a physician would look for [2]_: its images are for training classifiers, not for diagnosis.
@@ -241,6 +243,9 @@ class CycleGANOverSampler(BaseImageOverSampler):
     def _synthesise(self, X, y, label, n_images):
         order = torch.randperm(int((y != label).sum())).numpy()
         return self._translate(X, np.flatnonzero(y != label)[np.resize(order, n_images)], label)
+
+    def _n_candidates(self, y, label, n_images):
+        return min(super()._n_candidates(y, label, n_images), max(n_images, int((y != label).sum())))
 
     def _translate(self, X, rows, label):
         for batch in gen_batches(len(rows), _BATCH_SIZE):  # so that no more than these are held as floats

@@ -19,7 +19,7 @@ from sklearn.utils._param_validation import Interval
 from tqdm.auto import tqdm
 
 from ..images import ImageFormat
-from ..runtime import draw_seed, isolated, keep_freed_memory, resolve_device, threads
+from ..runtime import draw_seed, isolated, keep_freed_memory, resolve_device, stacklevel_of_user, threads
 from ..training import (
     Checkpoint,
     PixelFrechetDistance,
@@ -440,7 +440,7 @@ def warn_of_collapse(label, history):
             f"{history[-1]['step']} steps. Train longer (n_steps), with a smaller learning_rate, or on more images; "
             "history_ shows how it went.",
             CollapseWarning,
-            stacklevel=9,
+            stacklevel=stacklevel_of_user(),
         )
 
 
@@ -452,5 +452,5 @@ def _warn_of_too_many_threads(n_jobs, n_classes, n_threads, devices):
             "which slows all of them down. Call torch.set_num_threads(1) before, or set OMP_NUM_THREADS=1; the "
             "threads are not reduced here because the images would then depend on n_jobs.",
             UserWarning,
-            stacklevel=8,
+            stacklevel=stacklevel_of_user(),
         )

@@ -15,10 +15,10 @@ def herd(real, candidates, n_kept):
     """Choose candidates one after another so that the chosen ones stay as close to the real ones as they can [1]_.
 
     Each time the candidate is taken that is most like the real ones on average, less its likeness to those taken
-    before (equation 8). That lowers the maximum mean discrepancy [2]_ between chosen and real ones step by step: an
+    before (equation 8). That greedily keeps the maximum mean discrepancy [2]_ between chosen and real ones low: an
     implausible candidate is like nothing real, and of a kind that was taken often enough another one is too like those,
-    so neither is taken while there is a better one. The kernel is Gaussian, as wide as the median distance between real
-    ones.
+    so neither is taken while there is a better one. The kernel is Gaussian, exp(-d² / m²) at a distance of d, where m
+    is the median distance between real ones.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ def write_file(path, tensors, values):
         When the folder does not exist, the disk is full or the like; a file that was there is as it was.
     """
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.part")  # one name, so that the next write clears up after a kill
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")  # no two processes write to one
     try:
         save_file(
             {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
