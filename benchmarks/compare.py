@@ -11,7 +11,8 @@ varies:
   training would have given another number) plus that over resamplings of the test images, by class and whole patients
   where groups are known, of the mean over the seeds (another test set would have, too);
 - where every seed has a split of its own, the spread over the splits with the correction of Nadeau and Bengio [1]_,
-  because their training images overlap.
+  because their training images overlap; or, should that be less because few splits happen to agree, what resamplings of
+  the test images alone give, corrected alike.
 
 P-values are those of a t-test with the degrees of freedom of Satterthwaite; Holm's method [2]_ corrects them for all
 comparisons of a table: of one sampler on all classifiers and measures, or of all samplers on them. Ranks are those of
@@ -35,6 +36,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from figures import SAMPLER_LABELS, row_key, row_label, rows_of, samplers_of
+from pipelines import CLASSIFIERS
 from report import METRIC_LABELS, PUBLISHED, metric_table
 from scipy.stats import friedmanchisquare, rankdata
 from scipy.stats import t as student
@@ -44,13 +46,15 @@ N_RESAMPLINGS = 1000
 ALPHA = 0.05
 
 
-def read(folder):
+def read(folder, classifiers=None):
     """Return the cells of a finished run.
 
     Parameters
     ----------
     folder : path
         Holds results.csv and predictions.csv.gz.
+    classifiers : sequence of str or None, default=None
+        Whose cells; None takes all.
 
     Returns
     -------
@@ -59,7 +63,9 @@ def read(folder):
         (its own for each image where there are none), and ``scores``, an array for each label that has one.
     """
     table = pd.read_csv(folder / "results.csv")
-    table = table[table["error"].isna()]
+    table = table[table["error"].isna() & table["classifier"].isin(classifiers or CLASSIFIERS)]
+    if table.empty:
+        raise ValueError(f"--classifiers must name some of the run in {folder}; got {' '.join(classifiers or ())}.")
     predictions = dict(iter(pd.read_csv(folder / "predictions.csv.gz").groupby("key")))
     cells = []
     for row in table.to_dict("records"):
@@ -93,9 +99,11 @@ class Measured:
         n_test, n_train = cells[0]["n_test"], cells[0]["n_train"]
         self.overlap = n_test / n_train
         self._resampled = {}
-        if self.shares_test_images:
-            weights = resample(cells[0]["y_true"], cells[0]["group"], n_resamplings)
-            self._resampled = {key: resampled_measures(cell, weights) for key, cell in self.of.items()}
+        for repeat in self.repeats:
+            first = self.of[self.samplers[0], *repeat]
+            weights = resample(first["y_true"], first["group"], n_resamplings)
+            for sampler in self.samplers:
+                self._resampled[sampler, *repeat] = resampled_measures(self.of[sampler, *repeat], weights)
 
     def values(self, sampler, measure):
         """Return a measure of a sampler in every repeat."""
@@ -118,26 +126,27 @@ class Measured:
         if n < 2:
             return float(differences.mean()), np.nan, np.nan
         of_seeds = differences.var(ddof=1) / n
+        of_images = self._over_images(sampler, rival, measure)  # (n, n_resamplings)
         if not self.shares_test_images:
-            variance, freedom = of_seeds * (1 + n * self.overlap), n - 1
+            of_images = of_images.var(axis=1, ddof=1).mean() / n
+            variance, freedom = max(of_seeds, of_images) * (1 + n * self.overlap), n - 1
         else:
-            of_images = self._variance_over_images(sampler, rival, measure)
+            of_images = of_images.mean(axis=0).var(ddof=1)
             variance = of_seeds + of_images
             n_images = len(next(iter(self.of.values()))["y_true"])
             parts = of_seeds**2 / (n - 1) + of_images**2 / (n_images - 1)
             freedom = variance**2 / parts if parts else n - 1
         error = np.sqrt(variance)
-        if error == 0:
-            return float(differences.mean()), 0.0, float(differences.mean() == 0)
+        if error == 0:  # the same predictions everywhere
+            return float(differences.mean()), 0.0, 1.0
         p_value = 2 * student.sf(abs(differences.mean()) / error, freedom)
         return float(differences.mean()), float(student.ppf(1 - ALPHA / 2, freedom) * error), float(p_value)
 
-    def _variance_over_images(self, sampler, rival, measure):
+    def _over_images(self, sampler, rival, measure):
         ours, theirs = (
-            np.mean([self._resampled[name, *repeat][measure] for repeat in self.repeats], axis=0)
-            for name in (sampler, rival)
+            np.array([self._resampled[name, *repeat][measure] for repeat in self.repeats]) for name in (sampler, rival)
         )
-        return (ours - theirs).var(ddof=1)
+        return ours - theirs
 
 
 def resample(y_true, group, n_resamplings, seed=0):
@@ -264,10 +273,11 @@ def main(argv=None):
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="results folder of run.py")
     parser.add_argument("--rival", default="none", choices=SAMPLER_LABELS, help="whom all are tested against")
     parser.add_argument("--sampler", choices=SAMPLER_LABELS, help="whose tests are shown (default: of the best rank)")
+    parser.add_argument("--classifiers", nargs="+", choices=CLASSIFIERS, metavar="NAME", help="leave out the others")
     parser.add_argument("--brief", action="store_true", help="show ranks and gains alone, a column for each folder")
     options = parser.parse_args(argv)
     try:
-        runs = {str(folder): measure(read(folder)) for folder in options.folders}
+        runs = {str(folder): measure(read(folder, options.classifiers)) for folder in options.folders}
         if options.brief:
             print(compare_runs(runs, options.rival))
         else:
@@ -309,10 +319,13 @@ def compare_runs(runs, rival="none"):
     rivals = [sampler for sampler in samplers if sampler != rival]
     ranks = {name: rank_table(run, samplers).set_index("sampler") for name, run in runs.items()}
     tests = {name: test_table(run, rivals, rival) for name, run in runs.items()}
-    parts = []
+    everywhere = {s for run in runs.values() for m in run.values() for s in m.samplers}
+    left_out = [label for s, label in SAMPLER_LABELS.items() if s in everywhere - set(samplers)]
+    parts = [f"Not in every run, so left out: {', '.join(left_out)}."] if left_out else []
     for metric in MEASURES:
         table = pd.DataFrame({name: ranked[METRIC_LABELS[metric]] for name, ranked in ranks.items()})
-        table["mean"] = table.mean(axis=1)
+        if len(runs) > 1:
+            table["mean"] = table.mean(axis=1)
         gains = {name: _gains(tests_of_run, metric) for name, tests_of_run in tests.items()}
         parts += [
             f"### {METRIC_LABELS[metric]}: mean rank over the classifiers, 1 is best",
@@ -353,7 +366,6 @@ def compare(measured, rival="none", sampler=None):
     for name, chosen in (("--rival", rival), ("--sampler", sampler)):
         if chosen not in (None, *_samplers(measured)):
             raise ValueError(f"{name} must be a sampler of the run, {', '.join(_samplers(measured))}; got {chosen}.")
-    n_seeds = len(next(iter(measured.values())).repeats)
     ranks = rank_table(measured)
     if sampler is None:
         names = {label: name for name, label in SAMPLER_LABELS.items()}
@@ -373,8 +385,8 @@ def compare(measured, rival="none", sampler=None):
         f"{len(tests)} comparisons (classifiers and measures) a sampler is better or worse, in brackets where p < "
         f"{ALPHA} after Holm's correction for all comparisons of the table.\n\n"
         f"{_markdown(overview_table(measured, rival))}",
-        f"### {SAMPLER_LABELS[sampler]} against {SAMPLER_LABELS[rival]}\n\n± is the 95 % confidence interval over "
-        f"{n_seeds} seeds{' and over test images' if _shares(measured) else ''}.\n\n{_markdown(_formatted(tests))}",
+        f"### {SAMPLER_LABELS[sampler]} against {SAMPLER_LABELS[rival]}\n\n{_about_tests(measured)}\n\n"
+        f"{_markdown(_formatted(tests))}",
         f"### Best weighted F1\n\n{_published(cells)}{_markdown(best_f1_table(measured))}",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -388,8 +400,13 @@ def _published(cells):
     return f"The best of the student report's Table 1 is {best:.3f}.\n\n"
 
 
-def _shares(measured):
-    return next(iter(measured.values())).shares_test_images
+def _about_tests(measured):
+    first = next(iter(measured.values()))
+    n = len(first.repeats)
+    if n == 1:
+        return "With one seed there is no test: run more (--seeds 0 1 2)."
+    over = f"{n} seeds and over test images" if first.shares_test_images else f"{n} splits"
+    return f"± is the 95 % confidence interval over {over}."
 
 
 def _formatted(tests):

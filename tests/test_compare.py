@@ -130,6 +130,21 @@ def test_both_sources_of_variance_count_where_test_images_are_shared():
     assert Measured(restless).compare("smote", "none", "roc_auc")[1] > 2 * margin
 
 
+@pytest.mark.parametrize("split", ["official", "random"])
+def test_seeds_that_agree_by_chance_leave_a_test_its_doubt(split):
+    """Of few rare test images, two splits often gain equally many; that is no certainty."""
+    cells = [
+        make_cell(c["sampler"], 0, 1 + (c["sampler"] == "smote") / 4) | {"seed": c["seed"], "split": split}
+        for c in make_cells({"none": 1.0, "smote": 1.0}, n_seeds=2)
+    ]
+    measured = Measured(cells)
+    assert np.ptp(measured.values("smote", "roc_auc") - measured.values("none", "roc_auc")) == 0
+    _, margin, p_value = measured.compare("smote", "none", "roc_auc")
+    assert margin > 0.02
+    assert p_value > 0.05
+    assert measured.compare("none", "none", "roc_auc")[1:] == (0, 1)
+
+
 def test_one_repeat_is_no_test():
     """A difference is shown, and that nothing is known of its error."""
     difference, margin, p_value = Measured(make_cells({"none": 1.0, "smote": 3.0}, 1)).compare(
@@ -202,7 +217,8 @@ def test_runs_are_set_side_by_side():
     ranks = text.split("### ROC-AUC: mean rank")[1].split("###")[0].replace(" ", "")
     assert "|sampler|lungs|cells|mean|" in ranks
     assert "|SMOTE|**1.0**|3.0|2.0|" in ranks
-    assert "random" not in text
+    assert "left out: random." in text
+    assert "| random" not in text
     gained = text.split("### ROC-AUC: mean difference")[1].replace(" ", "")
     assert re.search(r"\|SMOTE\|\+0\.\d+\(1/0\)\|-0\.\d+\(0/1\)\|", gained)
     with pytest.raises(ValueError, match="--rival must be a sampler of every run; got random"):
@@ -225,7 +241,9 @@ def test_reads_what_a_run_wrote(tmp_path):
     columns = {"key": "a", "image": range(200), "y_true": cell["y_true"], "y_pred": cell["y_pred"]}
     shuffled = pd.DataFrame({**columns, "score": cell["scores"][0]}).sample(frac=1, random_state=0)
     shuffled.to_csv(tmp_path / "predictions.csv.gz", index=False)
-    (found,) = read(tmp_path)
+    (found,) = read(tmp_path, ["cnn"])
+    with pytest.raises(ValueError, match="--classifiers must name some of the run"):
+        read(tmp_path, ["svm"])
     np.testing.assert_array_equal(found["y_pred"], cell["y_pred"])
     np.testing.assert_allclose(found["scores"][0], cell["scores"][0])
     assert found["metrics"]["roc_auc"] == pytest.approx(cell["metrics"]["roc_auc"])
@@ -240,7 +258,14 @@ def test_reads_groups_and_scores_of_many_classes_as_they_were_written(tmp_path):
     predictions_table([record], np.array(["x", "b", "a", "b"]), [split]).to_csv(
         tmp_path / "predictions.csv.gz", index=False
     )
-    row = {"key": "a", "error": None, "embedder": None, "minority": 2, **dict.fromkeys(METRIC_LABELS, 0.5)}
+    row = {
+        "key": "a",
+        "error": None,
+        "classifier": "cnn",
+        "embedder": None,
+        "minority": 2,
+        **dict.fromkeys(METRIC_LABELS, 0.5),
+    }
     pd.DataFrame([row]).to_csv(tmp_path / "results.csv", index=False)
     (found,) = read(tmp_path)
     assert found["group"].tolist() == [1, 1, 0]
