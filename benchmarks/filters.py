@@ -85,8 +85,13 @@ def main():
     parser.add_argument("--n-jobs", type=int, default=1, help="seeds side by side")
     parser.add_argument("--show", action="store_true", help="print the table of the file and compute nothing")
     options = parser.parse_args()
+    if options.show and not options.out.is_file():
+        parser.error(f"--out must be a file that this command wrote; there is no {options.out}")
     if not options.show:
-        data = sources.load(options.data, image_size=remedies.SIZE)
+        try:
+            data = sources.load(options.data, image_size=remedies.SIZE)
+        except (ValueError, OSError, ImportError) as exc:
+            parser.error(str(exc))
         found = joblib.Parallel(n_jobs=options.n_jobs)(
             joblib.delayed(run_split)(split, data, options.cache) for split in make_splits(data, options.seeds)
         )

@@ -195,8 +195,6 @@ class Experiment:
         self.device = device
         self.verbose = verbose
         self.fingerprint = joblib.hash((data.images, data.target))
-        for folder in ("cells", "weights", "examples"):
-            (self.out / folder).mkdir(parents=True, exist_ok=True)
         # Another version may draw other images from the same settings, so it does not read this one's cache.
         self.memory = joblib.Memory(self.out / "cache" / joblib.hash(versions())[:12], verbose=0)
         if resnet18_weights is not None:
@@ -273,6 +271,7 @@ class Experiment:
             return
         file = self._weights_file(cell)
         if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
             train = cell.split.train
             self._untuned_embedder(cell).fit(self.data.images[train], self.data.target[train]).save_weights(file)
 
@@ -383,6 +382,7 @@ def _by_text(counts):
 @contextlib.contextmanager
 def _atomic(file):
     """Give a temporary path that takes the place of `file` at the end, so that a killed run leaves no half file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         yield temporary

@@ -22,6 +22,7 @@ import sources
 from grid import make_splits, versions
 from metrics import class_scores, evaluate
 from PIL import Image
+from pipelines import EqualLength
 from scipy.ndimage import gaussian_filter
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import euclidean_distances
@@ -313,8 +314,8 @@ def run_cell(remedy, classifier, split, data, folder):
     if classifier in NETWORKS:
         network, n_passes = NETWORKS[classifier]
         # As many images seen as with balanced ones, so that no remedy wins by training longer.
-        max_epochs = max(1, round(n_passes * 2 * train.largest / len(X)))
-        fitted = network(max_epochs=max_epochs, device="cpu", random_state=seed).fit(X, y)
+        n_images = n_passes * 2 * train.largest
+        fitted = EqualLength(network(device="cpu", random_state=seed), n_images).fit(X, y)
     else:
         embedder = EfficientNetLite0Embedder(input_size=INPUT_SIZE, device="cpu", memory=str(Path(folder) / "features"))
         X, X_test = embedder.fit(X).transform(X), embedder.transform(X_test)
@@ -332,23 +333,40 @@ def main():
     """Read the command line, compute what is missing, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="chest_xray", help="folder of the chest X-rays, or as in run.py")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/remedies.csv"), help="the CSV file")
     parser.add_argument(
-        "--cache", type=Path, default=Path("results/remedies"), help="folder for generators and features"
+        "--out", type=Path, default=Path("docs/results/remedies.csv"), help="the CSV file (default: %(default)s)"
     )
-    parser.add_argument("--remedies", nargs="+", default=list(REMEDIES), choices=REMEDIES, metavar="REMEDY")
-    parser.add_argument("--classifiers", nargs="+", default=CLASSIFIERS, choices=CLASSIFIERS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("results/remedies"),
+        help="folder for generators and features (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--remedies",
+        nargs="+",
+        default=list(REMEDIES),
+        choices=REMEDIES,
+        metavar="REMEDY",
+        help="some of: " + "; ".join(REMEDIES) + " (default: all)",
+    )
+    parser.add_argument("--classifiers", nargs="+", default=CLASSIFIERS, choices=CLASSIFIERS, help="default: all")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
     parser.add_argument(
         "--n-jobs", type=int, default=2, help="cells side by side; set OMP_NUM_THREADS=1 with more than 1"
     )
     parser.add_argument("--show", action="store_true", help="print the table of the file and compute nothing")
     options = parser.parse_args()
+    if options.show and not options.out.is_file():
+        parser.error(f"--out must be a file that this command wrote; there is no {options.out}")
     if options.show:
-        show(pd.read_csv(options.out))
+        print(show(pd.read_csv(options.out)))
         return
 
-    data = sources.load(options.data, image_size=SIZE)
+    try:
+        data = sources.load(options.data, image_size=SIZE)
+    except (ValueError, OSError, ImportError) as exc:
+        parser.error(str(exc))
     splits = {split.seed: split for split in make_splits(data, options.seeds)}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     columns = ["remedy", "classifier", "seed", "made_by"]
@@ -373,15 +391,21 @@ def main():
             options.out, mode="a", header=not options.out.is_file(), index=False
         )
         print(f"{row['remedy']}, {row['classifier']}, seed {row['seed']}: {row['balanced_accuracy']:.3f}", flush=True)
-    show(pd.read_csv(options.out))
+    print(show(pd.read_csv(options.out)))
 
 
 def show(table):
-    """Print means and standard deviations over seeds, for each remedy and classifier."""
-    for metric in ("balanced_accuracy", "roc_auc"):
-        grouped = table.groupby(["remedy", "classifier"])[metric]
-        text = grouped.mean().map("{:.3f}".format) + " ± " + grouped.std().map("{:.3f}".format)
-        print(f"\n{metric}\n{text.unstack().reindex(index=list(REMEDIES), columns=list(CLASSIFIERS)).to_markdown()}")
+    """Return balanced accuracy / ROC-AUC, means over the seeds in brackets, as Markdown: remedies by classifiers."""
+    grouped = table.groupby(["remedy", "classifier"])
+    means = grouped[["balanced_accuracy", "roc_auc"]].mean().map("{:.3f}".format)
+    seeds = grouped["seed"].apply(lambda found: " ".join(map(str, sorted(found))))
+    text = means["balanced_accuracy"] + " / " + means["roc_auc"] + " (" + seeds + ")"
+    text = text.unstack(fill_value="")
+    rows, columns = (
+        [name for name in names if name in there]
+        for names, there in ((REMEDIES, text.index), (("forest", "svm", "ann", "cnn"), text.columns))
+    )
+    return text.loc[rows, columns].to_markdown()
 
 
 if __name__ == "__main__":

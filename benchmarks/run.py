@@ -30,7 +30,8 @@ presets:
 
 Finished cells are kept in the results folder and never computed twice: a run that was stopped goes on where it was
 when it is started again with the same words, and cells that failed are tried again. The folder cache/ in it spares
-later runs the training of GANs and the embedding of images; it may be deleted at any time.
+later runs the training of GANs and the embedding of images; it takes some 100 MB and more, and may be deleted at any
+time.
 
 The exit status is 0 when every cell finished, 1 when some failed, 130 when the run was interrupted.
 """
@@ -77,7 +78,13 @@ def make_parser():
         metavar="NAME",
         help=f"any of: {', '.join(CLASSIFIERS)} (default: all)",
     )
-    add("--embedders", nargs="+", metavar="NAME", help="a part of the embedders that the run would take")
+    add(
+        "--embedders",
+        nargs="+",
+        metavar="NAME",
+        help="for tree, forest and svm: resnet18 where its ImageNet weights are at hand or can be had, else any of "
+        "efficientnet_lite0 and resnet18_finetuned (default: all)",
+    )
     add(
         "--seeds",
         nargs="+",

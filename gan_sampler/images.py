@@ -190,7 +190,7 @@ class ImageFormat:
             (integers and floats, or values far outside the range seen at fit), or when images have colour where those
             at fit had none.
         """
-        X = _as_numeric_array(X, input_name)
+        X = as_numeric_array(X, input_name)
         if X.shape[1:] != self.row_shape:
             raise ValueError(
                 f"{input_name} must hold images of the shape seen at fit, {self.row_shape}; got elements of shape "
@@ -257,7 +257,7 @@ def check_images(X, *, image_shape=None, data_format="auto", value_range=None, i
         When the images are not numeric, not finite, too small, of a rank or channel count that cannot be read,
         when channels first and last are both possible, or when `image_shape` does not fit.
     """
-    X = _as_numeric_array(X, input_name)
+    X = as_numeric_array(X, input_name)
     if X.ndim == 2:
         height, width, channels, layout = _row_layout(X, image_shape, data_format, input_name)
     elif X.ndim in (3, 4):
@@ -290,14 +290,14 @@ def _largest(dtype):
     return np.iinfo(dtype).max if dtype.kind in "iu" else 1 if dtype.kind == "b" else np.inf
 
 
-def _as_numeric_array(X, input_name):
+def as_numeric_array(X, input_name):
     """Return `X` as a finite numeric ndarray of at least two axes."""
     if isinstance(X, str | os.PathLike) or (
         isinstance(X, list | tuple | np.ndarray) and len(X) and isinstance(X[0], str | os.PathLike)
     ):
         raise ValueError(
-            f"{input_name} must be {_IMAGE_LAYOUTS}; got names of files. Read them first, for example with "
-            "gan_sampler.datasets.load_image_folder."
+            f"{input_name} must be {_IMAGE_LAYOUTS}; got text. Read names of files first, for example with "
+            "gan_sampler.datasets.load_image_folder; labels belong into y."
         )
     if isinstance(X, list | tuple):
         try:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -290,6 +291,17 @@ class TestFiles:
         assert list(again.generators_) == list(sampler.generators_) == [labels[1]]
         assert type(next(iter(again.generators_))) is type(next(iter(sampler.generators_)))
         assert again.sample(2, labels[1]).shape == (2, 12, 12)
+
+    def test_file_is_readable_by_whom_new_files_are(self, fitted, tmp_path):
+        """It is for other machines, and other people."""
+        before = os.umask(0o022)
+        try:
+            fitted.save(tmp_path / "sampler.safetensors")
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "sampler.safetensors").stat().st_mode) == 0o644
+        with pytest.raises(IsADirectoryError, match="path must name a file; got the folder"):
+            fitted.save(tmp_path)
 
     def test_what_is_no_saved_sampler_is_refused_by_name(self, fitted, tmp_path):
         """A missing file, another program's, a checkpoint, another class's."""

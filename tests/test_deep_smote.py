@@ -8,7 +8,7 @@ import torch
 from conftest import make_shapes
 from torch import nn
 
-from gan_sampler import DeepSMOTE
+from gan_sampler import CollapseWarning, DeepSMOTE
 from gan_sampler.networks import Encoder
 from gan_sampler.training import train_autoencoder
 
@@ -104,6 +104,13 @@ def test_codes_lie_between_those_of_a_class(fitted):
     assert (mixed.sum(axis=1) <= 1 + 1e-6).all()
     on_a_side = (np.abs(mixed) < 1e-6).any(axis=1) | (np.abs(mixed.sum(axis=1) - 1) < 1e-6)
     assert on_a_side.all()
+
+
+def test_collapse_is_told():
+    """After a few steps a decoder draws the mean of all images, however good the classifier may find it."""
+    X, y = make_shapes(40, 12)
+    with pytest.warns(CollapseWarning, match="images drawn for class 'square' are much more alike"):
+        DeepSMOTE(n_steps=3, width=4, latent_dim=4, random_state=0).fit_resample(X, y)
 
 
 def test_a_class_of_two_images_has_one_neighbour():

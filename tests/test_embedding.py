@@ -434,7 +434,7 @@ def test_weights_in_torchs_cache_need_no_network(grey, weights, tmp_path):
 def test_a_missing_offline_package_is_named_with_the_command_that_installs_it(module, monkeypatch, grey):
     """The packages are optional: a bare ModuleNotFoundError would not say what to do."""
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf"{module.replace('_', '-')}: run pip install \"gan-sampler\[offline\]\""):
+    with pytest.raises(ImportError, match=rf"{module.replace('_', '-')}: run pip install efficientnet-lite-pytorch"):
         EfficientNetLite0Embedder().fit(grey)
 
 

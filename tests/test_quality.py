@@ -141,6 +141,20 @@ class TestKernelInceptionDistance:
         assert abs(np.mean(estimates)) < 3 * np.std(estimates) / np.sqrt(300)
 
 
+def test_what_is_missing_is_named():
+    """By the name of the argument."""
+    with pytest.raises(ValueError, match="X_synthetic must hold the images to be measured; got None"):
+        quality_report(REAL, None, embedder=EMBEDDER)
+
+
+def test_the_printed_report_says_what_bad_numbers_mean(reports):
+    """A table of numbers without alarm would be taken for praise."""
+    assert "Artefacts give nearly every image away" in str(reports["noise"])
+    assert "A classifier learns less" in str(reports["wrong class"])
+    assert "Most kinds of real images are missing" in str(reports["collapsed"])
+    assert not list(reports["perfect"]._verdict())
+
+
 def test_memorisation_without_memory_has_uniform_p():
     """A test of level .1 must raise false alarms at about one time in ten."""
     rng = np.random.RandomState(0)

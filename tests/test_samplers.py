@@ -146,6 +146,7 @@ def test_lists_dataframes_and_series_come_back_as_such(sampler, shapes):
     X, y = shapes
     X_list, y_list = clone(sampler).fit_resample(X.tolist(), y.tolist())
     assert isinstance(X_list, list)
+    assert {(image.shape, image.dtype) for image in X_list} == {((12, 12), X_list[0].dtype)}  # no lists of numbers
     assert isinstance(y_list, list)
     frame = pd.DataFrame(X.reshape(len(X), -1)).add_prefix("pixel")
     sampler.set_params(image_shape=(12, 12))

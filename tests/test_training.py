@@ -208,8 +208,13 @@ class TestGoingBack:
 
     def test_what_does_not_heal_raises_and_names_the_step(self):
         """NaN images must not become NaN weights in silence."""
-        with pytest.raises(FloatingPointError, match="no longer finite by step 2, also after going back 3 times"):
+        with pytest.raises(FloatingPointError, match="beyond all reason by step 2, also after going back 3 times"):
             train_gan(*make_players(), torch.full((4, 1, 8, 8), torch.nan), n_steps=2)
+
+    def test_losses_beyond_reason_are_no_training(self):
+        """A network that exploded to large numbers draws one pattern, and finite losses would let it pass."""
+        with pytest.raises(FloatingPointError, match="beyond all reason"):
+            train_gan(*make_players(), torch.rand(8, 1, 8, 8), n_steps=100, learning_rate=100.0)
 
 
 class TestSnapshots:

@@ -86,7 +86,7 @@ def import_prdc():
     try:
         from prdc import compute_prdc
     except ImportError as exc:
-        raise ImportError('quality_report needs the package prdc: run pip install "gan-sampler[quality]".') from exc
+        raise ImportError("quality_report needs the package prdc: run pip install prdc.") from exc
     return compute_prdc
 
 

@@ -32,7 +32,8 @@ _LEAST_SPREAD = 0.5  # of the real images' own; below it a QualityWarning is due
 _MOST_COPIES = 0.05  # more than among the real images themselves, and than two standard errors
 _LARGEST_P, _LEAST_SHARE = 0.01, 0.6  # of a memorisation that is worth a warning
 _OTHER_SOURCE = 0.7  # AUC of real against held-out images above which these are no sample of the same kind
-_LEAST_AUC = 0.35  # below it a note is due
+_LEAST_AUC = 0.35  # below it a note is due, as above and below these
+_GIVEN_AWAY, _LEAST_COVERAGE, _LARGEST_LOSS = 0.9, 0.5, 0.1
 _SHOWN = 6  # images in a row of the figure
 
 
@@ -121,8 +122,17 @@ class QualityReport:
                 shown, reference = ("" if value is None else format(value, digits) for value in values)
                 lines.append(f"  {words:32}{shown:>11}{reference:>15}{perfect:>9}")
         if min(self.auc_pixels, self.auc_features) < _LEAST_AUC:
-            lines += ["", "An AUC far below 0.5: the same images are in both sets."]
-        return "\n".join(lines)
+            lines += ["", "An AUC far below 0.5: the same images are in both sets, or there are few."]
+        return "\n".join([*lines, *self._verdict()])
+
+    def _verdict(self):
+        """Say in words what numbers far from perfect mean for who wants to train with these images."""
+        if max(self.auc_pixels, self.auc_features) > _GIVEN_AWAY:
+            yield "\nArtefacts give nearly every image away: in one class alone, they stand for the class."
+        if self.coverage < _LEAST_COVERAGE:
+            yield "\nMost kinds of real images are missing."
+        if self.utility_real is not None and self.utility_real - self.utility_synthetic > _LARGEST_LOSS:
+            yield "\nA classifier learns less from these images than from real ones."
 
     def __repr__(self):
         numbers = ", ".join(
@@ -294,6 +304,8 @@ def quality_report(
     if not isinstance(max_images, Integral) or max_images < MIN_IMAGES:
         raise ValueError(f"max_images must be an integer of at least {MIN_IMAGES}; got {max_images!r}.")
     random_state = own_random_state(random_state)
+    if X_synthetic is None:
+        raise ValueError("X_synthetic must hold the images to be measured; got None.")
     given = {"X_real": X_real, "X_synthetic": X_synthetic, "X_holdout": X_holdout, "X_rest": X_rest}
     X_real, image_format = check_images(
         X_real, image_shape=image_shape, data_format=data_format, value_range=value_range, input_name="X_real"

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from ..embedding import EfficientNetLite0Embedder
-from ..images import IMAGE_PARAMETER_CONSTRAINTS, check_images
+from ..images import IMAGE_PARAMETER_CONSTRAINTS, as_numeric_array, check_images
 from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
 from ..quality import QualityWarning, import_prdc, quality_report
 from ..runtime import (
@@ -168,11 +168,14 @@ class BaseImageOverSampler(BaseOverSampler):
         -------
         X_resampled : ndarray of shape (n_resampled, *X.shape[1:]), or what `X` was
             The images of `X`, untouched and in their order, then repeated ones if any, then new ones, in the same
-            layout, dtype and value range. A DataFrame comes back as a DataFrame and a list as a list.
+            layout, dtype and value range. A DataFrame comes back as a DataFrame and a list as a list of arrays.
         y_resampled : ndarray of shape (n_resampled,), or what `y` was
             Their labels.
         """
-        return super().fit_resample(X, y, **params)
+        if not isinstance(X, list):
+            return super().fit_resample(X, y, **params)
+        X_resampled, y_resampled = super().fit_resample(as_numeric_array(X, "X"), y, **params)
+        return list(X_resampled), y_resampled
 
     def _rows_learnt(self, y, rows):
         return np.concatenate(list(rows.values()))

@@ -13,7 +13,7 @@ from ..networks import PatchDiscriminator, Translator
 from ..runtime import draw_seed, isolated, keep_freed_memory
 from ..training import train_cycle_gan, translate_images
 from ._base import BaseImageOverSampler, check_label, plain_label
-from ._gan import warn_of_collapse
+from ._gan import at_best, warn_of_collapse
 
 _BATCH_SIZE = 64  # images translated together
 
@@ -205,7 +205,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         for label in rows:
             translator, history = self._train(X, y, label, draw_seed(random_state))
             self.translators_[label], self.history_[label] = translator, history
-            warn_of_collapse(label, history)
+            warn_of_collapse(label, **at_best(history))
 
     def _train(self, X, y, label, seed):
         bar = tqdm(total=self.n_steps, desc=f"CycleGANOverSampler {label}", unit="step", disable=not self.verbose)

@@ -11,8 +11,9 @@ from tqdm.auto import tqdm
 
 from ..networks import Encoder, Generator
 from ..runtime import draw_seed, isolated, keep_freed_memory
-from ..training import train_autoencoder
+from ..training import PixelFrechetDistance, train_autoencoder
 from ._base import BaseImageOverSampler
+from ._gan import warn_of_collapse
 
 _BATCH_SIZE = 64  # images encoded or decoded together
 
@@ -91,6 +92,11 @@ class DeepSMOTE(BaseImageOverSampler):
     --------
     DCGANOverSampler : Over-sample with a generative adversarial network.
     PixelSampler : SMOTE and its kin on pixels.
+
+    Warns
+    -----
+    CollapseWarning
+        When the images made for a class are much more alike than the real ones, as they are after too few steps.
 
     Raises
     ------
@@ -218,7 +224,11 @@ class DeepSMOTE(BaseImageOverSampler):
                 raise FloatingPointError(
                     f"Training the autoencoder diverged: {exc}. Use a smaller learning_rate."
                 ) from exc
-        self.encoder_, self.decoder_ = encoder, decoder
+            self.encoder_, self.decoder_ = encoder, decoder
+            for label in rows:
+                score = PixelFrechetDistance(images[torch.from_numpy(y == label).to(self.device_)])
+                probe = torch.cat(list(self._synthesise(X, y, label, score.n_images)))
+                warn_of_collapse(label, score(probe)["diversity"], self.history_[-1]["step"])
 
     def _synthesise(self, X, y, label, n_images):
         X, codes = X[y == label], []

@@ -163,7 +163,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
     def _keep(self, label, generator, history):
         self.generators_[label] = generator.to(self.device_)
         self.history_[label] = history
-        warn_of_collapse(label, history)
+        warn_of_collapse(label, **at_best(history))
 
     def _check_has_generators(self):
         if not hasattr(self, "generators_"):
@@ -431,13 +431,19 @@ def _describe(X):
     return {"n": len(X), "shape": list(X.shape[1:]), "dtype": str(X.dtype), "sha256": digest[:16]}
 
 
-def warn_of_collapse(label, history):
-    diversity = min(history, key=lambda record: record["score"])["diversity"]
+def at_best(history):
+    """Return the diversity at the best report, and the number of steps that it took to find it the best."""
+    best = min(history, key=lambda record: record["score"])
+    return {"diversity": best["diversity"], "n_steps": history[-1]["step"]}
+
+
+def warn_of_collapse(label, diversity, n_steps):
+    """Warn when the images of a class have much less variance than real ones."""
     if diversity < _LEAST_DIVERSITY:
         warnings.warn(
             f"The images drawn for class {plain_label(label)!r} are much more alike than the real ones: their "
             f"diversity is {diversity:.2f} of that of the real images (1 would be as much), after "
-            f"{history[-1]['step']} steps. Train longer (n_steps), with a smaller learning_rate, or on more images; "
+            f"{n_steps} steps. Train longer (n_steps), with a smaller learning_rate, or on more images; "
             "history_ shows how it went.",
             CollapseWarning,
             stacklevel=stacklevel_of_user(),

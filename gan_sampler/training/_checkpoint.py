@@ -28,13 +28,20 @@ def write_file(path, tensors, values):
         When the folder does not exist, the disk is full or the like; a file that was there is as it was.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"path must name a file; got the folder {path}.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"Could not write {path}: there is no folder {path.parent}.")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")  # no two processes write to one
     try:
+        unfinished.touch()
+        mode = unfinished.stat().st_mode  # as of any new file; safetensors lets nobody else read its own
         save_file(
             {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
             unfinished,
             metadata={_KEY: json.dumps(values)},
         )
+        unfinished.chmod(mode)
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())  # the name must not reach the disk before the bytes do
         unfinished.replace(path)

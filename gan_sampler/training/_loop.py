@@ -45,8 +45,8 @@ def train_gan(
     """Train a generator against a discriminator, and return the best average of the generators passed on the way.
 
     Where the discriminator does not couple the images of a batch, one pass of the generated images through it serves
-    both players; else each player has its own. A loss or weight that is no longer finite takes training back to the
-    last report, with half the learning rate, at most three times.
+    both players; else each player has its own. A weight that is no longer finite, or a mean loss beyond all reason
+    (10,000), takes training back to the last report, with half the learning rate, at most three times.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def train_gan(
     Raises
     ------
     FloatingPointError
-        When losses or weights are not finite and going back did not help.
+        When losses or weights are beyond reason and going back did not help.
     """
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)
@@ -147,7 +147,7 @@ def train_gan(
         progress["seconds"] = time.monotonic() - start
         if progress["step"] % REPORT_EVERY and not _is_over(progress, n_steps, max_time, n_iter_no_change):
             continue
-        if not state.is_finite():
+        if not state.is_sound():
             _roll_back(state, good)
             continue
         record = state.look(probe, score)
@@ -169,8 +169,8 @@ def _roll_back(state, good):
     step, n_rollbacks = state.progress["step"], state.progress["n_rollbacks"] + 1
     if n_rollbacks > _MAX_ROLLBACKS:
         raise FloatingPointError(
-            f"losses or weights were no longer finite by step {step}, also after going back {_MAX_ROLLBACKS} times and "
-            "halving the learning rate each time"
+            f"losses or weights were beyond all reason by step {step}, also after going back {_MAX_ROLLBACKS} times "
+            "and halving the learning rate each time"
         )
     state.restore(*good)
     state.progress["n_rollbacks"] = n_rollbacks

@@ -1,11 +1,13 @@
 """All that changes in the course of a training."""
 
 import copy
+import itertools
 
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 _PROBE_BATCH_SIZE = 64
+_LARGEST_LOSS = 1e4  # a mean loss of a sound training is some hundreds at the most
 
 
 class TrainingState:
@@ -100,10 +102,15 @@ class TrainingState:
             for group in adam.param_groups:
                 group["lr"] = rate * 0.5 ** self.progress["n_rollbacks"]
 
-    def is_finite(self):
-        """Whether every weight and both summed losses are finite numbers; waits for the device."""
-        tensors = [self.losses, *self.generator.parameters(), *self.discriminator.parameters()]
-        return bool(torch.stack([tensor.detach().isfinite().all() for tensor in tensors]).all())
+    def is_sound(self):
+        """Whether every weight is finite and both mean losses are within reason; waits for the device."""
+        parameters = itertools.chain(self.generator.parameters(), self.discriminator.parameters())
+        is_within = self.losses.abs() < _LARGEST_LOSS * self._steps_since_report()  # false for what is no number
+        return bool(torch.stack([is_within.all(), *(p.detach().isfinite().all() for p in parameters)]).all())
+
+    def _steps_since_report(self):
+        history = self.progress["history"]
+        return self.progress["step"] - (history[-1]["step"] if history else 0)
 
     def draw_noise(self, n_images):
         """Return noise for `n_images` images, of shape (n_images, latent_dim)."""
@@ -148,8 +155,7 @@ class TrainingState:
             The new entry of the history.
         """
         history = self.progress["history"]
-        n_steps = self.progress["step"] - (history[-1]["step"] if history else 0)
-        loss_discriminator, loss_generator = (self.losses / n_steps).tolist()
+        loss_discriminator, loss_generator = (self.losses / self._steps_since_report()).tolist()
         self.losses.zero_()
         record = {
             "step": self.progress["step"],
