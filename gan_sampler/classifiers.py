@@ -350,12 +350,15 @@ class _BaseClassifier(NeuralNetClassifier):
 
         Returns
         -------
-        probabilities : ndarray of shape (n, n_classes), float32
+        probabilities : ndarray of shape (n, n_classes), float64
             Columns in the order of `classes_`; rows sum to 1.
         """
         self.check_is_fitted()
         with isolated(self.device_, seed=0):  # torch's loader draws a number from the caller's stream
-            return super().predict_proba(X)
+            if self.predict_nonlinearity != "auto" or not isinstance(self.criterion_, nn.CrossEntropyLoss):
+                return super().predict_proba(X)
+            # As skorch does, but in float64: near 1, float32 makes equals of images that a ROC curve tells apart.
+            return self.forward(X).double().softmax(dim=1).numpy()
 
     def predict(self, X):
         """Return the most probable label of each image.

@@ -447,6 +447,25 @@ def test_predict_on_other_shape_is_refused(cls, toy):
         classifier.predict(X[:, :, :7])
 
 
+def test_probabilities_near_one_still_rank(toy, monkeypatch):
+    """A ROC curve is made of ranks, and a network that is sure of many images would tie them in float32."""
+    X, y = toy
+    net = quick(ANNClassifier, max_epochs=1).fit(X, y)
+    monkeypatch.setattr(
+        net, "forward", lambda X: torch.stack([torch.zeros(4), torch.tensor([17.0, 18, 19, 20])], dim=1)
+    )
+    sure = net.predict_proba(X[:4])
+    assert (np.diff(sure[:, 1]) > 0).all()
+    np.testing.assert_allclose(sure.sum(axis=1), 1)
+
+
+def test_another_nonlinearity_is_obeyed(toy):
+    """Whoever sets it wants what it says: with None, the logits themselves."""
+    X, y = toy
+    net = quick(ANNClassifier, max_epochs=1, predict_nonlinearity=None).fit(X, y)
+    np.testing.assert_array_equal(net.predict_proba(X[:4]), net.forward(X[:4]).numpy())
+
+
 def test_set_params_after_fit_waits_for_the_next_fit(toy):
     """Setting a parameter of a scikit-learn estimator keeps what it has learnt."""
     X, y = toy
