@@ -203,5 +203,5 @@ def test_check_does_not_copy_an_array():
 @pytest.mark.parametrize("names", ["folder", ["a.png", "b.png"], np.array(["a.png", "b.png"]), Path("folder")])
 def test_names_of_files_are_told_from_images(names):
     """The likeliest first try of someone with a folder."""
-    with pytest.raises(ValueError, match=r"X must be \(n, H, W\).*got names of files.*load_image_folder"):
+    with pytest.raises(ValueError, match=r"X must be \(n, H, W\).*got text. Read names of files.*load_image_folder"):
         check_images(names)
