@@ -160,7 +160,7 @@ def draw_metrics(records, file):
         figure.legend(
             handles=[_line_patch(sampler) for sampler in samplers],
             loc="outside upper center",
-            ncols=len(samplers),
+            ncols=min(len(samplers), max(4, len(rows))),
             frameon=False,
         )
         figure.savefig(file)
