@@ -227,11 +227,15 @@ class DeepSMOTE(BaseImageOverSampler):
             self.encoder_, self.decoder_ = encoder, decoder
             for label in rows:
                 score = PixelFrechetDistance(images[torch.from_numpy(y == label).to(self.device_)])
-                probe = torch.cat(list(self._synthesise(X, y, label, score.n_images)))
+                probe = torch.cat(list(self._decode_mixed(X[y == label], score.n_images)))
                 warn_of_collapse(label, score(probe)["diversity"], self.history_[-1]["step"])
 
     def _synthesise(self, X, y, label, n_images):
-        X, codes = X[y == label], []
+        return self._decode_mixed(X[y == label], n_images)
+
+    def _decode_mixed(self, X, n_images):
+        """Yield `n_images` images decoded between the codes of those in `X`."""
+        codes = []
         for batch in gen_batches(len(X), _BATCH_SIZE):
             images = self.image_format_.to_tensor(X[batch]).to(self.device_)
             codes.append(self.encoder_(images).cpu().numpy())
