@@ -129,7 +129,7 @@ class EqualLength(ClassifierMixin, BaseEstimator):
         """Train, in one "epoch" of as many images as wanted."""
         n_images = self.n_images if self.n_train is None else round(self.n_images * len(X) / self.n_train)
         loader = {
-            "sampler": RandomSampler(range(len(X)), num_samples=n_images),
+            "sampler": RandomSampler(range(len(X)), num_samples=int(n_images)),
             "shuffle": False,  # the sampler does
             "drop_last": n_images % self.network.batch_size == 1,  # batch normalisation is undefined over one image
         }
