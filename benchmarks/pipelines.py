@@ -127,9 +127,10 @@ class EqualLength(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y):
         """Train, in one "epoch" of as many images as wanted."""
-        n_images = self.n_images if self.n_train is None else round(self.n_images * len(X) / self.n_train)
+        share = 1 if self.n_train is None else len(X) / self.n_train
+        n_images = round(float(self.n_images * share))  # torch takes Python's numbers alone
         loader = {
-            "sampler": RandomSampler(range(len(X)), num_samples=int(n_images)),
+            "sampler": RandomSampler(range(len(X)), num_samples=n_images),
             "shuffle": False,  # the sampler does
             "drop_last": n_images % self.network.batch_size == 1,  # batch normalisation is undefined over one image
         }

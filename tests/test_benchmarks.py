@@ -285,7 +285,7 @@ def test_folds_of_a_tuned_threshold_train_for_as_many_passes():
     """A threshold tuned on networks that were trained for longer would be another network's."""
     X, y = toy_data().images, toy_data().target
     network = gan_sampler.ANNClassifier(device="cpu", random_state=0)
-    final = pipelines.EqualLength(network, n_images=90, n_train=len(X)).fit(X[::2], y[::2])
+    final = pipelines.EqualLength(network, n_images=np.int64(90), n_train=len(X)).fit(X[::2], y[::2])
     assert final.network_.get_params()["iterator_train__sampler"].num_samples == 45
     experiment_preset = replace(TINY, ann_epochs=3)
     built = pipelines.build_pipeline("threshold", "ann", preset=experiment_preset, seed=0, y_train=y, device="cpu")
