@@ -16,6 +16,7 @@ from compare import (
     read,
     resample,
     resampled_measures,
+    test_all,
     test_table,
 )
 from grid import Split
@@ -23,7 +24,7 @@ from metrics import evaluate
 from report import METRIC_LABELS, predictions_table
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
-test_table.__test__ = False  # a function of the benchmark, no test
+test_all.__test__ = test_table.__test__ = False  # a function of the benchmark, no test
 
 
 def make_cell(sampler, seed, gain, *, split="official", classifier="cnn", n_test=200):
@@ -162,6 +163,28 @@ def test_an_unfinished_run_is_refused_by_the_name_of_what_is_missing():
         measure(cells[:-1])
     with pytest.raises(ValueError, match=r"ANN has no SMOTE with seed 0"):
         measure(cells + make_cells({"none": 1.0}, classifier="ann"))
+
+
+def test_a_tree_has_no_say_in_areas():
+    """It says yes or no, so that its area is its balanced accuracy once more."""
+    gains = {"none": 1.0, "smote": 3.0, "dcgan": 1.2}
+    measured = measure(make_cells(gains) + make_cells(gains, classifier="tree"))
+    tests = test_all(measured, "none")
+    assert (tests["measure"] == "roc_auc").sum() == 2
+    assert len(tests) == 2 * (3 + 2)
+    assert rank_table(measured).notna().all(axis=None)
+    assert rank_table({"tree": measured["Decision tree"]})["ROC-AUC"].isna().all()
+
+
+def test_surely_means_the_same_in_every_table():
+    """Corrected for all comparisons of the run, whichever are shown."""
+    gains = {"none": 1.0, "smote": 1.6, "dcgan": 1.2, "random": 1.1}
+    measured = measure(make_cells(gains))
+    all_tests = test_all(measured, "none")
+    own = all_tests[all_tests["sampler"] == "smote"]
+    shown = compare(measured, sampler="smote").split("### SMOTE against none")[1]
+    assert [f"{p:.3f}" for p in own["p_holm"]] == re.findall(r"(\d\.\d{3})\s+\|$", shown, re.MULTILINE)[: len(own)]
+    assert (own["p_holm"] > test_table(measured, ["smote"], "none")["p_holm"].to_numpy()).any()
 
 
 def test_samplers_that_the_run_lacks_are_refused():
