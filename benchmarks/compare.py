@@ -15,7 +15,7 @@ varies:
   the test images alone give, corrected alike.
 
 P-values are those of a t-test with the degrees of freedom of Satterthwaite; Holm's method [2]_ corrects them for all
-comparisons of a table: of one sampler on all classifiers and measures, or of all samplers on them. Ranks are those of
+comparisons of a run: of all samplers with one, on all classifiers and measures. Ranks are those of
 the mean over the seeds among the samplers, 1 is best, as in Demšar [3]_; his test of them takes what is ranked for
 independent, which classifiers of the same images are not. A decision tree grown to the end says yes or no, and its area
 under the ROC curve is its balanced accuracy; so areas are compared without it. Few splits of their own leave hardly any
@@ -294,7 +294,8 @@ def main(argv=None):
         if options.brief:
             print(compare_runs(runs, options.rival))
         else:
-            print("\n\n".join(compare(measured, options.rival, options.sampler) for measured in runs.values()))
+            texts = {name: compare(measured, options.rival, options.sampler) for name, measured in runs.items()}
+            print("\n\n".join(text if len(texts) == 1 else f"## {name}\n\n{text}" for name, text in texts.items()))
     except FileNotFoundError as exc:
         parser.error(f"FOLDER must be the results folder of a finished run; {exc.filename} is not there")
     except ValueError as exc:
@@ -337,6 +338,8 @@ def compare_runs(runs, rival="none"):
     left_out = [label for s, label in SAMPLER_LABELS.items() if s in everywhere - set(samplers)]
     parts = [f"Not in every run, so left out: {', '.join(left_out)}."] if left_out else []
     for metric in MEASURES:
+        if not all(metric in tests_of_run["measure"].array for tests_of_run in tests.values()):
+            continue  # where trees alone were run
         table = pd.DataFrame({name: ranked[METRIC_LABELS[metric]] for name, ranked in ranks.items()})
         if len(runs) > 1:
             table["mean"] = table.mean(axis=1)

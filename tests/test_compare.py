@@ -173,7 +173,10 @@ def test_a_tree_has_no_say_in_areas():
     assert (tests["measure"] == "roc_auc").sum() == 2
     assert len(tests) == 2 * (3 + 2)
     assert rank_table(measured).notna().all(axis=None)
-    assert rank_table({"tree": measured["Decision tree"]})["ROC-AUC"].isna().all()
+    alone = {"Decision tree": measured["Decision tree"]}
+    assert rank_table(alone)["ROC-AUC"].isna().all()
+    assert "ROC-AUC: mean rank" not in compare_runs({"toy": alone})
+    assert "ROC-AUC: mean rank" in compare_runs({"toy": measured})
 
 
 def test_surely_means_the_same_in_every_table():
