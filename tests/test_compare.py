@@ -5,26 +5,12 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from compare import (
-    Measured,
-    compare,
-    compare_runs,
-    holm,
-    main,
-    measure,
-    rank_table,
-    read,
-    resample,
-    resampled_measures,
-    test_all,
-    test_table,
-)
+from compare import compare, compare_runs, main, rank_table
 from grid import Split
 from metrics import evaluate
+from paired import Measured, all_comparisons, comparisons, holm, measure, read, resample, resampled_measures
 from report import METRIC_LABELS, predictions_table
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
-
-test_all.__test__ = test_table.__test__ = False  # a function of the benchmark, no test
 
 
 def make_cell(sampler, seed, gain, *, split="official", classifier="cnn", n_test=200):
@@ -169,7 +155,7 @@ def test_a_tree_has_no_say_in_areas():
     """It says yes or no, so that its area is its balanced accuracy once more."""
     gains = {"none": 1.0, "smote": 3.0, "dcgan": 1.2}
     measured = measure(make_cells(gains) + make_cells(gains, classifier="tree"))
-    tests = test_all(measured, "none")
+    tests = all_comparisons(measured, "none")
     assert (tests["measure"] == "roc_auc").sum() == 2
     assert len(tests) == 2 * (3 + 2)
     assert rank_table(measured).notna().all(axis=None)
@@ -183,11 +169,11 @@ def test_surely_means_the_same_in_every_table():
     """Corrected for all comparisons of the run, whichever are shown."""
     gains = {"none": 1.0, "smote": 1.6, "dcgan": 1.2, "random": 1.1}
     measured = measure(make_cells(gains))
-    all_tests = test_all(measured, "none")
+    all_tests = all_comparisons(measured, "none")
     own = all_tests[all_tests["sampler"] == "smote"]
     shown = compare(measured, sampler="smote").split("### SMOTE against none")[1]
     assert [f"{p:.3f}" for p in own["p_holm"]] == re.findall(r"(\d\.\d{3})\s+\|$", shown, re.MULTILINE)[: len(own)]
-    assert (own["p_holm"] > test_table(measured, ["smote"], "none")["p_holm"].to_numpy()).any()
+    assert (own["p_holm"] > comparisons(measured, ["smote"], "none")["p_holm"].to_numpy()).any()
 
 
 def test_samplers_that_the_run_lacks_are_refused():
@@ -227,7 +213,7 @@ def test_tables_name_the_best_and_how_sure_that_is():
     assert "### DCGAN against none" in compare(measure(cells), sampler="dcgan")
     assert "Friedman" in text
     assert "over 4 seeds and over test images" in text
-    tests = test_table({"CNN": Measured(cells[:12])}, ["smote"], "none")
+    tests = comparisons({"CNN": Measured(cells[:12])}, ["smote"], "none")
     assert list(tests["measure"]) == ["balanced_accuracy", "f1_weighted", "roc_auc"]
     assert (tests["p_holm"] >= tests["p"]).all()
 
