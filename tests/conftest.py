@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gan_sampler.quality import _report
+
 CHEST_XRAY = Path(
     os.environ.get("GAN_SAMPLER_CHEST_XRAY", Path(__file__).resolve().parents[2] / "shared" / "data" / "chest_xray")
 )
@@ -36,3 +38,11 @@ def make_shapes(n_discs=24, n_squares=10, size=12, seed=0):
 @pytest.fixture
 def shapes():
     return make_shapes()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def small_forest():
+    """Judge images by a fifth of the trees: they would take most of the time of a quality report."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(_report._FOREST, "n_estimators", 20)
+        yield

@@ -408,13 +408,14 @@ def _raise(message):
     warnings.warn(message, QualityWarning, stacklevel=stacklevel_of_user())
 
 
+_FOREST = RandomForestClassifier()
 _LINEAR = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
 
 
 def _compare(pixels, features, name, random_state):
     """Return the measures of one set of images against the real ones."""
     real, others = features["X_real"], features[name]
-    forest = RandomForestClassifier(random_state=random_state.randint(2**31 - 1))
+    forest = clone(_FOREST).set_params(random_state=random_state.randint(2**31 - 1))
     copies = [find_near_copies(space["different"], space[name]) for space in (pixels, features)]
     is_near_copy, is_double = (np.logical_or(*found) for found in zip(*copies, strict=True))
     kid, kid_error = kernel_inception_distance(real, others)
