@@ -82,7 +82,11 @@ def main(argv=None):
     parser.add_argument("--brief", action="store_true", help="show ranks and gains alone, a column for each folder")
     options = parser.parse_args(argv)
     try:
-        runs = {str(folder): measure(read(folder, options.classifiers)) for folder in options.folders}
+        are_different = len({folder.name for folder in options.folders}) == len(options.folders)
+        runs = {
+            folder.name if are_different else str(folder): measure(read(folder, options.classifiers))
+            for folder in options.folders
+        }
         if options.brief:
             print(compare_runs(runs, options.rival))
         else:
@@ -118,26 +122,36 @@ def compare_runs(runs, rival="none"):
         if not all(metric in tests_of_run["measure"].array for tests_of_run in tests.values()):
             continue  # where trees alone were run
         table = pd.DataFrame({name: ranked[METRIC_LABELS[metric]] for name, ranked in ranks.items()})
-        if len(runs) > 1:
-            table["mean"] = table.mean(axis=1)
+        table["mean"] = table.mean(axis=1)
+        ranked = _with_best_in_bold(table)
         gains = {name: _gains(t[t["sampler"].isin(rivals)], metric) for name, t in tests.items()}
+        gained = pd.DataFrame(gains, index=[SAMPLER_LABELS[s] for s in rivals]).reindex(ranked.index, fill_value="")
         parts += [
-            f"### {METRIC_LABELS[metric]}: mean rank over the classifiers, 1 is best",
-            _markdown(_with_best_in_bold(table).reset_index()),
             f"### {METRIC_LABELS[metric]}: mean difference from {SAMPLER_LABELS[rival]}\n\nIn brackets in how many of "
             f"the classifiers surely better / surely worse, p < {ALPHA} after Holm's correction for all "
             f"comparisons of a run ({sizes}).",
-            _markdown(pd.DataFrame({"sampler": [SAMPLER_LABELS[s] for s in rivals], **gains})),
+            _markdown(gained.assign(**{"mean rank": ranked["mean"]}).reset_index(names="sampler")),
         ]
+        if len(runs) > 1:
+            parts += [
+                f"### {METRIC_LABELS[metric]}: mean rank over the classifiers, 1 is best",
+                _markdown(ranked.reset_index()),
+            ]
     return "\n\n".join(parts)
 
 
 def _gains(tests, metric):
+    """Return for each sampler the mean difference, the largest in bold, and how often it is surely one."""
     of_metric = tests[tests["measure"] == metric].groupby("sampler", sort=False)
-    return [
-        f"{own['difference'].mean():+.3f} ({(own['is_sure'] & (own['difference'] > 0)).sum()} / "
-        f"{(own['is_sure'] & (own['difference'] < 0)).sum()})"
+    means = of_metric["difference"].mean().round(3) + 0.0  # no -0.0
+    counts = [
+        ((own["is_sure"] & (own["difference"] > 0)).sum(), (own["is_sure"] & (own["difference"] < 0)).sum())
         for _, own in of_metric
+    ]
+    gains = [f"**{mean:+.3f}**" if mean == means.max() else f"{mean:+.3f}" for mean in means]
+    return [
+        gain + (f" ({better}/{worse})" if better or worse else "")
+        for gain, (better, worse) in zip(gains, counts, strict=True)
     ]
 
 

@@ -161,8 +161,8 @@ def test_a_tree_has_no_say_in_areas():
     assert rank_table(measured).notna().all(axis=None)
     alone = {"Decision tree": measured["Decision tree"]}
     assert rank_table(alone)["ROC-AUC"].isna().all()
-    assert "ROC-AUC: mean rank" not in compare_runs({"toy": alone})
-    assert "ROC-AUC: mean rank" in compare_runs({"toy": measured})
+    assert "ROC-AUC: mean difference" not in compare_runs({"toy": alone})
+    assert "ROC-AUC: mean difference" in compare_runs({"toy": measured})
 
 
 def test_surely_means_the_same_in_every_table():
@@ -232,7 +232,8 @@ def test_runs_are_set_side_by_side():
     assert "left out: random." in text
     assert "| random" not in text
     gained = text.split("### ROC-AUC: mean difference")[1].replace(" ", "")
-    assert re.search(r"\|SMOTE\|\+0\.\d+\(1/0\)\|-0\.\d+\(0/1\)\|", gained)
+    assert re.search(r"\|SMOTE\|\*\*\+0\.\d+\*\*\(1/0\)\|-0\.\d+\(0/1\)\|2\.0\|", gained)
+    assert re.search(r"\|none\|\|\|2\.5\|", gained)
     with pytest.raises(ValueError, match="--rival must be a sampler of every run; got random"):
         compare_runs(runs, "random")
 
