@@ -23,7 +23,7 @@ import pandas as pd
 from figures import SAMPLER_LABELS
 from paired import ALPHA, MEASURES, all_comparisons, measure, read
 from pipelines import CLASSIFIERS
-from report import METRIC_LABELS, PUBLISHED, metric_table
+from report import METRIC_LABELS, PUBLISHED, is_published_split, metric_table
 from scipy.stats import friedmanchisquare, rankdata
 
 
@@ -81,6 +81,8 @@ def main(argv=None):
     parser.add_argument("--classifiers", nargs="+", choices=CLASSIFIERS, metavar="NAME", help="leave out the others")
     parser.add_argument("--brief", action="store_true", help="show ranks and gains alone, a column for each folder")
     options = parser.parse_args(argv)
+    if options.sampler and options.brief:
+        parser.error("--sampler shows the tests of one sampler, which --brief leaves out; leave out one of the two")
     try:
         are_different = len({folder.name for folder in options.folders}) == len(options.folders)
         runs = {
@@ -118,6 +120,11 @@ def compare_runs(runs, rival="none"):
     everywhere = {s for run in runs.values() for m in run.values() for s in m.samplers}
     left_out = [label for s, label in SAMPLER_LABELS.items() if s in everywhere - set(samplers)]
     parts = [f"Not in every run, so left out: {', '.join(left_out)}."] if left_out else []
+    if len({tuple(run) for run in runs.values()}) > 1:
+        parts += ["\n".join(f"- Classifiers of {name}: {', '.join(run)}." for name, run in runs.items())]
+    for name, run in runs.items():
+        if tests[name]["p"].isna().all():
+            parts += [f"{name}: {_about_tests(run)}"]
     for metric in MEASURES:
         if not all(metric in tests_of_run["measure"].array for tests_of_run in tests.values()):
             continue  # where trees alone were run
@@ -172,6 +179,8 @@ def compare(measured, rival="none", sampler=None):
         Whose tests are shown; None takes the one of the best mean rank, `rival` left out.
     """
     cells = [cell for m in measured.values() for cell in m.of.values()]
+    if sampler == rival:
+        raise ValueError(f"--sampler must differ from --rival; got {sampler} for both.")
     for name, chosen in (("--rival", rival), ("--sampler", sampler)):
         if chosen not in (None, *_samplers(measured)):
             raise ValueError(f"{name} must be a sampler of the run, {', '.join(_samplers(measured))}; got {chosen}.")
@@ -204,7 +213,7 @@ def compare(measured, rival="none", sampler=None):
 
 def _published(cells):
     """Return what to compare the best F1 with, on the data that it was published for."""
-    if cells[0]["data"] != "chest_xray" or cells[0]["split"] != "official":
+    if cells[0]["data"] != "chest_xray" or not is_published_split(cells[0]):
         return ""
     best = max(f1 for (name, _), (_, _, f1, _) in PUBLISHED.items() if name != "densenet121")
     return f"The best of the student report's Table 1 is {best:.3f}.\n\n"
@@ -222,7 +231,10 @@ def _about_tests(measured):
 def _formatted(tests):
     difference = tests["difference"].map("{:+.3f}".format) + " ± " + tests["margin"].map("{:.3f}".format)
     columns = {"difference": difference, "p": tests["p"].map("{:.3f}".format)}
-    return tests[["classifier", "measure"]].assign(**columns, **{"p, Holm": tests["p_holm"].map("{:.3f}".format)})
+    columns["p, Holm"] = tests["p_holm"].map("{:.3f}".format)
+    if tests["p"].isna().all():
+        columns = {"difference": tests["difference"].map("{:+.3f}".format)}
+    return tests[["classifier", "measure"]].assign(**columns)
 
 
 def _markdown(table):

@@ -53,11 +53,15 @@ def read(folder, classifiers=None):
         Rows of results.csv, with ``metrics`` and of the test images the arrays ``y_true``, ``y_pred`` and ``group``
         (its own for each image where there are none), and ``scores``, an array for each label that has one.
     """
-    table = pd.read_csv(folder / "results.csv")
+    table = _read_csv(folder / "results.csv", ["key", "error", "classifier", "embedder", "minority", *METRIC_LABELS])
     table = table[table["error"].isna() & table["classifier"].isin(classifiers or CLASSIFIERS)]
     if table.empty:
         raise ValueError(f"--classifiers must name some of the run in {folder}; got {' '.join(classifiers or ())}.")
-    predictions = dict(iter(pd.read_csv(folder / "predictions.csv.gz").groupby("key")))
+    predictions = _read_csv(folder / "predictions.csv.gz", ["key", "image", "y_true", "y_pred"])
+    predictions = dict(iter(predictions.groupby("key")))
+    missing = set(table["key"]) - set(predictions)
+    if missing:
+        raise ValueError(f"{folder} must hold the predictions of every cell; {len(missing)} have none. Run it again.")
     cells = []
     for row in table.to_dict("records"):
         found = predictions[row["key"]].sort_values("image")
@@ -69,6 +73,18 @@ def read(folder, classifiers=None):
         embedder = None if pd.isna(row["embedder"]) else row["embedder"]
         cells.append({**row, "embedder": embedder, "metrics": {name: row[name] for name in METRIC_LABELS}, **arrays})
     return cells
+
+
+def _read_csv(path, columns):
+    """Return a table of run.py, or raise when it is none."""
+    try:
+        table = pd.read_csv(path)
+    except pd.errors.EmptyDataError:
+        table = pd.DataFrame()
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(f"{path} must be as run.py wrote it; it has no column {', '.join(missing)}.")
+    return table
 
 
 class Measured:

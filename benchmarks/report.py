@@ -35,6 +35,7 @@ _LENGTHS = {
     "rival of a\nsampler is random over-sampling, which gives as many.",
 }
 # Table 1 of the student report this package started from: precision, recall, F1 and AUC, without and with DCGAN.
+PUBLISHED_N_TRAIN = 5216
 PUBLISHED = {
     ("tree", "none"): (0.7539, 0.7324, 0.7004, 0.6594),
     ("tree", "dcgan"): (0.7439, 0.7372, 0.7151, 0.6752),
@@ -272,10 +273,15 @@ def _duel(records):
     return f"## Did DCGAN help?\n\n{about}\n\n{_markdown(table)}"
 
 
+def is_published_split(record):
+    """Return whether a cell was trained on all the images that the student report was."""
+    return record["split"] == "official" and record["n_train"] == PUBLISHED_N_TRAIN
+
+
 def _published(records, experiment):
     """Set our numbers beside the published ones, each computed as it was there."""
     names = [name.upper() for name in experiment.data.target_names]
-    on_same_split = any(record["split"] == "official" for record in records)
+    on_same_split = all(is_published_split(record) for record in records)
     if names != ["NORMAL", "PNEUMONIA"] or not on_same_split:
         return ""
     table = []

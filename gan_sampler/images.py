@@ -6,7 +6,7 @@ The only file that knows shapes, channels, dtypes and value ranges. Everything e
 
 import os
 from dataclasses import dataclass, replace
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -180,36 +180,46 @@ class ImageFormat:
         images = self._channels_first(X)
         return np.array_equal(images[:, 0], images[:, 1]) and np.array_equal(images[:, 0], images[:, 2])
 
-    def check_same(self, X, *, input_name="X"):
+    def check_same(self, X, *, input_name="X", seen="seen at fit"):
         """Return `X` as an array, or raise when its elements are not images of this format's shape.
+
+        Parameters
+        ----------
+        X : array-like
+            Images.
+        input_name : str, default="X"
+            Name of `X` in error messages.
+        seen : str, default="seen at fit"
+            Where this format comes from, in error messages.
 
         Raises
         ------
         ValueError
-            When the shape of an element differs from that seen at fit, when the values stand for other brightness
-            (integers and floats, or values far outside the range seen at fit), or when images have colour where those
-            at fit had none.
+            When the shape of an element is another, when the values stand for other brightness (booleans, integers
+            and floats, or values far outside the range of the first images), or when images have colour where the
+            first had none.
         """
         X = as_numeric_array(X, input_name)
         if X.shape[1:] != self.row_shape:
+            as_known = " as in `n_features_in_`" if seen == "seen at fit" else ""
             raise ValueError(
-                f"{input_name} must hold images of the shape seen at fit, {self.row_shape}; got elements of shape "
-                f"{X.shape[1:]}, {self.n_features} features were expected as in `n_features_in_`. Load both sets "
-                "at the same size and in the same layout."
+                f"{input_name} must hold images of the shape {seen}, {self.row_shape}; got elements of shape "
+                f"{X.shape[1:]}, {self.n_features} features were expected{as_known}. Load both sets at the same size "
+                "and in the same layout."
             )
         low, high = self.value_range
         slack = 0 if self.dtype == np.uint8 else high - low  # new images may be somewhat brighter than those at fit
-        other_kind = (X.dtype.kind == "f") != (self.dtype.kind == "f")
+        other_kind = any((X.dtype.kind == kind) != (self.dtype.kind == kind) for kind in "fb")
         if other_kind or X.min() < low - slack or X.max() > high + slack:
             raise ValueError(
-                f"{input_name} must be of the kind seen at fit, {self.dtype} from {low:g} to {high:g}; got {X.dtype} "
+                f"{input_name} must be of the kind {seen}, {self.dtype} from {low:g} to {high:g}; got {X.dtype} "
                 f"from {X.min():g} to {X.max():g}, which would be read at another brightness. Convert one of the two "
-                "sets, or pass value_range to the estimator."
+                "sets, or pass value_range."
             )
         if self.grey_as_rgb and not self._is_grey(X):
             raise ValueError(
-                f"{input_name} must hold images without colour, three equal channels as at fit; got channels that "
-                "differ. Fit on images with colour, or make these grey."
+                f"{input_name} must hold images without colour, three equal channels like the images {seen}; got "
+                "channels that differ. Let both have colour, or make these grey."
             )
         return X
 
@@ -298,6 +308,11 @@ def as_numeric_array(X, input_name):
         raise ValueError(
             f"{input_name} must be {_IMAGE_LAYOUTS}; got text. Read names of files first, for example with "
             "gan_sampler.datasets.load_image_folder; labels belong into y."
+        )
+    if not hasattr(X, "__len__") and not hasattr(X, "__array__"):
+        raise ValueError(
+            f"{input_name} must be {_IMAGE_LAYOUTS}; got {'None' if X is None else type(X).__name__}. Make an array of "
+            "the images first, for example with numpy.stack."
         )
     if isinstance(X, list | tuple):
         try:
@@ -404,8 +419,12 @@ def _check_value_range(X, value_range, input_name):
     found = float(X.min()), float(X.max())
     if value_range is None:
         return found
-    if len(value_range) != 2 or not value_range[0] < value_range[1]:
-        raise ValueError(f"value_range must be two numbers (low, high) with low < high; got {value_range!r}.")
+    if (
+        len(value_range) != 2
+        or not all(isinstance(end, Real) and np.isfinite(end) for end in value_range)
+        or not value_range[0] < value_range[1]
+    ):
+        raise ValueError(f"value_range must be two finite numbers (low, high) with low < high; got {value_range!r}.")
     low, high = float(value_range[0]), float(value_range[1])
     if found[0] < low or found[1] > high:
         raise ValueError(

@@ -64,3 +64,11 @@ def test_opacity_keeps_its_values(n_channels):
     X = np.stack([X] * (n_channels - 1) + [np.full_like(X, 128)], axis=-1)
     new = synthetic(AugmentationOverSampler(rotation=0, brightness=0.5, random_state=0), X, y)
     assert np.abs(new[..., -1].astype(int) - 128).max() <= 1
+
+
+def test_one_image_is_enough():
+    """There is nothing to learn."""
+    X, y = make_shapes(12, 1)
+    X_res, y_res = AugmentationOverSampler(random_state=0).fit_resample(X, y)
+    assert (y_res == "square").sum() == 12
+    assert len(np.unique(X_res[y_res == "square"], axis=0)) == 12

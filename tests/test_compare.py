@@ -183,6 +183,8 @@ def test_samplers_that_the_run_lacks_are_refused():
         compare(measured, sampler="dcgan")
     with pytest.raises(ValueError, match="--rival must be a sampler of the run"):
         compare(measured, "dcgan")
+    with pytest.raises(ValueError, match="--sampler must differ from --rival; got none for both"):
+        compare(measured, "none", "none")
 
 
 def test_holm_is_holm():
@@ -234,8 +236,26 @@ def test_runs_are_set_side_by_side():
     gained = text.split("### ROC-AUC: mean difference")[1].replace(" ", "")
     assert re.search(r"\|SMOTE\|\*\*\+0\.\d+\*\*\(1/0\)\|-0\.\d+\(0/1\)\|2\.0\|", gained)
     assert re.search(r"\|none\|\|\|2\.5\|", gained)
+    assert "Classifiers of" not in text
     with pytest.raises(ValueError, match="--rival must be a sampler of every run; got random"):
         compare_runs(runs, "random")
+
+
+def test_what_runs_do_not_share_is_told():
+    """Means over other classifiers do not compare, and with one seed nothing was tested."""
+    gains = {"none": 1.0, "smote": 3.0, "dcgan": 1.2}
+    one_seed = measure(make_cells(gains, 1) + make_cells(gains, 1, classifier="ann"))
+    text = compare_runs({"lungs": measure(make_cells(gains)), "cells": one_seed})
+    assert "- Classifiers of lungs: CNN.\n- Classifiers of cells: ANN, CNN." in text
+    assert "cells: With one seed there is no test" in text
+    assert "nan" not in compare(one_seed).split("### SMOTE against none")[1]
+
+
+def test_the_published_f1_stands_beside_runs_on_as_many_images():
+    """With 40 rare images another number is to be expected."""
+    cells = [cell | {"data": "chest_xray", "n_train": 5216} for cell in make_cells({"none": 1.0, "smote": 3.0})]
+    assert "Table 1 is 0.822" in compare(measure(cells))
+    assert "Table 1" not in compare(measure([cell | {"n_train": 3915} for cell in cells]))
 
 
 def test_command_names_the_folder_that_holds_no_run(tmp_path, capsys):
@@ -243,6 +263,13 @@ def test_command_names_the_folder_that_holds_no_run(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([str(tmp_path)])
     assert "FOLDER must be the results folder of a finished run" in capsys.readouterr().err
+    (tmp_path / "results.csv").touch()
+    with pytest.raises(SystemExit):
+        main([str(tmp_path)])
+    assert "results.csv must be as run.py wrote it; it has no column key, error" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), "--brief", "--sampler", "smote"])
+    assert "leave out one of the two" in capsys.readouterr().err
 
 
 def test_reads_what_a_run_wrote(tmp_path):
@@ -257,6 +284,9 @@ def test_reads_what_a_run_wrote(tmp_path):
     (found,) = read(tmp_path, ["cnn"])
     with pytest.raises(ValueError, match="--classifiers must name some of the run"):
         read(tmp_path, ["svm"])
+    shuffled.assign(key="c").to_csv(tmp_path / "predictions.csv.gz", index=False)
+    with pytest.raises(ValueError, match="must hold the predictions of every cell; 1 have none"):
+        read(tmp_path)
     np.testing.assert_array_equal(found["y_pred"], cell["y_pred"])
     np.testing.assert_allclose(found["scores"][0], cell["scores"][0])
     assert found["metrics"]["roc_auc"] == pytest.approx(cell["metrics"]["roc_auc"])

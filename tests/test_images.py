@@ -141,6 +141,15 @@ def test_value_range_given_is_used():
         ([np.zeros((9, 9)), np.zeros((9, 10))], {}, "unlike shapes"),
         (np.full((N, H, W), "a"), {}, "X must be a numeric array of images"),
         (np.full((N, H, W), "a", dtype=object), {}, "X must be a numeric array of images"),
+        (None, {}, r"X must be \(n, H, W\).*; got None. Make an array"),
+        (iter(images_of((N, H, W))), {}, r"X must be \(n, H, W\).*; got generator|iterator"),
+        (
+            images_of((N, H, W)),
+            {"value_range": (0, np.inf)},
+            r"value_range must be two finite numbers .*got \(0, inf\)",
+        ),
+        (images_of((N, H, W)), {"value_range": (0, None)}, r"value_range must be two finite numbers"),
+        (images_of((N, H, W)), {"value_range": ("a", "b")}, r"value_range must be two finite numbers"),
     ],
 )
 def test_bad_images_are_refused_by_name(X, kwargs, message):
@@ -168,10 +177,11 @@ def test_floats_after_integers_are_refused():
     [
         (images_of((N, H, W)), images_of((N, H, W), np.uint16) * 257),
         (images_of((N, H, W)) / 255, images_of((N, H, W)) / 1.0),
+        (images_of((N, H, W)), images_of((N, H, W)) > 100),
     ],
 )
 def test_values_far_outside_the_range_seen_at_fit_are_refused(fitted, new):
-    """16 bits after 8, or 0..255 after 0..1, would be read as far too bright."""
+    """16 bits after 8, or 0..255 after 0..1, would be read as far too bright, masks as far too dark."""
     _, image_format = check_images(fitted)
     with pytest.raises(ValueError, match="of the kind seen at fit"):
         image_format.check_same(new)

@@ -24,6 +24,15 @@ def test_over_samples_images_in_any_layout(shapes, inner, dtype):
     assert X_res.max() <= X.max()
 
 
+def test_a_list_comes_back_as_a_list_of_images(shapes):
+    """Numbers would have lost their dtype, and with it what black and white are."""
+    X, y = shapes
+    X_res, _ = PixelSampler(RandomOverSampler(random_state=0)).fit_resample(list(X), y)
+    assert isinstance(X_res, list)
+    assert {image.dtype for image in X_res} == {np.dtype(np.uint8)}
+    np.testing.assert_array_equal(X_res[: len(X)], X)
+
+
 def test_agrees_with_the_sampler_on_rows(shapes):
     """It is the wrapped sampler, on ravelled pixels, rounded."""
     X, y = shapes

@@ -22,7 +22,8 @@ def flatten(X):
     return np.asarray(X, dtype=float).reshape(len(X), -1) / 255
 
 
-EMBEDDER = make_pipeline(FunctionTransformer(flatten), PCA(20, random_state=0))
+FLAT = FunctionTransformer(flatten)
+EMBEDDER = make_pipeline(FLAT, PCA(20, random_state=0))
 
 
 def discs(n, seed):
@@ -267,6 +268,53 @@ def test_large_sets_are_thinned_and_say_which_images_were_taken():
     assert len(np.unique(report.rows_synthetic)) == len(report.nearest) == 50
     with pytest.raises(ValueError, match="max_images must be an integer of at least 10; got 3"):
         quality_report(REAL, SYNTHETIC["perfect"], embedder=EMBEDDER, max_images=3)
+
+
+def test_held_out_images_that_were_trained_on_are_told():
+    """They are as near to themselves as copies are, and hide them."""
+    options = {"embedder": EMBEDDER, "random_state": 0}
+    with pytest.warns(QualityWarning, match="30 of its 120 images stand in X_real, too"):
+        quality_report(REAL, SYNTHETIC["perfect"], np.concatenate([REAL[:30], HELD_OUT[30:]]), **options)
+
+
+@pytest.mark.parametrize(
+    ("embedder", "error", "message"),
+    [
+        (
+            "efficientnet",
+            TypeError,
+            "embedder must be a transformer, with fit and transform, or None; got 'efficientnet'",
+        ),
+        (FunctionTransformer(lambda X: flatten(X) * np.nan), ValueError, r"of shape \(120, 256\) .* with NaN"),
+        (FunctionTransformer(lambda X: flatten(X)[:5]), ValueError, r"of shape \(5, 256\) for 120 images"),
+        (FunctionTransformer(lambda X: ["a"] * len(X)), ValueError, "embedder must be .* numbers for each image"),
+    ],
+)
+def test_an_embedder_that_is_none_is_refused_by_name(embedder, error, message):
+    """The measures would fail with words about neighbours."""
+    with pytest.raises(error, match=message):
+        quality_report(REAL, HELD_OUT, embedder=embedder)
+
+
+def test_features_of_any_shape_will_do():
+    """As they do for herding."""
+    as_they_are = FunctionTransformer(lambda X: X / 255)
+    first, second = (quality_report(REAL, HELD_OUT, embedder=e, random_state=0) for e in (as_they_are, FLAT))
+    assert str(first) == str(second)
+
+
+def test_a_figure_to_draw_in_is_checked(reports):
+    """Axes are the likely mistake."""
+    with pytest.raises(TypeError, match="fig must be a matplotlib Figure or None; got list"):
+        reports["perfect"].plot(fig=[])
+
+
+def test_messages_name_the_set_that_the_others_must_match():
+    """Nothing was fitted yet."""
+    with pytest.raises(ValueError, match="X_synthetic must be of the kind of X_real, uint8 from 0 to 255; got float64"):
+        quality_report(REAL, HELD_OUT / 255, embedder=EMBEDDER)
+    with pytest.raises(ValueError, match=r"X_holdout must hold images of the shape of X_real, \(16, 16\)"):
+        quality_report(REAL, HELD_OUT, HELD_OUT[:, :8], embedder=EMBEDDER)
 
 
 def test_reports_compare_hash_and_copy():

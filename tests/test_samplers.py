@@ -241,7 +241,7 @@ def test_set_config_is_transparent(sampler, shapes, config):
         (lambda X, y: (X.reshape(len(X), -1), y), r"Pass image_shape=\(H, W\)"),
         (lambda X, y: (X, y[:-1]), "X and y must be of one length; got 34 images and 33 labels"),
         (lambda X, y: (X, np.full(len(y), "one")), "more than 1 class"),
-        (lambda X, y: (X, ["lonely"] + ["many"] * 33), "Class 'lonely' has 1 image.* at least 2 .*RandomOverSampler"),
+        (lambda X, y: (X, None), "y must hold a label for each image; got None"),
         (lambda X, y: (X, np.linspace(0, 1, len(y))), "Unknown label type: continuous"),
     ],
 )
@@ -249,6 +249,16 @@ def test_bad_data_is_refused_by_name(sampler, shapes, change, message):
     """Nothing is trained before the input is known to be good."""
     with pytest.raises(ValueError, match=message):
         sampler.fit_resample(*change(*shapes))
+
+
+def test_a_class_of_one_image_is_refused_where_there_is_something_to_learn(sampler, shapes):
+    """Changes to one image are no less possible for its being alone."""
+    y = np.array(["lonely"] + ["many"] * 33)
+    if isinstance(sampler, AugmentationOverSampler):
+        assert Counter(sampler.fit_resample(shapes[0], y)[1])["lonely"] == 33
+    else:
+        with pytest.raises(ValueError, match=r"Class 'lonely' has 1 image.* at least 2 .*RandomOverSampler"):
+            sampler.fit_resample(shapes[0], y)
 
 
 @pytest.mark.parametrize(
@@ -579,6 +589,10 @@ class TestQuality:
         monkeypatch.setattr(DCGANOverSampler, "_train", lambda *_, **__: pytest.fail("trained"))
         with pytest.raises(TypeError, match="no embedder today"):
             sampler.set_params(quality=BrokenEmbedder()).fit_resample(*make_shapes(40, 20))
+        for parameter in ("quality", "herding"):
+            asked = {"quality": False, parameter: FunctionTransformer(lambda X: X[:1])}
+            with pytest.raises(ValueError, match=rf"{parameter} must be a transformer .* for 2 images"):
+                clone(sampler).set_params(**asked).fit_resample(*make_shapes(40, 20))
         monkeypatch.setitem(sys.modules, "prdc", None)
         with pytest.raises(ImportError, match="pip install"):
             sampler.set_params(quality=self.EMBEDDER).fit_resample(*make_shapes(40, 20))
@@ -599,7 +613,8 @@ class TestQuality:
         sampler = clone(SAMPLERS["dcgan"]).set_params(checkpoint_dir=tmp_path / "checkpoints")
         sampler.fit_resample(X, y)
         sampler.set_params(quality=self.EMBEDDER, synthetic_ratio=2.0, n_steps=4).fit_resample(X, y)
-        sampler.save(tmp_path / "sampler")
+        with pytest.warns(UserWarning, match="quality=True stands in the file for a transformer"):
+            sampler.save(tmp_path / "sampler")
         assert DCGANOverSampler.load(tmp_path / "sampler").quality is True
 
     @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
@@ -618,6 +633,16 @@ class TestQuality:
         with pytest.warns(QualityWarning, match=r"class 'square' was not measured: 8 real and 16 synthetic"):
             X_res, _ = sampler.fit_resample(X, y)
         assert len(X_res) == 48
+        assert sampler.quality_ == {"square": None}
+
+    def test_too_few_different_images_cost_no_training(self, sampler):
+        """As too few images do not."""
+        X, y = make_shapes(40, 20)
+        squares = np.flatnonzero(y == "square")
+        X[squares] = X[squares[np.arange(20) % 4]]
+        sampler.set_params(quality=self.EMBEDDER)
+        with pytest.warns(QualityWarning, match=r"not measured: 4 different real images are there, at least 5"):
+            sampler.fit_resample(X, y)
         assert sampler.quality_ == {"square": None}
 
     @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")

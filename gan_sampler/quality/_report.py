@@ -11,7 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from ..embedding import EfficientNetLite0Embedder
+from ..embedding import EfficientNetLite0Embedder, embed
 from ..images import check_images
 from ..runtime import own_random_state, stacklevel_of_user
 from ._measures import (
@@ -164,6 +164,10 @@ class QualityReport:
         check_matplotlib_support("QualityReport.plot")
         import matplotlib.pyplot as plt
 
+        if fig is not None and not hasattr(fig, "subplots"):
+            raise TypeError(
+                f"fig must be a matplotlib Figure or None; got {type(fig).__name__}. Pass ax.figure for axes."
+            )
         if not self._shown:
             raise ValueError(
                 "This report was unpickled, and real images do not travel in pickles. Call quality_report again where "
@@ -267,12 +271,16 @@ def quality_report(
     Warns
     -----
     QualityWarning
-        When many synthetic images are near-copies of real ones, or all are much alike.
+        When many synthetic images are near-copies of real ones, or all are much alike, or when images of `X_holdout`
+        stand in `X_real`.
 
     Raises
     ------
     ValueError
-        When a set is too small, or of other shape or brightness than `X_real`, or `max_images` is less than 10.
+        When a set is too small, of another shape than `X_real`, of another kind of numbers (booleans, integers,
+        floats) or far brighter, when `embedder` returns no features, or `max_images` is less than 10.
+    TypeError
+        When `embedder` is no transformer.
     ImportError
         When prdc or, for the default embedder, EfficientNet-Lite0 is not installed.
 
@@ -282,7 +290,8 @@ def quality_report(
     and, without held-out images, utility flatter a generator that copies.
 
     Classifiers are a random forest on pixels, which sees noise and blur, and a linear discriminant with shrinkage on
-    features. Copies are looked for in pixels and in features: either will do.
+    features. Copies are looked for in pixels and in features: either will do. A real image that was mirrored, or
+    shifted by a pixel, is near neither way: only the test with `X_holdout` can find that a generator repeats those.
 
     References
     ----------
@@ -313,7 +322,7 @@ def quality_report(
     sets, rows = {}, {}
     for argument, X in given.items():
         if X is not None:
-            X = image_format.check_same(X, input_name=argument)
+            X = image_format.check_same(X, input_name=argument, seen="of X_real")
             if len(X) < MIN_IMAGES:
                 raise ValueError(f"{argument} must hold at least {MIN_IMAGES} images to be measured; got {len(X)}.")
             rows[argument] = np.sort(random_state.permutation(len(X))[:max_images])
@@ -321,11 +330,15 @@ def quality_report(
     different = _first_of_each(X_real)
     if len(different) < MIN_DIFFERENT:
         raise ValueError(f"X_real must hold at least {MIN_DIFFERENT} different images; got {len(different)}.")
+    if "X_holdout" in sets:
+        _check_held_out(X_real, sets["X_holdout"])
 
     if embedder is None:
         embedder = EfficientNetLite0Embedder(image_shape=image_shape, data_format=data_format, value_range=value_range)
+    if not (hasattr(embedder, "fit") and hasattr(embedder, "transform")):
+        raise TypeError(f"embedder must be a transformer, with fit and transform, or None; got {embedder!r}.")
     embedder = clone(embedder).fit(X_real)
-    features = {argument: np.asarray(embedder.transform(X), dtype=np.float64) for argument, X in sets.items()}
+    features = {argument: embed(embedder, X, "embedder") for argument, X in sets.items()}
     pixels = {argument: _pixels(image_format, X) for argument, X in sets.items() if argument != "X_rest"}
     for space in (pixels, features):  # copies are looked for among all real images, each once, the rest among some
         space["different"], space["X_real"] = space["X_real"][different], space["X_real"][rows["X_real"]]
@@ -368,6 +381,19 @@ def quality_report(
     return report
 
 
+def why_not_measured(X_real, X_synthetic):
+    """Return in words why there are too few images for a report, or None where there are enough."""
+    if min(len(X_real), len(X_synthetic)) < MIN_IMAGES:
+        return (
+            f"{len(X_real)} real and {len(X_synthetic)} synthetic images are there, at least {MIN_IMAGES} of each are "
+            "needed"
+        )
+    n_different = len(_first_of_each(X_real))
+    if n_different < MIN_DIFFERENT:
+        return f"{n_different} different real images are there, at least {MIN_DIFFERENT} are needed"
+    return None
+
+
 def _warn(report, name):
     if report.spread < _LEAST_SPREAD:
         _raise(
@@ -402,6 +428,17 @@ def _warn(report, name):
 def _first_of_each(X):
     """Return the rows at which each different image stands first."""
     return np.sort(np.unique(X.reshape(len(X), -1), axis=0, return_index=True)[1])
+
+
+def _check_held_out(X_real, X_holdout):
+    """Warn of held-out images that stand among those trained on."""
+    known = {image.tobytes() for image in X_real}
+    n_known = sum(image.tobytes() in known for image in X_holdout)
+    if n_known:
+        _raise(
+            f"X_holdout must hold images that the generator never saw; {n_known} of its {len(X_holdout)} images stand "
+            "in X_real, too, so that memorisation is underestimated. Leave them out."
+        )
 
 
 def _raise(message):

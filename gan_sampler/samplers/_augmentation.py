@@ -97,6 +97,8 @@ class AugmentationOverSampler(BaseImageOverSampler):
     ((100, 16, 16), 50)
     """
 
+    _min_images = 1
+
     _parameter_constraints: dict = {
         **BaseImageOverSampler._parameter_constraints,
         "rotation": [Interval(Real, 0, 180, closed="both")],

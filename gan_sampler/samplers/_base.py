@@ -14,10 +14,9 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from ..embedding import EfficientNetLite0Embedder
+from ..embedding import EfficientNetLite0Embedder, embed
 from ..images import IMAGE_PARAMETER_CONSTRAINTS, as_numeric_array, check_images
-from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
-from ..quality import QualityWarning, import_prdc, quality_report
+from ..quality import MIN_IMAGES, QualityWarning, import_prdc, quality_report, why_not_measured
 from ..runtime import (
     DEVICE_CONSTRAINT,
     draw_seed,
@@ -28,7 +27,6 @@ from ..runtime import (
 )
 from ._herding import herd
 
-MIN_IMAGES = 2  # below this there is no variety that anything could learn
 _MAX_REST = 1000  # images of other classes that the quality report looks at
 _CANDIDATES = 4  # images drawn for each one that herding keeps
 _MAX_HERDED = 1000  # images of either kind that are herded together, so that the time stays proportional
@@ -81,7 +79,76 @@ def check_image_target(sampler, X, y):
     return X, y, binarize_y
 
 
-class BaseImageOverSampler(BaseOverSampler):
+class ImagesMixin:
+    """`fit` and `fit_resample` of imbalanced-learn's samplers, for images."""
+
+    def fit(self, X, y, **params):
+        """Check images and labels, and how many images each class lacks; `fit_resample` does the learning.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, n_features)
+            Images, as for `fit_resample`.
+        y : array-like of shape (n,)
+            Labels.
+        **params : dict
+            Not used; here because imbalanced-learn's samplers have it.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            When images, labels or parameters cannot be used.
+        """
+        _require_labels(y)
+        return super().fit(X, y, **params)
+
+    def fit_resample(self, X, y, **params):
+        """Learn from images, and return them resampled.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, n_features)
+            Images, at least 8 x 8 pixels, of integers or floats without NaN; rows need `image_shape`.
+        y : array-like of shape (n,)
+            Labels of any type that can be sorted.
+        **params : dict
+            Not used; here because imbalanced-learn's samplers have it.
+
+        Returns
+        -------
+        X_resampled : ndarray of shape (n_resampled, *X.shape[1:]), or what `X` was
+            Images in the same layout, dtype and value range: of an over-sampler those of `X`, untouched and in their
+            order, then repeated ones if any, then new ones. A DataFrame comes back as a DataFrame and a list as a list
+            of arrays.
+        y_resampled : ndarray of shape (n_resampled,), or what `y` was
+            Their labels.
+
+        Raises
+        ------
+        ValueError
+            When images, labels or parameters cannot be used, or a class has too few images to learn from.
+        TypeError
+            When `X` is sparse.
+        """
+        _require_labels(y)
+        if not isinstance(X, list):
+            return super().fit_resample(X, y, **params)
+        X_resampled, y_resampled = super().fit_resample(as_numeric_array(X, "X"), y, **params)
+        return list(X_resampled), y_resampled
+
+
+def _require_labels(y):
+    if y is None:
+        raise ValueError(
+            "y must hold a label for each image; got None: a sampler requires y to be passed, but the target y is None."
+        )
+
+
+class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
     """Base class of samplers that make images of the classes a data set has too few of.
 
     It owns the input gate, the loop over classes and the assembly of the output. A subclass implements
@@ -92,6 +159,7 @@ class BaseImageOverSampler(BaseOverSampler):
     """
 
     _network_attributes = ()  # names of fitted attributes that hold a network, or a dict of networks by class
+    _min_images = 2  # of a class; below this there is no variety that anything could learn
 
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
@@ -152,31 +220,6 @@ class BaseImageOverSampler(BaseOverSampler):
             New images in [-1, 1]; the batches add up to `n_images`.
         """
 
-    def fit_resample(self, X, y, **params):
-        """Learn from images, and return them with new ones of the classes that have too few.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, n_features)
-            Images, at least 8 x 8 pixels, of integers or floats without NaN; rows need `image_shape`.
-        y : array-like of shape (n,)
-            Labels of any type that can be sorted.
-        **params : dict
-            Not used; here because imbalanced-learn's samplers have it.
-
-        Returns
-        -------
-        X_resampled : ndarray of shape (n_resampled, *X.shape[1:]), or what `X` was
-            The images of `X`, untouched and in their order, then repeated ones if any, then new ones, in the same
-            layout, dtype and value range. A DataFrame comes back as a DataFrame and a list as a list of arrays.
-        y_resampled : ndarray of shape (n_resampled,), or what `y` was
-            Their labels.
-        """
-        if not isinstance(X, list):
-            return super().fit_resample(X, y, **params)
-        X_resampled, y_resampled = super().fit_resample(as_numeric_array(X, "X"), y, **params)
-        return list(X_resampled), y_resampled
-
     def _rows_learnt(self, y, rows):
         return np.concatenate(list(rows.values()))
 
@@ -236,14 +279,14 @@ class BaseImageOverSampler(BaseOverSampler):
         return X_resampled, y_resampled
 
     def _check_enough_images(self, rows):
-        leave_out = "leave the class out through sampling_strategy={label: n_images}"
+        leave_out = "name the other classes alone in sampling_strategy={label: n_images}"
         if self.synthetic_classes == "all":
             leave_out = 'use synthetic_classes="resampled"'
         for label, found in rows.items():
-            if len(found) < MIN_IMAGES:
+            if len(found) < self._min_images:
                 raise ValueError(
-                    f"Class {plain_label(label)!r} has {len(found)} image(s); at least {MIN_IMAGES} are needed to "
-                    f"learn from. Collect more images, {leave_out}, or repeat it with "
+                    f"Class {plain_label(label)!r} has {len(found)} image(s); at least {self._min_images} are needed "
+                    f"to learn from. Collect more images, {leave_out}, or repeat it with "
                     "PixelSampler(RandomOverSampler())."
                 )
 
@@ -270,13 +313,13 @@ class BaseImageOverSampler(BaseOverSampler):
             )
         else:
             embedder = asked
-        least = MIN_IMAGES
+        least = self._min_images
         if parameter == "quality":
             import_prdc()
-            least = MIN_IMAGES_MEASURED
+            least = MIN_IMAGES
         for found in rows.values():
             if len(found) >= least:
-                clone(embedder).fit(X[found])
+                embed(clone(embedder).fit(X[found]), X[found[:2]], parameter)
                 break
         return embedder
 
@@ -288,13 +331,13 @@ class BaseImageOverSampler(BaseOverSampler):
         rows = np.flatnonzero(y == label)
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MAX_HERDED)).astype(int)]
         herder = clone(herder).fit(X[rows])
-        real = _features(herder, X[rows])
+        real = embed(herder, X[rows], "herding")
         sizes = [batch.stop - batch.start for batch in gen_batches(n_images, _MAX_HERDED)]
         n_candidates = self._n_candidates(y, label, n_images)
         sizes_drawn = np.diff([0, *(np.cumsum(sizes) * n_candidates // n_images)])
         candidates = self._synthesise(X, y, label, n_candidates)
         for images, n_kept in zip(_regroup(candidates, sizes_drawn), sizes, strict=True):
-            chosen = herd(real, _features(herder, self.image_format_.to_array(images)), n_kept)
+            chosen = herd(real, embed(herder, self.image_format_.to_array(images), "herding"), n_kept)
             yield images[torch.from_numpy(chosen).to(images.device)]
 
     def _n_candidates(self, y, label, n_images):
@@ -309,10 +352,10 @@ class BaseImageOverSampler(BaseOverSampler):
     def _measure(self, X, y, made, label, embedder, random_state):
         """Return the quality report of one class, or None with a warning where there is too little to measure."""
         rows, others = np.flatnonzero(y == label), np.flatnonzero(y != label)
-        if min(len(rows), len(made)) < MIN_IMAGES_MEASURED:
+        reason = why_not_measured(X[rows], made)
+        if reason is not None:
             warnings.warn(
-                f"The quality of class {plain_label(label)!r} was not measured: {len(rows)} real and {len(made)} "
-                f"synthetic images are there, at least {MIN_IMAGES_MEASURED} of each are needed.",
+                f"The quality of class {plain_label(label)!r} was not measured: {reason}.",
                 QualityWarning,
                 stacklevel=stacklevel_of_user(),
             )
@@ -321,7 +364,7 @@ class BaseImageOverSampler(BaseOverSampler):
         return quality_report(
             X[rows],
             made,
-            X_rest=X[others] if len(others) >= MIN_IMAGES_MEASURED else None,
+            X_rest=X[others] if len(others) >= MIN_IMAGES else None,
             embedder=embedder,
             image_shape=self.image_shape,
             data_format=self.data_format,
@@ -348,11 +391,6 @@ def _copy_to_cpu(networks):
     if isinstance(networks, dict):
         return {label: _copy_to_cpu(network) for label, network in networks.items()}
     return copy.deepcopy(networks).cpu()
-
-
-def _features(embedder, images):
-    features = np.asarray(embedder.transform(images), dtype=np.float64)
-    return features.reshape(len(features), -1)
 
 
 def _regroup(batches, sizes):

@@ -269,6 +269,8 @@ class CycleGANOverSampler(BaseImageOverSampler):
 
         Raises
         ------
+        NotFittedError
+            When there is no translator yet.
         ValueError
             When `label` is no class with a translator, or the images are not like those at fit.
         """

@@ -228,7 +228,7 @@ class DeepSMOTE(BaseImageOverSampler):
             for label in rows:
                 score = PixelFrechetDistance(images[torch.from_numpy(y == label).to(self.device_)])
                 probe = torch.cat(list(self._decode_mixed(X[y == label], score.n_images)))
-                warn_of_collapse(label, score(probe)["diversity"], self.history_[-1]["step"])
+                warn_of_collapse(label, score(probe)["diversity"], self.history_[-1]["step"], hint="")
 
     def _synthesise(self, X, y, label, n_images):
         return self._decode_mixed(X[y == label], n_images)

@@ -194,6 +194,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
 
         Raises
         ------
+        NotFittedError
+            When there is no generator yet.
         ValueError
             When `label` is no class with a generator, or `n` is negative.
         """
@@ -220,8 +222,15 @@ class BaseGANOverSampler(BaseImageOverSampler):
 
         Raises
         ------
+        NotFittedError
+            When there is no generator yet.
         ValueError
             When a parameter is of a kind that a file cannot hold, such as a function for `sampling_strategy`.
+
+        Warns
+        -----
+        UserWarning
+            When a transformer is replaced by True.
         """
         self._check_has_generators()
         tensors = {
@@ -233,6 +242,12 @@ class BaseGANOverSampler(BaseImageOverSampler):
         for name in ("herding", "quality"):
             if not isinstance(parameters[name], bool | np.bool_):
                 parameters[name] = True
+                warnings.warn(
+                    f"{name}=True stands in the file for a transformer, which it cannot hold. A fit of the loaded "
+                    "sampler uses EfficientNetLite0Embedder, unless you set the parameter anew.",
+                    UserWarning,
+                    stacklevel=stacklevel_of_user(),
+                )
         values = {
             "sampler": type(self).__name__,
             "parameters": {name: to_json(value, name) for name, value in parameters.items()},
@@ -437,14 +452,13 @@ def at_best(history):
     return {"diversity": best["diversity"], "n_steps": history[-1]["step"]}
 
 
-def warn_of_collapse(label, diversity, n_steps):
+def warn_of_collapse(label, diversity, n_steps, hint="; history_ shows how it went"):
     """Warn when the images of a class have much less variance than real ones."""
     if diversity < _LEAST_DIVERSITY:
         warnings.warn(
             f"The images drawn for class {plain_label(label)!r} are much more alike than the real ones: their "
             f"diversity is {diversity:.2f} of that of the real images (1 would be as much), after "
-            f"{n_steps} steps. Train longer (n_steps), with a smaller learning_rate, or on more images; "
-            "history_ shows how it went.",
+            f"{n_steps} steps. Train longer (n_steps), with a smaller learning_rate, or on more images{hint}.",
             CollapseWarning,
             stacklevel=stacklevel_of_user(),
         )

@@ -6,10 +6,10 @@ from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.utils._param_validation import HasMethods
 
 from ..images import IMAGE_PARAMETER_CONSTRAINTS
-from ._base import check_image_target
+from ._base import ImagesMixin, check_image_target
 
 
-class PixelSampler(MetaEstimatorMixin, BaseSampler):
+class PixelSampler(ImagesMixin, MetaEstimatorMixin, BaseSampler):
     """Let an imbalanced-learn sampler work on the pixels of images.
 
     Images are ravelled to rows of pixels, resampled, and restored to their layout and dtype. It over-samples,
