@@ -84,9 +84,9 @@ def main(argv=None):
     if options.sampler and options.brief:
         parser.error("--sampler shows the tests of one sampler, which --brief leaves out; leave out one of the two")
     try:
-        are_different = len({folder.name for folder in options.folders}) == len(options.folders)
+        are_different = len({folder.resolve().name for folder in options.folders}) == len(options.folders)
         runs = {
-            folder.name if are_different else str(folder): measure(read(folder, options.classifiers))
+            folder.resolve().name if are_different else str(folder): measure(read(folder, options.classifiers))
             for folder in options.folders
         }
         if options.brief:
@@ -155,7 +155,7 @@ def _gains(tests, metric):
         ((own["is_sure"] & (own["difference"] > 0)).sum(), (own["is_sure"] & (own["difference"] < 0)).sum())
         for _, own in of_metric
     ]
-    gains = [f"**{mean:+.3f}**" if mean == means.max() else f"{mean:+.3f}" for mean in means]
+    gains = [f"**{mean:+.3f}**" if mean == means.max() > 0 else f"{mean:+.3f}" for mean in means]
     return [
         gain + (f" ({better}/{worse})" if better or worse else "")
         for gain, (better, worse) in zip(gains, counts, strict=True)

@@ -10,7 +10,8 @@ standard error counts what varies:
   because their training images overlap; or, should that be less because few splits happen to agree, what resamplings of
   the test images alone give, corrected alike.
 
-P-values are those of a t-test with the degrees of freedom of Satterthwaite; Holm's method [2]_ corrects them. Few
+P-values are those of a t-test, its degrees of freedom those of Satterthwaite on a shared split and the number of splits
+less one otherwise; Holm's method [2]_ corrects them. Few
 splits of their own leave hardly any power: with three the smallest of a hundred p-values must be below .0005 at two
 degrees of freedom. A decision tree grown to the end says yes or no, and its area under the ROC curve is its balanced
 accuracy; so areas are compared without it.
@@ -28,7 +29,7 @@ import numpy as np
 import pandas as pd
 from figures import SAMPLER_LABELS, row_key, row_label, rows_of, samplers_of
 from pipelines import CLASSIFIERS
-from report import METRIC_LABELS
+from report import COLUMNS, METRIC_LABELS
 from scipy.stats import t as student
 
 MEASURES = ("balanced_accuracy", "f1_weighted", "roc_auc")
@@ -53,7 +54,7 @@ def read(folder, classifiers=None):
         Rows of results.csv, with ``metrics`` and of the test images the arrays ``y_true``, ``y_pred`` and ``group``
         (its own for each image where there are none), and ``scores``, an array for each label that has one.
     """
-    table = _read_csv(folder / "results.csv", ["key", "error", "classifier", "embedder", "minority", *METRIC_LABELS])
+    table = _read_csv(folder / "results.csv", [*COLUMNS, "n_test", "key", "error", *METRIC_LABELS])
     table = table[table["error"].isna() & table["classifier"].isin(classifiers or CLASSIFIERS)]
     if table.empty:
         raise ValueError(f"--classifiers must name some of the run in {folder}; got {' '.join(classifiers or ())}.")
@@ -101,7 +102,7 @@ class Measured:
     def __init__(self, cells, n_resamplings=N_RESAMPLINGS):
         self.of = {(cell["sampler"], cell["split"], cell["seed"]): cell for cell in cells}
         is_ranking = cells[0]["classifier"] not in SAY_YES_OR_NO
-        self.measures = [measure for measure in MEASURES if is_ranking or measure != "roc_auc"]
+        self.measures = [metric for metric in MEASURES if is_ranking or metric != "roc_auc"]
         self.samplers = samplers_of(cells)
         self.repeats = sorted({key[1:] for key in self.of})
         self.shares_test_images = {split for split, _ in self.repeats} == {"official"}
@@ -114,11 +115,11 @@ class Measured:
             for sampler in self.samplers:
                 self._resampled[sampler, *repeat] = resampled_measures(self.of[sampler, *repeat], weights)
 
-    def values(self, sampler, measure):
-        """Return a measure of a sampler in every repeat."""
-        return np.array([self.of[sampler, *repeat]["metrics"][measure] for repeat in self.repeats])
+    def values(self, sampler, metric):
+        """Return a metric of a sampler in every repeat."""
+        return np.array([self.of[sampler, *repeat]["metrics"][metric] for repeat in self.repeats])
 
-    def compare(self, sampler, rival, measure):
+    def compare(self, sampler, rival, metric):
         """Compare two samplers.
 
         Returns
@@ -130,12 +131,12 @@ class Measured:
         p_value : float
             Of no difference, two-sided.
         """
-        differences = self.values(sampler, measure) - self.values(rival, measure)
+        differences = self.values(sampler, metric) - self.values(rival, metric)
         n = len(differences)
         if n < 2:
             return float(differences.mean()), np.nan, np.nan
         of_seeds = differences.var(ddof=1) / n
-        of_images = self._over_images(sampler, rival, measure)  # (n, n_resamplings)
+        of_images = self._over_images(sampler, rival, metric)  # (n, n_resamplings)
         if not self.shares_test_images:
             of_images = of_images.var(axis=1, ddof=1).mean() / n
             variance, freedom = max(of_seeds, of_images) * (1 + n * self.overlap), n - 1
@@ -151,9 +152,9 @@ class Measured:
         p_value = 2 * student.sf(abs(differences.mean()) / error, freedom)
         return float(differences.mean()), float(student.ppf(1 - ALPHA / 2, freedom) * error), float(p_value)
 
-    def _over_images(self, sampler, rival, measure):
+    def _over_images(self, sampler, rival, metric):
         ours, theirs = (
-            np.array([self._resampled[name, *repeat][measure] for repeat in self.repeats]) for name in (sampler, rival)
+            np.array([self._resampled[name, *repeat][metric] for repeat in self.repeats]) for name in (sampler, rival)
         )
         return ours - theirs
 
@@ -204,6 +205,8 @@ def _areas(positive, score, weights):
 
 def measure(cells):
     """Return a `Measured` for each classifier, by its name; all must have the same samplers, seeds and splits."""
+    if len(samplers_of(cells)) < 2:
+        raise ValueError(f"a run must have two samplers to compare; got {', '.join(samplers_of(cells))} alone.")
     samplers, repeats = samplers_of(cells), sorted({(cell["split"], cell["seed"]) for cell in cells})
     by_row = {row_label(row): [c for c in cells if row_key(c) == row_key(row)] for row in rows_of(cells)}
     for name, own in by_row.items():

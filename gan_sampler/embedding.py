@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 import joblib
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils._param_validation import HasMethods, Interval
@@ -631,14 +632,17 @@ def embed(embedder, X, parameter):
         When these are not numbers, not finite, or not as many as images.
     """
     features = embedder.transform(X)
-    try:
-        features = np.asarray(features, dtype=np.float64)
-    except (TypeError, ValueError) as exc:
-        raise ValueError(f"{parameter} must be a transformer that returns numbers for each image: {exc}") from exc
-    if features.ndim < 1 or len(features) != len(X) or not np.isfinite(features).all():
+    if issparse(features):
+        features = features.toarray()
+    elif isinstance(features, torch.Tensor):
+        features = features.detach().cpu()
+    features = np.asarray(features)
+    is_numeric = features.dtype.kind in "biuf"
+    is_finite = is_numeric and np.isfinite(features).all()
+    if features.ndim < 1 or len(features) != len(X) or features.size == 0 or not is_finite:
         raise ValueError(
             f"{parameter} must be a transformer that returns one row of finite numbers for each image; "
-            f"{type(embedder).__name__} returned an array of shape {features.shape} for {len(X)} images"
-            f"{', with NaN or infinity in it' if not np.isfinite(features).all() else ''}."
+            f"{type(embedder).__name__} returned an array of shape {features.shape} and dtype {features.dtype} for "
+            f"{len(X)} images{', with NaN or infinity in it' if is_numeric and not is_finite else ''}."
         )
-    return features.reshape(len(features), -1)
+    return features.reshape(len(features), -1).astype(np.float64)

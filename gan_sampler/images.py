@@ -6,7 +6,7 @@ The only file that knows shapes, channels, dtypes and value ranges. Everything e
 
 import os
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -180,7 +180,7 @@ class ImageFormat:
         images = self._channels_first(X)
         return np.array_equal(images[:, 0], images[:, 1]) and np.array_equal(images[:, 0], images[:, 2])
 
-    def check_same(self, X, *, input_name="X", seen="seen at fit"):
+    def check_same(self, X, *, input_name="X", seen=None):
         """Return `X` as an array, or raise when its elements are not images of this format's shape.
 
         Parameters
@@ -189,8 +189,8 @@ class ImageFormat:
             Images.
         input_name : str, default="X"
             Name of `X` in error messages.
-        seen : str, default="seen at fit"
-            Where this format comes from, in error messages.
+        seen : str or None, default=None
+            Where this format comes from, in error messages; None stands for an earlier fit.
 
         Raises
         ------
@@ -200,8 +200,9 @@ class ImageFormat:
             first had none.
         """
         X = as_numeric_array(X, input_name)
+        as_known = " as in `n_features_in_`" if seen is None else ""
+        seen = seen or "seen at fit"
         if X.shape[1:] != self.row_shape:
-            as_known = " as in `n_features_in_`" if seen == "seen at fit" else ""
             raise ValueError(
                 f"{input_name} must hold images of the shape {seen}, {self.row_shape}; got elements of shape "
                 f"{X.shape[1:]}, {self.n_features} features were expected{as_known}. Load both sets at the same size "
@@ -209,12 +210,13 @@ class ImageFormat:
             )
         low, high = self.value_range
         slack = 0 if self.dtype == np.uint8 else high - low  # new images may be somewhat brighter than those at fit
-        other_kind = any((X.dtype.kind == kind) != (self.dtype.kind == kind) for kind in "fb")
+        other_kind = (X.dtype.kind == "f") != (self.dtype.kind == "f")
+        other_kind |= X.dtype.kind == "b" and self.value_range != (0, 1)
         if other_kind or X.min() < low - slack or X.max() > high + slack:
             raise ValueError(
                 f"{input_name} must be of the kind {seen}, {self.dtype} from {low:g} to {high:g}; got {X.dtype} "
                 f"from {X.min():g} to {X.max():g}, which would be read at another brightness. Convert one of the two "
-                "sets, or pass value_range."
+                f"sets{'' if other_kind else ', or pass value_range'}."
             )
         if self.grey_as_rgb and not self._is_grey(X):
             raise ValueError(
@@ -419,13 +421,12 @@ def _check_value_range(X, value_range, input_name):
     found = float(X.min()), float(X.max())
     if value_range is None:
         return found
-    if (
-        len(value_range) != 2
-        or not all(isinstance(end, Real) and np.isfinite(end) for end in value_range)
-        or not value_range[0] < value_range[1]
-    ):
+    try:
+        low, high = map(float, value_range)
+    except (TypeError, ValueError, OverflowError):
+        low, high = np.nan, np.nan
+    if not -np.inf < low < high < np.inf:
         raise ValueError(f"value_range must be two finite numbers (low, high) with low < high; got {value_range!r}.")
-    low, high = float(value_range[0]), float(value_range[1])
     if found[0] < low or found[1] > high:
         raise ValueError(
             f"value_range={tuple(value_range)} must hold every value of {input_name}; got values from {found[0]:g} "

@@ -9,7 +9,7 @@ from compare import compare, compare_runs, main, rank_table
 from grid import Split
 from metrics import evaluate
 from paired import Measured, all_comparisons, comparisons, holm, measure, read, resample, resampled_measures
-from report import METRIC_LABELS, predictions_table
+from report import COLUMNS, METRIC_LABELS, predictions_table
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 
@@ -241,6 +241,20 @@ def test_runs_are_set_side_by_side():
         compare_runs(runs, "random")
 
 
+def test_no_loss_is_printed_as_the_best():
+    """Where nothing helps, nothing is bold but the rank of doing nothing."""
+    text = compare_runs({"toy": measure(make_cells({"none": 3.0, "smote": 1.0, "dcgan": 1.2}))})
+    rows = [line for line in text.splitlines() if re.match(r"\| (none|SMOTE|DCGAN) ", line)]
+    assert len(rows) == 9
+    assert ["**" in row for row in rows] == 3 * [True, False, False]
+
+
+def test_one_sampler_is_nothing_to_compare():
+    """Tables without rows would fail with words about columns."""
+    with pytest.raises(ValueError, match="must have two samplers to compare; got none alone"):
+        measure(make_cells({"none": 1.0}))
+
+
 def test_what_runs_do_not_share_is_told():
     """Means over other classifiers do not compare, and with one seed nothing was tested."""
     gains = {"none": 1.0, "smote": 3.0, "dcgan": 1.2}
@@ -266,7 +280,7 @@ def test_command_names_the_folder_that_holds_no_run(tmp_path, capsys):
     (tmp_path / "results.csv").touch()
     with pytest.raises(SystemExit):
         main([str(tmp_path)])
-    assert "results.csv must be as run.py wrote it; it has no column key, error" in capsys.readouterr().err
+    assert "results.csv must be as run.py wrote it; it has no column data, split" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([str(tmp_path), "--brief", "--sampler", "smote"])
     assert "leave out one of the two" in capsys.readouterr().err
@@ -275,7 +289,9 @@ def test_command_names_the_folder_that_holds_no_run(tmp_path, capsys):
 def test_reads_what_a_run_wrote(tmp_path):
     """Failed cells are left out, and rows of a cell are found by its key, in any order."""
     cell = make_cell("none", 0, 1.0)
-    plain = {name: value for name, value in cell.items() if not isinstance(value, np.ndarray | dict)}
+    plain = dict.fromkeys(COLUMNS) | {
+        name: value for name, value in cell.items() if not isinstance(value, np.ndarray | dict)
+    }
     rows = [{**plain, **cell["metrics"], "error": None, "key": "a"}, {**plain, "error": "failed", "key": "b"}]
     pd.DataFrame(rows).to_csv(tmp_path / "results.csv", index=False)
     columns = {"key": "a", "image": range(200), "y_true": cell["y_true"], "y_pred": cell["y_pred"]}
@@ -304,8 +320,9 @@ def test_reads_groups_and_scores_of_many_classes_as_they_were_written(tmp_path):
     row = {
         "key": "a",
         "error": None,
+        **dict.fromkeys(COLUMNS),
+        "n_test": 3,
         "classifier": "cnn",
-        "embedder": None,
         "minority": 2,
         **dict.fromkeys(METRIC_LABELS, 0.5),
     }

@@ -114,7 +114,8 @@ def test_herding_is_no_part_of_the_training(tmp_path):
     assert plain.shape == herded.shape
     assert not np.array_equal(plain, herded)
     sampler.set_params(herding=PIXELS, n_steps=4).fit_resample(X, y)
-    sampler.save(tmp_path / "sampler")
+    with pytest.warns(UserWarning, match="herding=True stands in the file"):
+        sampler.save(tmp_path / "sampler")
     assert DCGANOverSampler.load(tmp_path / "sampler").herding is True
     assert sampler.sample(3, "square").shape == (3, 12, 12)
 

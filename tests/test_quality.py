@@ -6,13 +6,16 @@ import warnings
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
+from scipy.sparse import csr_array
 from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from gan_sampler import QualityWarning, quality_report
-from gan_sampler.quality import _measures
+from gan_sampler.quality import _measures, _report
 
 SIZE, N = 16, 120
 
@@ -272,9 +275,11 @@ def test_large_sets_are_thinned_and_say_which_images_were_taken():
 
 def test_held_out_images_that_were_trained_on_are_told():
     """They are as near to themselves as copies are, and hide them."""
-    options = {"embedder": EMBEDDER, "random_state": 0}
-    with pytest.warns(QualityWarning, match="30 of its 120 images stand in X_real, too"):
-        quality_report(REAL, SYNTHETIC["perfect"], np.concatenate([REAL[:30], HELD_OUT[30:]]), **options)
+    options = {"embedder": EMBEDDER, "random_state": 0, "max_images": 20}
+    held_out = np.concatenate([REAL[:30], HELD_OUT[30:]])
+    for given in (held_out, held_out.astype(np.int64)):
+        with pytest.warns(QualityWarning, match="30 of its 120 images stand in X_real, too"):
+            quality_report(REAL, SYNTHETIC["perfect"], given, **options)
 
 
 @pytest.mark.parametrize(
@@ -286,8 +291,14 @@ def test_held_out_images_that_were_trained_on_are_told():
             "embedder must be a transformer, with fit and transform, or None; got 'efficientnet'",
         ),
         (FunctionTransformer(lambda X: flatten(X) * np.nan), ValueError, r"of shape \(120, 256\) .* with NaN"),
-        (FunctionTransformer(lambda X: flatten(X)[:5]), ValueError, r"of shape \(5, 256\) for 120 images"),
-        (FunctionTransformer(lambda X: ["a"] * len(X)), ValueError, "embedder must be .* numbers for each image"),
+        (FunctionTransformer(lambda X: flatten(X)[:5]), ValueError, r"of shape \(5, 256\) and dtype float64 for 120"),
+        (
+            FunctionTransformer(lambda X: ["a"] * len(X)),
+            ValueError,
+            r"embedder must be .* shape \(120,\) and dtype <U1",
+        ),
+        (FunctionTransformer(lambda X: np.empty((len(X), 0))), ValueError, r"shape \(120, 0\)"),
+        (FunctionTransformer(lambda X: flatten(X) * 1j), ValueError, "dtype complex128"),
     ],
 )
 def test_an_embedder_that_is_none_is_refused_by_name(embedder, error, message):
@@ -297,16 +308,29 @@ def test_an_embedder_that_is_none_is_refused_by_name(embedder, error, message):
 
 
 def test_features_of_any_shape_will_do():
-    """As they do for herding."""
-    as_they_are = FunctionTransformer(lambda X: X / 255)
-    first, second = (quality_report(REAL, HELD_OUT, embedder=e, random_state=0) for e in (as_they_are, FLAT))
-    assert str(first) == str(second)
+    """As they do for herding, and of any kind of array."""
+    torch = pytest.importorskip("torch")
+    expected = str(quality_report(REAL, HELD_OUT, embedder=FLAT, random_state=0))
+    for change in (
+        lambda X: X / 255,
+        lambda X: csr_array(flatten(X)),
+        lambda X: torch.tensor(flatten(X)).requires_grad_(),
+    ):
+        assert str(quality_report(REAL, HELD_OUT, embedder=FunctionTransformer(change), random_state=0)) == expected
+
+
+@pytest.mark.parametrize(("name", "least", "most"), [("perfect", 0.4, 0.6), ("blurred", 0.8, 1.0)])
+def test_artefacts_are_told_by_the_forest_that_users_have(monkeypatch, name, least, most):
+    """The other tests have a smaller one."""
+    monkeypatch.setattr(_report._FOREST, "n_estimators", RandomForestClassifier().n_estimators)
+    report = quality_report(REAL, SYNTHETIC[name], embedder=EMBEDDER, random_state=0)
+    assert least <= report.auc_pixels <= most
 
 
 def test_a_figure_to_draw_in_is_checked(reports):
     """Axes are the likely mistake."""
-    with pytest.raises(TypeError, match="fig must be a matplotlib Figure or None; got list"):
-        reports["perfect"].plot(fig=[])
+    with pytest.raises(TypeError, match=r"fig must be a matplotlib Figure or None; got Axes.* Pass ax.figure"):
+        reports["perfect"].plot(fig=Figure().subplots())
 
 
 def test_messages_name_the_set_that_the_others_must_match():

@@ -259,6 +259,9 @@ def test_a_class_of_one_image_is_refused_where_there_is_something_to_learn(sampl
     else:
         with pytest.raises(ValueError, match=r"Class 'lonely' has 1 image.* at least 2 .*RandomOverSampler"):
             sampler.fit_resample(shapes[0], y)
+    sampler.set_params(herding=FunctionTransformer(lambda X: X.reshape(len(X), -1)))
+    with pytest.raises(ValueError, match=r"Class 'lonely' has 1 image.* at least 2"):
+        sampler.fit_resample(shapes[0], y)
 
 
 @pytest.mark.parametrize(
@@ -626,22 +629,25 @@ class TestQuality:
         measured, _ = clone(sampler).set_params(quality=self.EMBEDDER).fit_resample(X, y)
         np.testing.assert_array_equal(plain, measured)
 
-    def test_too_few_images_cost_no_training(self, sampler):
+    def test_too_few_images_lose_no_training(self, sampler):
         """The images are made all the same, and the user hears what was left out."""
         X, y = make_shapes(24, 8)
         sampler.set_params(quality=self.EMBEDDER)
-        with pytest.warns(QualityWarning, match=r"class 'square' was not measured: 8 real and 16 synthetic"):
+        with pytest.warns(
+            QualityWarning,
+            match=r"class 'square' was not measured: X_real must hold at least 10 images to be measured; got 8",
+        ):
             X_res, _ = sampler.fit_resample(X, y)
         assert len(X_res) == 48
         assert sampler.quality_ == {"square": None}
 
-    def test_too_few_different_images_cost_no_training(self, sampler):
+    def test_too_few_different_images_lose_no_training(self, sampler):
         """As too few images do not."""
         X, y = make_shapes(40, 20)
         squares = np.flatnonzero(y == "square")
         X[squares] = X[squares[np.arange(20) % 4]]
         sampler.set_params(quality=self.EMBEDDER)
-        with pytest.warns(QualityWarning, match=r"not measured: 4 different real images are there, at least 5"):
+        with pytest.warns(QualityWarning, match=r"not measured: X_real must hold at least 5 different images; got 4"):
             sampler.fit_resample(X, y)
         assert sampler.quality_ == {"square": None}
 

@@ -1,7 +1,9 @@
 """The quality report: all measures of one class at once, readable and drawable."""
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass, field, fields
+from hashlib import blake2b
 from numbers import Integral
 
 import numpy as np
@@ -312,6 +314,8 @@ def quality_report(
     import_prdc()
     if not isinstance(max_images, Integral) or max_images < MIN_IMAGES:
         raise ValueError(f"max_images must be an integer of at least {MIN_IMAGES}; got {max_images!r}.")
+    if embedder is not None and not (hasattr(embedder, "fit") and hasattr(embedder, "transform")):
+        raise TypeError(f"embedder must be a transformer, with fit and transform, or None; got {embedder!r}.")
     random_state = own_random_state(random_state)
     if X_synthetic is None:
         raise ValueError("X_synthetic must hold the images to be measured; got None.")
@@ -325,18 +329,16 @@ def quality_report(
             X = image_format.check_same(X, input_name=argument, seen="of X_real")
             if len(X) < MIN_IMAGES:
                 raise ValueError(f"{argument} must hold at least {MIN_IMAGES} images to be measured; got {len(X)}.")
+            if argument == "X_holdout":
+                _check_held_out(X_real, X)
             rows[argument] = np.sort(random_state.permutation(len(X))[:max_images])
             sets[argument] = X if argument == "X_real" else X[rows[argument]]
     different = _first_of_each(X_real)
     if len(different) < MIN_DIFFERENT:
         raise ValueError(f"X_real must hold at least {MIN_DIFFERENT} different images; got {len(different)}.")
-    if "X_holdout" in sets:
-        _check_held_out(X_real, sets["X_holdout"])
 
     if embedder is None:
         embedder = EfficientNetLite0Embedder(image_shape=image_shape, data_format=data_format, value_range=value_range)
-    if not (hasattr(embedder, "fit") and hasattr(embedder, "transform")):
-        raise TypeError(f"embedder must be a transformer, with fit and transform, or None; got {embedder!r}.")
     embedder = clone(embedder).fit(X_real)
     features = {argument: embed(embedder, X, "embedder") for argument, X in sets.items()}
     pixels = {argument: _pixels(image_format, X) for argument, X in sets.items() if argument != "X_rest"}
@@ -381,19 +383,6 @@ def quality_report(
     return report
 
 
-def why_not_measured(X_real, X_synthetic):
-    """Return in words why there are too few images for a report, or None where there are enough."""
-    if min(len(X_real), len(X_synthetic)) < MIN_IMAGES:
-        return (
-            f"{len(X_real)} real and {len(X_synthetic)} synthetic images are there, at least {MIN_IMAGES} of each are "
-            "needed"
-        )
-    n_different = len(_first_of_each(X_real))
-    if n_different < MIN_DIFFERENT:
-        return f"{n_different} different real images are there, at least {MIN_DIFFERENT} are needed"
-    return None
-
-
 def _warn(report, name):
     if report.spread < _LEAST_SPREAD:
         _raise(
@@ -427,13 +416,21 @@ def _warn(report, name):
 
 def _first_of_each(X):
     """Return the rows at which each different image stands first."""
-    return np.sort(np.unique(X.reshape(len(X), -1), axis=0, return_index=True)[1])
+    first = {}
+    for row, image in enumerate(X):
+        first.setdefault(_fingerprint(image), row)
+    return np.array(list(first.values()))
+
+
+def _fingerprint(image):
+    """Return what only equal images share, whatever their dtype."""
+    return blake2b((image.astype(np.float32) + 0).tobytes(), digest_size=16).digest()  # + 0: no -0.0
 
 
 def _check_held_out(X_real, X_holdout):
     """Warn of held-out images that stand among those trained on."""
-    known = {image.tobytes() for image in X_real}
-    n_known = sum(image.tobytes() in known for image in X_holdout)
+    held_out = Counter(map(_fingerprint, X_holdout))
+    n_known = sum(held_out.pop(print_, 0) for print_ in map(_fingerprint, X_real))
     if n_known:
         _raise(
             f"X_holdout must hold images that the generator never saw; {n_known} of its {len(X_holdout)} images stand "

@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 
 from ..embedding import EfficientNetLite0Embedder, embed
 from ..images import IMAGE_PARAMETER_CONSTRAINTS, as_numeric_array, check_images
-from ..quality import MIN_IMAGES, QualityWarning, import_prdc, quality_report, why_not_measured
+from ..quality import MIN_IMAGES, QualityWarning, import_prdc, quality_report
 from ..runtime import (
     DEVICE_CONSTRAINT,
     draw_seed,
@@ -83,7 +83,7 @@ class ImagesMixin:
     """`fit` and `fit_resample` of imbalanced-learn's samplers, for images."""
 
     def fit(self, X, y, **params):
-        """Check images and labels, and how many images each class lacks; `fit_resample` does the learning.
+        """Check images, labels and parameters; `fit_resample` does the work.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class ImagesMixin:
         y : array-like of shape (n,)
             Labels.
         **params : dict
-            Not used; here because imbalanced-learn's samplers have it.
+            Must be empty; here because imbalanced-learn's samplers have it.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class ImagesMixin:
         y : array-like of shape (n,)
             Labels of any type that can be sorted.
         **params : dict
-            Not used; here because imbalanced-learn's samplers have it.
+            Must be empty; here because imbalanced-learn's samplers have it.
 
         Returns
         -------
@@ -282,10 +282,12 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         leave_out = "name the other classes alone in sampling_strategy={label: n_images}"
         if self.synthetic_classes == "all":
             leave_out = 'use synthetic_classes="resampled"'
+        is_herded = not isinstance(self.herding, bool | np.bool_) or self.herding
+        least = max(self._min_images, 2 if is_herded else 0)  # herding needs distances between real images
         for label, found in rows.items():
-            if len(found) < self._min_images:
+            if len(found) < least:
                 raise ValueError(
-                    f"Class {plain_label(label)!r} has {len(found)} image(s); at least {self._min_images} are needed "
+                    f"Class {plain_label(label)!r} has {len(found)} image(s); at least {least} are needed "
                     f"to learn from. Collect more images, {leave_out}, or repeat it with "
                     "PixelSampler(RandomOverSampler())."
                 )
@@ -352,26 +354,26 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
     def _measure(self, X, y, made, label, embedder, random_state):
         """Return the quality report of one class, or None with a warning where there is too little to measure."""
         rows, others = np.flatnonzero(y == label), np.flatnonzero(y != label)
-        reason = why_not_measured(X[rows], made)
-        if reason is not None:
+        others = random_state.permutation(others)[:_MAX_REST]
+        try:
+            return quality_report(
+                X[rows],
+                made,
+                X_rest=X[others] if len(others) >= MIN_IMAGES else None,
+                embedder=embedder,
+                image_shape=self.image_shape,
+                data_format=self.data_format,
+                value_range=self._value_range_seen(),
+                random_state=random_state,
+                name=f"The images made for class {plain_label(label)!r}",
+            )
+        except ValueError as exc:  # the images are there, and were perhaps an hour's work
             warnings.warn(
-                f"The quality of class {plain_label(label)!r} was not measured: {reason}.",
+                f"The quality of class {plain_label(label)!r} was not measured: {exc}",
                 QualityWarning,
                 stacklevel=stacklevel_of_user(),
             )
             return None
-        others = random_state.permutation(others)[:_MAX_REST]
-        return quality_report(
-            X[rows],
-            made,
-            X_rest=X[others] if len(others) >= MIN_IMAGES else None,
-            embedder=embedder,
-            image_shape=self.image_shape,
-            data_format=self.data_format,
-            value_range=self._value_range_seen(),
-            random_state=random_state,
-            name=f"The images made for class {plain_label(label)!r}",
-        )
 
     def __getstate__(self):
         state = super().__getstate__()

@@ -126,7 +126,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         ``diversity`` (their variance over that of the real images; about 1 is good, below .3 warns).
     quality_ : dict
         Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
-        where it has, or was given, fewer than 10 images.
+        where it cannot be measured, as with fewer than 10 images.
     image_shape_ : tuple of int
         Shape of one image as stored.
     n_features_in_ : int
