@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from figures import SAMPLER_LABELS
-from paired import ALPHA, MEASURES, all_comparisons, measure, read
+from paired import ALPHA, MEASURES, comparisons, measure, read, samplers_in
 from pipelines import CLASSIFIERS
 from report import METRIC_LABELS, PUBLISHED, is_published_split, metric_table
 from scipy.stats import friedmanchisquare, rankdata
@@ -29,7 +29,7 @@ from scipy.stats import friedmanchisquare, rankdata
 
 def rank_table(measured, samplers=None):
     """Return mean ranks over the classifiers: samplers down, measures across, and how likely they are by chance."""
-    samplers = samplers or _samplers(measured)
+    samplers = samplers or samplers_in(measured)
     table = pd.DataFrame({"sampler": [SAMPLER_LABELS[sampler] for sampler in samplers]})
     for metric in MEASURES:
         having = [m for m in measured.values() if metric in m.measures]
@@ -58,14 +58,10 @@ def overview_table(tests):
     return pd.DataFrame(rows)
 
 
-def _samplers(measured):
-    return next(iter(measured.values())).samplers
-
-
 def best_f1_table(measured):
     """Return each sampler's best weighted F1 over the classifiers, the mean over the seeds."""
     rows = []
-    for sampler in _samplers(measured):
+    for sampler in samplers_in(measured):
         means = {name: m.values(sampler, "f1_weighted").mean() for name, m in measured.items()}
         best = max(means, key=means.get)
         rows.append({"sampler": SAMPLER_LABELS[sampler], "best weighted F1": f"{means[best]:.3f}", "with": best})
@@ -115,8 +111,14 @@ def compare_runs(runs, rival="none"):
         raise ValueError(f"--rival must be a sampler of every run; got {rival}. Choose one of {', '.join(samplers)}.")
     rivals = [sampler for sampler in samplers if sampler != rival]
     ranks = {name: rank_table(run, samplers).set_index("sampler") for name, run in runs.items()}
-    tests = {name: all_comparisons(run, rival) for name, run in runs.items()}
-    sizes = ", ".join(f"{len(all_tests)} of {name}" for name, all_tests in tests.items())
+    tests = {name: comparisons(run, rival) for name, run in runs.items()}
+    sizes = ", ".join(f"{len(t)} of {name}" for name, t in tests.items() if t["p"].notna().any())
+    about_sure = (
+        "\n\nIn brackets in how many of the classifiers surely better / surely worse, "
+        f"p < {ALPHA} after Holm's correction for all comparisons of a run ({sizes})."
+        if sizes
+        else ""
+    )
     everywhere = {s for run in runs.values() for m in run.values() for s in m.samplers}
     left_out = [label for s, label in SAMPLER_LABELS.items() if s in everywhere - set(samplers)]
     parts = [f"Not in every run, so left out: {', '.join(left_out)}."] if left_out else []
@@ -132,11 +134,9 @@ def compare_runs(runs, rival="none"):
         table["mean"] = table.mean(axis=1)
         ranked = _with_best_in_bold(table)
         gains = {name: _gains(t[t["sampler"].isin(rivals)], metric) for name, t in tests.items()}
-        gained = pd.DataFrame(gains, index=[SAMPLER_LABELS[s] for s in rivals]).reindex(ranked.index, fill_value="")
+        gained = pd.DataFrame(gains).reindex(ranked.index, fill_value="")
         parts += [
-            f"### {METRIC_LABELS[metric]}: mean difference from {SAMPLER_LABELS[rival]}\n\nIn brackets in how many of "
-            f"the classifiers surely better / surely worse, p < {ALPHA} after Holm's correction for all "
-            f"comparisons of a run ({sizes}).",
+            f"### {METRIC_LABELS[metric]}: mean difference from {SAMPLER_LABELS[rival]}{about_sure}",
             _markdown(gained.assign(**{"mean rank": ranked["mean"]}).reset_index(names="sampler")),
         ]
         if len(runs) > 1:
@@ -149,17 +149,16 @@ def compare_runs(runs, rival="none"):
 
 def _gains(tests, metric):
     """Return for each sampler the mean difference, the largest in bold, and how often it is surely one."""
-    of_metric = tests[tests["measure"] == metric].groupby("sampler", sort=False)
-    means = of_metric["difference"].mean().round(3) + 0.0  # no -0.0
-    counts = [
-        ((own["is_sure"] & (own["difference"] > 0)).sum(), (own["is_sure"] & (own["difference"] < 0)).sum())
-        for _, own in of_metric
-    ]
-    gains = [f"**{mean:+.3f}**" if mean == means.max() > 0 else f"{mean:+.3f}" for mean in means]
-    return [
-        gain + (f" ({better}/{worse})" if better or worse else "")
-        for gain, (better, worse) in zip(gains, counts, strict=True)
-    ]
+    of_metric = tests[tests["measure"] == metric]
+    means = of_metric.groupby("sampler")["difference"].mean().round(3) + 0.0  # no -0.0
+    gains = {}
+    for sampler, own in of_metric.groupby("sampler"):
+        mean = means[sampler]
+        gain = f"**{mean:+.3f}**" if mean == means.max() > 0 else f"{mean:+.3f}"
+        sure = own.loc[own["is_sure"], "difference"]
+        better, worse = (sure > 0).sum(), (sure < 0).sum()
+        gains[SAMPLER_LABELS[sampler]] = gain + (f" ({better}/{worse})" if better or worse else "")
+    return pd.Series(gains)
 
 
 def _with_best_in_bold(table):
@@ -182,14 +181,14 @@ def compare(measured, rival="none", sampler=None):
     if sampler == rival:
         raise ValueError(f"--sampler must differ from --rival; got {sampler} for both.")
     for name, chosen in (("--rival", rival), ("--sampler", sampler)):
-        if chosen not in (None, *_samplers(measured)):
-            raise ValueError(f"{name} must be a sampler of the run, {', '.join(_samplers(measured))}; got {chosen}.")
+        if chosen not in (None, *samplers_in(measured)):
+            raise ValueError(f"{name} must be a sampler of the run, {', '.join(samplers_in(measured))}; got {chosen}.")
     ranks = rank_table(measured)
     if sampler is None:
         names = {label: name for name, label in SAMPLER_LABELS.items()}
         others = ranks[ranks["sampler"] != SAMPLER_LABELS[rival]]
         sampler = names[others.loc[others["mean"].idxmin(), "sampler"]]
-    all_tests = all_comparisons(measured, rival)
+    all_tests = comparisons(measured, rival)
     tests = all_tests[all_tests["sampler"] == sampler].copy()
     tests["measure"] = tests["measure"].map(METRIC_LABELS)
     chances = [f"{METRIC_LABELS[m]} {ranks.attrs[m]:.2g}" for m in MEASURES if m in ranks.attrs]

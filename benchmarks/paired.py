@@ -11,10 +11,9 @@ standard error counts what varies:
   the test images alone give, corrected alike.
 
 P-values are those of a t-test, its degrees of freedom those of Satterthwaite on a shared split and the number of splits
-less one otherwise; Holm's method [2]_ corrects them. Few
-splits of their own leave hardly any power: with three the smallest of a hundred p-values must be below .0005 at two
-degrees of freedom. A decision tree grown to the end says yes or no, and its area under the ROC curve is its balanced
-accuracy; so areas are compared without it.
+less one otherwise; Holm's method [2]_ corrects them. Few splits of their own leave hardly any power: with three the
+smallest of a hundred p-values must be below .0005 at two degrees of freedom. A decision tree grown to the end says yes
+or no, and its area under the ROC curve is its balanced accuracy; so areas are compared without it.
 
 References
 ----------
@@ -220,8 +219,22 @@ def measure(cells):
     return {name: Measured(own) for name, own in by_row.items()}
 
 
-def comparisons(measured, samplers, rival):
+def samplers_in(measured):
+    """Return the samplers of a run, which all its classifiers have."""
+    return next(iter(measured.values())).samplers
+
+
+def comparisons(measured, rival, samplers=None):
     """Return how samplers compare with a rival for every classifier and measure.
+
+    Parameters
+    ----------
+    measured : dict of str to Measured
+        What `measure` returns.
+    rival : str
+        Sampler that the others are tested against.
+    samplers : list of str or None, default=None
+        Those that are tested; None takes all others of the run.
 
     Returns
     -------
@@ -231,7 +244,7 @@ def comparisons(measured, samplers, rival):
     rows = [
         {"sampler": sampler, "classifier": name, "measure": metric}
         | dict(zip(("difference", "margin", "p"), m.compare(sampler, rival, metric), strict=True))
-        for sampler in samplers
+        for sampler in samplers or [s for s in samplers_in(measured) if s != rival]
         for name, m in measured.items()
         for metric in m.measures
     ]
@@ -239,12 +252,6 @@ def comparisons(measured, samplers, rival):
     table["p_holm"] = holm(table["p"])
     table["is_sure"] = table["p_holm"] < ALPHA
     return table
-
-
-def all_comparisons(measured, rival):
-    """Return `comparisons` of all samplers of a run with one of them."""
-    samplers = next(iter(measured.values())).samplers
-    return comparisons(measured, [s for s in samplers if s != rival], rival)
 
 
 def holm(p_values):

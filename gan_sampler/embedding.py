@@ -629,7 +629,7 @@ def embed(embedder, X, parameter):
     Raises
     ------
     ValueError
-        When these are not numbers, not finite, or not as many as images.
+        When these are not real numbers, not finite, none at all, or not as many as images.
     """
     features = embedder.transform(X)
     if issparse(features):
@@ -645,4 +645,4 @@ def embed(embedder, X, parameter):
             f"{type(embedder).__name__} returned an array of shape {features.shape} and dtype {features.dtype} for "
             f"{len(X)} images{', with NaN or infinity in it' if is_numeric and not is_finite else ''}."
         )
-    return features.reshape(len(features), -1).astype(np.float64)
+    return features.reshape(len(features), -1).astype(np.float64, copy=False)

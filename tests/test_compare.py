@@ -8,7 +8,7 @@ import pytest
 from compare import compare, compare_runs, main, rank_table
 from grid import Split
 from metrics import evaluate
-from paired import Measured, all_comparisons, comparisons, holm, measure, read, resample, resampled_measures
+from paired import Measured, comparisons, holm, measure, read, resample, resampled_measures
 from report import COLUMNS, METRIC_LABELS, predictions_table
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
@@ -155,7 +155,7 @@ def test_a_tree_has_no_say_in_areas():
     """It says yes or no, so that its area is its balanced accuracy once more."""
     gains = {"none": 1.0, "smote": 3.0, "dcgan": 1.2}
     measured = measure(make_cells(gains) + make_cells(gains, classifier="tree"))
-    tests = all_comparisons(measured, "none")
+    tests = comparisons(measured, "none")
     assert (tests["measure"] == "roc_auc").sum() == 2
     assert len(tests) == 2 * (3 + 2)
     assert rank_table(measured).notna().all(axis=None)
@@ -169,11 +169,11 @@ def test_surely_means_the_same_in_every_table():
     """Corrected for all comparisons of the run, whichever are shown."""
     gains = {"none": 1.0, "smote": 1.6, "dcgan": 1.2, "random": 1.1}
     measured = measure(make_cells(gains))
-    all_tests = all_comparisons(measured, "none")
+    all_tests = comparisons(measured, "none")
     own = all_tests[all_tests["sampler"] == "smote"]
     shown = compare(measured, sampler="smote").split("### SMOTE against none")[1]
     assert [f"{p:.3f}" for p in own["p_holm"]] == re.findall(r"(\d\.\d{3})\s+\|$", shown, re.MULTILINE)[: len(own)]
-    assert (own["p_holm"] > comparisons(measured, ["smote"], "none")["p_holm"].to_numpy()).any()
+    assert (own["p_holm"] > comparisons(measured, "none", ["smote"])["p_holm"].to_numpy()).any()
 
 
 def test_samplers_that_the_run_lacks_are_refused():
@@ -215,7 +215,7 @@ def test_tables_name_the_best_and_how_sure_that_is():
     assert "### DCGAN against none" in compare(measure(cells), sampler="dcgan")
     assert "Friedman" in text
     assert "over 4 seeds and over test images" in text
-    tests = comparisons({"CNN": Measured(cells[:12])}, ["smote"], "none")
+    tests = comparisons({"CNN": Measured(cells[:12])}, "none", ["smote"])
     assert list(tests["measure"]) == ["balanced_accuracy", "f1_weighted", "roc_auc"]
     assert (tests["p_holm"] >= tests["p"]).all()
 
@@ -262,6 +262,8 @@ def test_what_runs_do_not_share_is_told():
     text = compare_runs({"lungs": measure(make_cells(gains)), "cells": one_seed})
     assert "- Classifiers of lungs: CNN.\n- Classifiers of cells: ANN, CNN." in text
     assert "cells: With one seed there is no test" in text
+    assert "(6 of lungs)" in text
+    assert "In brackets" not in compare_runs({"cells": one_seed})
     assert "nan" not in compare(one_seed).split("### SMOTE against none")[1]
 
 

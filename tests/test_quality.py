@@ -301,7 +301,7 @@ def test_held_out_images_that_were_trained_on_are_told():
         (FunctionTransformer(lambda X: flatten(X) * 1j), ValueError, "dtype complex128"),
     ],
 )
-def test_an_embedder_that_is_none_is_refused_by_name(embedder, error, message):
+def test_an_embedder_without_features_is_refused_by_name(embedder, error, message):
     """The measures would fail with words about neighbours."""
     with pytest.raises(error, match=message):
         quality_report(REAL, HELD_OUT, embedder=embedder)

@@ -320,19 +320,11 @@ def quality_report(
     if X_synthetic is None:
         raise ValueError("X_synthetic must hold the images to be measured; got None.")
     given = {"X_real": X_real, "X_synthetic": X_synthetic, "X_holdout": X_holdout, "X_rest": X_rest}
-    X_real, image_format = check_images(
+    given["X_real"], image_format = check_images(
         X_real, image_shape=image_shape, data_format=data_format, value_range=value_range, input_name="X_real"
     )
-    sets, rows = {}, {}
-    for argument, X in given.items():
-        if X is not None:
-            X = image_format.check_same(X, input_name=argument, seen="of X_real")
-            if len(X) < MIN_IMAGES:
-                raise ValueError(f"{argument} must hold at least {MIN_IMAGES} images to be measured; got {len(X)}.")
-            if argument == "X_holdout":
-                _check_held_out(X_real, X)
-            rows[argument] = np.sort(random_state.permutation(len(X))[:max_images])
-            sets[argument] = X if argument == "X_real" else X[rows[argument]]
+    sets, rows = _check_sets(given, image_format, max_images, random_state)
+    X_real = sets["X_real"]
     different = _first_of_each(X_real)
     if len(different) < MIN_DIFFERENT:
         raise ValueError(f"X_real must hold at least {MIN_DIFFERENT} different images; got {len(different)}.")
@@ -381,6 +373,22 @@ def quality_report(
     )
     _warn(report, name)
     return report
+
+
+def _check_sets(given, image_format, max_images, random_state):
+    """Return the sets that were given, all but the real ones thinned, and which rows are looked at in each."""
+    sets, rows = {}, {}
+    for argument, X in given.items():
+        if X is None:
+            continue
+        X = image_format.check_same(X, input_name=argument, seen="of X_real")
+        if len(X) < MIN_IMAGES:
+            raise ValueError(f"{argument} must hold at least {MIN_IMAGES} images to be measured; got {len(X)}.")
+        if argument == "X_holdout":
+            _check_held_out(sets["X_real"], X)
+        rows[argument] = np.sort(random_state.permutation(len(X))[:max_images])
+        sets[argument] = X if argument == "X_real" else X[rows[argument]]
+    return sets, rows
 
 
 def _warn(report, name):

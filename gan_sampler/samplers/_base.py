@@ -16,7 +16,8 @@ from sklearn.utils.validation import validate_data
 
 from ..embedding import EfficientNetLite0Embedder, embed
 from ..images import IMAGE_PARAMETER_CONSTRAINTS, as_numeric_array, check_images
-from ..quality import MIN_IMAGES, QualityWarning, import_prdc, quality_report
+from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
+from ..quality import QualityWarning, import_prdc, quality_report
 from ..runtime import (
     DEVICE_CONSTRAINT,
     draw_seed,
@@ -282,8 +283,7 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         leave_out = "name the other classes alone in sampling_strategy={label: n_images}"
         if self.synthetic_classes == "all":
             leave_out = 'use synthetic_classes="resampled"'
-        is_herded = not isinstance(self.herding, bool | np.bool_) or self.herding
-        least = max(self._min_images, 2 if is_herded else 0)  # herding needs distances between real images
+        least = max(self._min_images, 2 if _is_on(self.herding) else 0)  # herding needs distances between real images
         for label, found in rows.items():
             if len(found) < least:
                 raise ValueError(
@@ -303,22 +303,20 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
 
     def _embedder(self, parameter, X, rows):
         """Return the transformer that a parameter asks for, or None; what it lacks must show before training."""
-        asked = getattr(self, parameter)
-        if isinstance(asked, bool | np.bool_):
-            if not asked:
-                return None
+        embedder = getattr(self, parameter)
+        if not _is_on(embedder):
+            return None
+        if isinstance(embedder, bool | np.bool_):
             embedder = EfficientNetLite0Embedder(
                 image_shape=self.image_shape,
                 data_format=self.data_format,
                 value_range=self._value_range_seen(),
                 device=self.device_,
             )
-        else:
-            embedder = asked
         least = self._min_images
         if parameter == "quality":
             import_prdc()
-            least = MIN_IMAGES
+            least = MIN_IMAGES_MEASURED
         for found in rows.values():
             if len(found) >= least:
                 embed(clone(embedder).fit(X[found]), X[found[:2]], parameter)
@@ -359,7 +357,7 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
             return quality_report(
                 X[rows],
                 made,
-                X_rest=X[others] if len(others) >= MIN_IMAGES else None,
+                X_rest=X[others] if len(others) >= MIN_IMAGES_MEASURED else None,
                 embedder=embedder,
                 image_shape=self.image_shape,
                 data_format=self.data_format,
@@ -387,6 +385,11 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         tags.input_tags.sparse = False
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _is_on(asked):
+    """Return whether a parameter that takes a boolean or a transformer asks for something."""
+    return not isinstance(asked, bool | np.bool_) or bool(asked)
 
 
 def _copy_to_cpu(networks):
