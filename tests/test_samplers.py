@@ -32,7 +32,7 @@ from gan_sampler.training import augment_mildly, train_gan
 
 SAMPLERS = {
     "dcgan": DCGANOverSampler(n_steps=2, width=4, random_state=0),
-    "conditional": ConditionalDCGANOverSampler(n_steps=2, width=4, random_state=0),
+    "conditional": ConditionalDCGANOverSampler(n_steps=3, width=4, random_state=0),
     "cyclegan": CycleGANOverSampler(n_steps=2, width=2, n_blocks=1, random_state=0),
     "deep smote": DeepSMOTE(n_steps=10, width=4, latent_dim=8, learning_rate=1e-2, random_state=0),
     "augmentation": AugmentationOverSampler(random_state=0),

@@ -6,7 +6,7 @@ from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.utils._param_validation import HasMethods
 
 from ..images import IMAGE_PARAMETER_CONSTRAINTS
-from ._base import ImagesMixin, check_image_target
+from ._input import ImagesMixin, check_image_target
 
 
 class PixelSampler(ImagesMixin, MetaEstimatorMixin, BaseSampler):

@@ -5,20 +5,25 @@ from ._autoencoder import train_autoencoder
 from ._checkpoint import Checkpoint, read_file, write_file
 from ._cycle import train_cycle_gan, translate_images
 from ._draw import draw, finish, freeze
+from ._keeper import CheckpointKeeper
 from ._loop import train_gan
 from ._losses import Loss
-from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass
+from ._progress import TrainingInterrupted
+from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass, is_unusable
 
 __all__ = [
     "Checkpoint",
+    "CheckpointKeeper",
     "Loss",
     "PixelFrechetDistance",
     "PixelFrechetDistanceByClass",
+    "TrainingInterrupted",
     "augment_mildly",
     "brighten",
     "draw",
     "finish",
     "freeze",
+    "is_unusable",
     "read_file",
     "stretch_contrast",
     "train_autoencoder",

@@ -4,11 +4,14 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from ..runtime import own_modes
+from ._state import draw_noise
+
 _SETTLING_BATCHES, _SETTLING_BATCH_SIZE = 32, 64
 
 
 @torch.no_grad()
-def freeze(generator, n_classes=None):
+def freeze(generator, stream, n_classes=None):
     """Make a generator ready to draw from and to be pickled.
 
     An average of generators has running statistics of no network that ever ran, so they are measured anew on
@@ -18,8 +21,10 @@ def freeze(generator, n_classes=None):
     ----------
     generator : torch.nn.Module
         Changed in place: in eval mode and without gradients afterwards.
+    stream : torch.Generator
+        What the noise is drawn from, on the generator's device.
     n_classes : int or None, default=None
-        Number of classes of a generator that is told them.
+        Number of classes of a class-conditional generator.
 
     Returns
     -------
@@ -34,11 +39,10 @@ def freeze(generator, n_classes=None):
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # torch's word for a cumulative average
-    device = next(generator.parameters()).device
     generator.train()
-    for told in [()] if n_classes is None else [(index,) for index in range(n_classes)]:
+    for index in [()] if n_classes is None else [(index,) for index in range(n_classes)]:
         for _ in range(_SETTLING_BATCHES):
-            generator(torch.randn(_SETTLING_BATCH_SIZE, generator.latent_dim, device=device), *told)
+            generator(draw_noise(generator, _SETTLING_BATCH_SIZE, stream), *index)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return finish(generator)
@@ -65,7 +69,7 @@ def finish(generator):
     return generator.eval().requires_grad_(False)
 
 
-def draw(generator, n_images, batch_size=64):
+def draw(generator, n_images, stream, batch_size=64):
     """Draw images in batches that add up to exactly `n_images`.
 
     Parameters
@@ -74,6 +78,8 @@ def draw(generator, n_images, batch_size=64):
         A frozen generator with attribute ``latent_dim``.
     n_images : int
         Number of images.
+    stream : torch.Generator
+        What the noise is drawn from, on the generator's device.
     batch_size : int, default=64
         Largest number of images drawn together.
 
@@ -82,9 +88,8 @@ def draw(generator, n_images, batch_size=64):
     images : torch.Tensor of shape (n, channels, height, width)
         At most `batch_size` images in [-1, 1], on the generator's device.
     """
-    device = next(generator.parameters()).device
     for start in range(0, n_images, batch_size):
-        noise = torch.randn(min(batch_size, n_images - start), generator.latent_dim, device=device)
-        with torch.inference_mode():
+        noise = draw_noise(generator, min(batch_size, n_images - start), stream)
+        with own_modes(stream.device), torch.inference_mode():
             images = generator(noise)
-        yield images
+        yield images  # in the modes of who takes it

@@ -65,20 +65,20 @@ class PixelFrechetDistance:
         -------
         record : dict of str to float
             ``score``, the squared distance, the lower the better, infinite where an image is not finite; and
-            ``diversity``, the images' variance over that of the real ones, 1 where they differ as much from each other
-            and 0 where they are all alike.
+            ``variance_ratio``, the images' variance over that of the real ones, 1 where they differ as much from each
+            other and 0 where they are all alike.
         """
         pixels = images.flatten(1) - self._mean
         variance = pixels.var(0, correction=0).sum().item()
         if not math.isfinite(variance):
-            return {"score": math.inf, "diversity": 0.0}
+            return {"score": math.inf, "variance_ratio": 0.0}
         components = (pixels @ self._whitening).cpu().double()
         mean = components.mean(0)
         components -= mean
         spread = torch.linalg.eigvalsh(components.T @ components / (len(images) - 1)).clamp_min(0).sqrt()
         # Of real images the covariance is the identity, which commutes with every other.
         score = mean.square().sum() + (spread - 1).square().sum()
-        return {"score": score.item(), "diversity": variance / max(self._variance, 1e-12)}
+        return {"score": score.item(), "variance_ratio": variance / max(self._variance, 1e-12)}
 
 
 class PixelFrechetDistanceByClass:
@@ -111,9 +111,17 @@ class PixelFrechetDistanceByClass:
         Returns
         -------
         record : dict of str to float
-            The mean ``score`` of the classes, and ``diversity_0`` and so on of each by its index.
+            The mean ``score`` of the classes, and ``score_0``, ``variance_ratio_0`` and so on of each by its index.
         """
         records = [distance(drawn) for distance, drawn in zip(self._distances, images, strict=True)]
         mean = sum(record["score"] for record in records) / len(records)
-        diversities = zip(self.classes, records, strict=True)
-        return {"score": mean, **{f"diversity_{index}": record["diversity"] for index, record in diversities}}
+        by_index = {
+            f"{name}_{index}": value
+            for index, record in zip(self.classes, records, strict=True)
+            for name, value in record.items()
+        }
+        return {"score": mean, **by_index}
+
+
+def is_unusable(record):
+    return record["score"] > 1e9

@@ -15,7 +15,7 @@ def couples_images(network):
 
 def normalised(images):
     """Return images as floats in [-1, 1]; those of uint8 are taken to be in 0..255."""
-    return images / 127.5 - 1 if images.dtype == torch.uint8 else images
+    return images.to(torch.float32) / 127.5 - 1 if images.dtype == torch.uint8 else images
 
 
 def generate(generator, noise, index=None):
