@@ -183,7 +183,7 @@ def _seconds_per_step(images, variant):
 
 def _train(images, all_images, variant, n_steps, seed, score=None):
     chosen = {part: {**START[part], **variant.get(part, {})} for part in START}
-    with threads(1), isolated(torch.device("cpu"), seed), keep_freed_memory():
+    with threads(1), isolated(torch.device("cpu"), seed):
         players = (
             variant.get("make_generator", Generator)(images.shape[1:], **chosen["generator"]),
             Discriminator(images.shape[1:], **chosen["discriminator"]),
@@ -319,4 +319,5 @@ def main():
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     main()

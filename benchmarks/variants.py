@@ -66,13 +66,14 @@ def lazy_r1(gamma, every=16):
     return penalty
 
 
-def cutout(images, share=1 / 2):
+def cutout(images, share=1 / 2, *, generator=None):
     """Set a rectangle of `share` of the sides, anywhere in each image, to 0."""
     n, _, height, width = images.shape
 
     def inside(side):
         length = round(side * share)
-        start = torch.randint(-(length // 2), side - length // 2 + 1, (n, 1), device=images.device)
+        low, high = -(length // 2), side - length // 2 + 1
+        start = torch.randint(low, high, (n, 1), generator=generator, device=images.device)
         place = torch.arange(side, device=images.device)
         return (place >= start) & (place < start + length)  # (n, side)
 
@@ -83,9 +84,9 @@ def cutout(images, share=1 / 2):
 def in_turn(*changes):
     """Return a function that applies `changes` one after another."""
 
-    def augment(images):
+    def augment(images, *, generator=None):
         for change in changes:
-            images = change(images)
+            images = change(images, generator=generator)
         return images
 
     return augment
@@ -111,12 +112,12 @@ class AdaptiveAugmentation:
         self.change, self.target, self.images_to_one = change, target, images_to_one
         self.probability, self._signs, self._is_real, self._hook = 0.0, [], False, None
 
-    def __call__(self, images):
+    def __call__(self, images, *, generator=None):
         """Change some images."""
         if self.probability == 0:
             return images
-        chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < self.probability
-        return torch.where(chosen, self.change(images), images)
+        chosen = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < self.probability
+        return torch.where(chosen, self.change(images, generator=generator), images)
 
     def penalty(self, discriminator, real, step):
         """Listen to the discriminator, and move the probability."""

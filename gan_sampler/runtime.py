@@ -175,8 +175,10 @@ def draws_from_torch(network):
     )
 
 
-def random_stream(device, seed):
-    """Return a `torch.Generator` on `device`, seeded with `seed`."""
+def random_stream(device, seed=None):
+    """Return a `torch.Generator` on `device`, with this seed or one drawn from torch's own stream."""
+    if seed is None:
+        seed = torch.randint(_MAX_SEED, ()).item()
     return torch.Generator(device=device).manual_seed(seed)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_shapes
+from conftest import KeptStates, make_shapes
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -21,7 +21,7 @@ from gan_sampler import DCGANOverSampler
 from gan_sampler.networks import Discriminator, Generator
 from gan_sampler.samplers._persistence import from_json, to_json
 from gan_sampler.training import read_file, train_gan, write_file
-from gan_sampler.training._state import TrainingState
+from gan_sampler.training._state import BatchOrder
 
 SAMPLER = DCGANOverSampler(n_steps=120, width=2, random_state=0)
 
@@ -80,9 +80,9 @@ class TestResuming:
                 raise KeyboardInterrupt
             return next_rows(*args, **kwargs)
 
-        next_rows = TrainingState.next_rows
-        monkeypatch.setattr(TrainingState, "next_rows", interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        next_rows = BatchOrder.next
+        monkeypatch.setattr(BatchOrder, "next", interrupt)
+        with pytest.raises(KeyboardInterrupt, match=r"report was at step 50\. Its state lies in .*run the same fit"):
             sampler.fit_resample(*make_shapes(size=16))
         np.testing.assert_array_equal(sampler.fit_resample(*make_shapes(size=16))[0], expected)
         assert len(draws) == 72 + 70  # steps 51 to 120
@@ -95,7 +95,7 @@ class TestResuming:
         names = sorted(file.name for file in tmp_path.iterdir())
         assert len(names) == 2
         assert names[0].startswith("DCGANOverSampler-class-rare_odd-")
-        monkeypatch.setattr(TrainingState, "next_rows", None)
+        monkeypatch.setattr(BatchOrder, "next", None)
         np.testing.assert_array_equal(sampler.fit_resample(X, y)[0], expected)
 
     def test_more_steps_go_on_from_where_a_fit_ended(self, tmp_path):
@@ -203,7 +203,7 @@ class TestResuming:
         sampler = clone(SAMPLER).set_params(checkpoint_dir=tmp_path, n_steps=60, pretrain="all")
         expected = sampler.fit_resample(*make_shapes())[0]
         assert (tmp_path / "DCGANOverSampler-pretraining.safetensors").is_file()
-        monkeypatch.setattr(TrainingState, "next_rows", None)
+        monkeypatch.setattr(BatchOrder, "next", None)
         np.testing.assert_array_equal(sampler.fit_resample(*make_shapes())[0], expected)
 
 
@@ -228,9 +228,9 @@ def test_a_missing_folder_is_told_as_such(tmp_path):
 
 def test_the_state_survives_the_file(tmp_path):
     """Every tensor and number of it, in every memory format."""
-    states = []
+    states = KeptStates()
     players = Generator((3, 16, 16), width=2), Discriminator((3, 16, 16), width=2)
-    train_gan(*players, torch.rand(9, 3, 16, 16), n_steps=3, report=lambda record, state: states.append(state))
+    train_gan(*players, torch.rand(9, 3, 16, 16), n_steps=3, checkpoint=states)
     tensors, progress = states[-1]
     write_file(tmp_path / "state", tensors, progress)
     again, progress_again = read_file(tmp_path / "state")

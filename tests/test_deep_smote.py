@@ -98,7 +98,7 @@ def test_codes_lie_between_those_of_a_class(fitted):
     """On the line from a code to one of its neighbours, never outside the class."""
     sampler = fitted[0]
     codes = np.array([[0.0, 0], [1, 0], [0, 1]], dtype=np.float32)
-    mixed = sampler._mix(codes, 200)
+    mixed = sampler._mix(codes, 200, np.random.RandomState(0))
     assert mixed.shape == (200, 2)
     assert mixed.min() >= 0
     assert (mixed.sum(axis=1) <= 1 + 1e-6).all()
@@ -123,7 +123,7 @@ def test_a_class_of_two_images_has_one_neighbour():
 def test_history_pickle_and_divergence(fitted):
     """What is kept is plain; what fails is named."""
     sampler, X, y, *_ = fitted
-    assert set(sampler.history_[-1]) == {"step", "seconds", "loss_reconstruction", "loss_penalty"}
+    assert set(sampler.history_[-1]) == {"step", "seconds", "loss_reconstruction", "loss_penalty", "score"}
     loaded = pickle.loads(pickle.dumps(sampler))
     image = torch.zeros(1, 1, 12, 12)
     assert torch.equal(loaded.decoder_(loaded.encoder_(image)), sampler.decoder_(sampler.encoder_(image)))

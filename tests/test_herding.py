@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from gan_sampler import AugmentationOverSampler, DCGANOverSampler
-from gan_sampler.samplers import _base
+from gan_sampler.samplers import _choosing
 from gan_sampler.samplers._herding import herd
 
 PIXELS = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
@@ -63,14 +63,14 @@ class TestHerd:
 def test_batches_are_regrouped_without_loss(sizes):
     """In their order."""
     batches = torch.arange(7).split(2)
-    found = list(_base._regroup(batches, sizes))
+    found = list(_choosing.regroup(batches, sizes))
     assert [len(group) for group in found] == sizes
     assert torch.equal(torch.cat(found), torch.arange(7))
 
 
 def test_candidates_come_from_the_sampler_and_the_best_are_kept(monkeypatch):
     """In blocks too: as many as asked for, none of them twice, each one of those drawn."""
-    monkeypatch.setattr(_base, "_MAX_HERDED", 14)
+    monkeypatch.setattr(_choosing, "_MAX_HERDED", 14)
     X, y = make_shapes(40, 12)
     drawn = []
     synthesise = AugmentationOverSampler._synthesise

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 import torch
-from conftest import make_shapes
+from conftest import KeptStates, make_shapes
 
 from gan_sampler.networks import Discriminator, Generator
 from gan_sampler.training import (
@@ -65,9 +65,7 @@ def test_generator_learns_the_brightness_of_its_images():
 def test_history_holds_means_at_each_interval_and_reports_them():
     """A user's plot and progress bar read these."""
     reports = []
-    _, history = train_gan(
-        *make_players(), torch.zeros(9, 1, 8, 8), n_steps=120, report=lambda record, state: reports.append(record)
-    )
+    _, history = train_gan(*make_players(), torch.zeros(9, 1, 8, 8), n_steps=120, report=reports.append)
     assert history == reports
     assert [record["step"] for record in history] == [50, 100, 120]
     assert all(set(r) == {"step", "seconds", "loss_discriminator", "loss_generator"} for r in history)
@@ -174,17 +172,17 @@ class TestGoingBack:
         """The history tells nothing of the steps that were undone, and the result is sound."""
         calls = []
 
-        def break_once(images):
+        def break_once(images, generator):
             calls.append(len(images))
             return images * torch.nan if len(calls) == 150 else images  # two calls a step
 
-        states = []
+        states = KeptStates()
         average, history = train_gan(
             *make_players(),
             torch.rand(8, 1, 8, 8),
             n_steps=150,
             augment=break_once,
-            report=lambda record, state: states.append(state),
+            checkpoint=states,
         )
         assert [record["step"] for record in history] == [50, 100, 150]
         assert [progress["n_rollbacks"] for _, progress in states] == [0, 1, 1]
@@ -198,7 +196,7 @@ class TestGoingBack:
             generator, discriminator = make_players()
             before, calls = generator.layers[0].weight.clone(), []
 
-            def augment(images, calls=calls, broken_calls=broken_calls):
+            def augment(images, generator, calls=calls, broken_calls=broken_calls):
                 calls.append(1)
                 return images * torch.nan if len(calls) <= broken_calls else images
 
@@ -228,7 +226,7 @@ class TestSnapshots:
 
         def __call__(self, images):
             self.seen.append(images.clone())
-            return {"score": self.scores.pop(0), "diversity": 1.0}
+            return {"score": self.scores.pop(0), "variance_ratio": 1.0}
 
     def test_best_is_returned_not_the_last(self):
         """The best of three scores is the second: the result equals a training that ended there."""

@@ -69,7 +69,7 @@ class Pixels:
 @pytest.mark.parametrize(("logit", "probability"), [(1.0, 0.4), (-1.0, 0.0)])
 def test_adaptive_augmentation_follows_the_discriminators_certainty(logit, probability):
     """Only a discriminator that is sure of real images needs harder ones."""
-    augment = variants.AdaptiveAugmentation(torch.zeros_like, images_to_one=1000)
+    augment = variants.AdaptiveAugmentation(lambda images, generator: torch.zeros_like(images), images_to_one=1000)
     discriminator, images = torch.nn.Flatten(), torch.full((8, 1, 1, 1), logit)
     for step in range(1, 52):
         augment.penalty(discriminator, images, step)

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch.nn.functional import mse_loss
 
+from ..runtime import random_stream
 from ._progress import Progress, TrainingInterrupted, check_finite
 from ._step import normalised
 
@@ -26,7 +27,7 @@ def train_autoencoder(
     max_time=None,
     batch_size=100,
     learning_rate=2e-4,
-    stream,
+    stream=None,
     report=None,
 ):
     """Train an encoder and a decoder as DeepSMOTE does (algorithm 1 of [1]_), and keep the best of them.
@@ -51,8 +52,9 @@ def train_autoencoder(
         Images in either half of a step; all images where there are fewer.
     learning_rate : float, default=2e-4
         Learning rate of Adam.
-    stream : torch.Generator
-        What batches and exchanges are drawn from, on the device of the networks.
+    stream : torch.Generator or None, default=None
+        What batches and exchanges are drawn from, on the device of the networks; None stands for one whose seed is
+        drawn from torch's own stream.
     report : callable or None, default=None
         Called with the newest entry of the history every 50 steps and at the end.
 
@@ -69,6 +71,7 @@ def train_autoencoder(
     TrainingInterrupted
         At Ctrl-C after the first report; holds the networks at their best, in a `torch.nn.ModuleList`.
     """
+    stream = random_stream(images.device) if stream is None else stream
     networks = torch.nn.ModuleList([encoder, decoder]).to(memory_format=torch.channels_last).train()
     best = copy.deepcopy(networks)
     adam = torch.optim.Adam(networks.parameters(), lr=learning_rate)

@@ -12,7 +12,7 @@ import itertools
 import torch
 from torch.nn.functional import l1_loss
 
-from ..runtime import mixed_precision, own_modes
+from ..runtime import mixed_precision, own_modes, random_stream
 from ._average import move_average
 from ._draw import finish
 from ._progress import Progress, TrainingInterrupted, check_finite
@@ -36,7 +36,7 @@ def train_cycle_gan(
     batch_size=1,
     learning_rate=2e-4,
     cycle_weight=10.0,
-    stream,
+    stream=None,
     report=None,
 ):
     """Train two translators against two discriminators, with cycle consistency [1]_.
@@ -64,8 +64,9 @@ def train_cycle_gan(
         Learning rate of Adam.
     cycle_weight : float, default=10.0
         Weight of the cycle consistency (lambda in equation 3).
-    stream : torch.Generator
-        What batches and earlier translations are drawn from, on the device of the networks.
+    stream : torch.Generator or None, default=None
+        What batches and earlier translations are drawn from, on the device of the networks; None stands for one whose
+        seed is drawn from torch's own stream.
     report : callable or None, default=None
         Called with the newest entry of the history every 50 steps and at the end.
 
@@ -84,6 +85,7 @@ def train_cycle_gan(
     TrainingInterrupted
         At Ctrl-C after the first report; holds what would have been returned.
     """
+    stream = random_stream(source.device) if stream is None else stream
     there, back = translators
     for network in (*translators, *discriminators):
         network.train()
@@ -149,11 +151,11 @@ class ImagePool:
     ----------
     size : int
         Number of images kept.
-    stream : torch.Generator
-        What is drawn from, on the device of the images.
+    stream : torch.Generator or None, default=None
+        What is drawn from, on the device of the images; None stands for torch's own stream.
     """
 
-    def __init__(self, size, stream):
+    def __init__(self, size, stream=None):
         self.size, self.stream = size, stream
         self.images = None
 

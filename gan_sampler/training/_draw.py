@@ -4,14 +4,14 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from ..runtime import own_modes
+from ..runtime import own_modes, random_stream
 from ._state import draw_noise
 
 _SETTLING_BATCHES, _SETTLING_BATCH_SIZE = 32, 64
 
 
 @torch.no_grad()
-def freeze(generator, stream, n_classes=None):
+def freeze(generator, n_classes=None, stream=None):
     """Make a generator ready to draw from and to be pickled.
 
     An average of generators has running statistics of no network that ever ran, so they are measured anew on
@@ -21,10 +21,11 @@ def freeze(generator, stream, n_classes=None):
     ----------
     generator : torch.nn.Module
         Changed in place: in eval mode and without gradients afterwards.
-    stream : torch.Generator
-        What the noise is drawn from, on the generator's device.
     n_classes : int or None, default=None
         Number of classes of a class-conditional generator.
+    stream : torch.Generator or None, default=None
+        What the noise is drawn from, on the generator's device; None stands for one whose seed is drawn from torch's
+        own stream.
 
     Returns
     -------
@@ -39,6 +40,7 @@ def freeze(generator, stream, n_classes=None):
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # torch's word for a cumulative average
+    stream = random_stream(_device(generator)) if stream is None else stream
     generator.train()
     for index in [()] if n_classes is None else [(index,) for index in range(n_classes)]:
         for _ in range(_SETTLING_BATCHES):
@@ -69,7 +71,7 @@ def finish(generator):
     return generator.eval().requires_grad_(False)
 
 
-def draw(generator, n_images, stream, batch_size=64):
+def draw(generator, n_images, stream=None, batch_size=64):
     """Draw images in batches that add up to exactly `n_images`.
 
     Parameters
@@ -78,8 +80,9 @@ def draw(generator, n_images, stream, batch_size=64):
         A frozen generator with attribute ``latent_dim``.
     n_images : int
         Number of images.
-    stream : torch.Generator
-        What the noise is drawn from, on the generator's device.
+    stream : torch.Generator or None, default=None
+        What the noise is drawn from, on the generator's device; None stands for one whose seed is drawn from torch's
+        own stream.
     batch_size : int, default=64
         Largest number of images drawn together.
 
@@ -88,8 +91,13 @@ def draw(generator, n_images, stream, batch_size=64):
     images : torch.Tensor of shape (n, channels, height, width)
         At most `batch_size` images in [-1, 1], on the generator's device.
     """
+    stream = random_stream(_device(generator)) if stream is None else stream
     for start in range(0, n_images, batch_size):
         noise = draw_noise(generator, min(batch_size, n_images - start), stream)
         with own_modes(stream.device), torch.inference_mode():
             images = generator(noise)
         yield images  # in the modes of who takes it
+
+
+def _device(network):
+    return next(network.parameters()).device

@@ -119,7 +119,7 @@ def train_gan(
         raise ValueError(f"n_steps must be at least {n_classes}, one for each class to be trained; got {n_steps}.")
     device = images.device
     if stream is None:
-        stream = random_stream(device, torch.randint(2**31 - 1, ()).item())
+        stream = random_stream(device)
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)
     progress = Progress(
@@ -185,11 +185,11 @@ def train_gan(
     except KeyboardInterrupt as exc:
         if not progress.history:
             raise
-        raise TrainingInterrupted(freeze(state.best, stream, n_classes), progress.history) from exc
+        raise TrainingInterrupted(freeze(state.best, n_classes, stream), progress.history) from exc
     finally:
         if checkpoint is not None:
             checkpoint.flush()
-    return freeze(state.best, stream, n_classes), progress.history
+    return freeze(state.best, n_classes, stream), progress.history
 
 
 def _roll_back(state, last_valid):
