@@ -26,10 +26,9 @@ def save_sampler(sampler, path):
     sampler._check_has_generators()
     sampler._validate_params()
     states = [generator.state_dict() for generator in sampler.generators_.values()]
-    for state in states:  # else the file could not be read
-        check_tensors(
-            state, _without_memory(sampler).state_dict(), "generators_, or parameters were set anew since fit"
-        )
+    message = "Parameters that shape networks must be those of the fit, or the file could not be read; set them back"
+    for state in states:
+        check_tensors(state, _without_memory(sampler).state_dict(), message)
     parameters = sampler.get_params(deep=False)
     for name in ("herding", "quality"):
         if not isinstance(parameters[name], bool | np.bool_):
@@ -147,7 +146,7 @@ def _generators(sampler, tensors, n_classes):
     generators = []
     for state in states.values():
         generator = _without_memory(sampler)
-        check_tensors(state, generator.state_dict(), "the file")
+        check_tensors(state, generator.state_dict(), "tensors must be those that the parameters ask for")
         generator.load_state_dict(state, assign=True)
         if any(tensor.is_meta for tensor in itertools.chain(generator.parameters(), generator.buffers())):
             raise TypeError(f"{type(generator).__name__} must keep all its tensors in its state_dict")

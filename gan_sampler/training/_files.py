@@ -152,15 +152,15 @@ def check_writable(folder, *, argument="checkpoint_dir"):
         ) from exc
 
 
-def check_tensors(found, wanted, where):
+def check_tensors(found, wanted, message):
     """Raise unless each tensor that is wanted was found, in its shape and dtype.
 
     Parameters
     ----------
     found, wanted : dict of str to torch.Tensor
         Tensors by name; those on the meta device have all that is looked at.
-    where : str
-        Where the first were found, for the message.
+    message : str
+        What the error says before it lists differences.
 
     Raises
     ------
@@ -173,9 +173,7 @@ def check_tensors(found, wanted, where):
         if _kind(found.get(name)) != _kind(tensor)
     ]
     if differences:
-        raise ValueError(
-            f"The tensors in {where} must be those of these networks; got other ones:\n{listed(differences)}"
-        )
+        raise ValueError(f"{message}:\n{listed(differences)}")
 
 
 def listed(lines, n_shown=10):
