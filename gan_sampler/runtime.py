@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import socket
 import sys
 import threading
 from numbers import Integral
@@ -230,14 +231,26 @@ def _find_mallopt():
     return libc.mallopt if hasattr(libc, "gnu_get_libc_version") else None
 
 
+def this_process():
+    """Return what tells this process from others, also on other machines."""
+    return socket.gethostname(), os.getpid()
+
+
 @contextlib.contextmanager
-def end_with_parent():
+def end_with_parent(sender):
     """End this process, a worker, within a second or so of the process that started it.
 
-    A worker whose parent was killed would go on with a training that nobody waits for. A worker elsewhere, of a
-    cluster, ends with the process that started it there.
+    A worker whose parent was killed would go on with a training that nobody waits for. A worker of a cluster ends with
+    the process that started it on its machine.
+
+    Parameters
+    ----------
+    sender : tuple
+        `this_process` where the work came from.
     """
     parent, is_done = os.getppid(), threading.Event()
+    if parent == 1 and not _may_exist(sender):  # killed before its worker came to ask
+        os._exit(1)
 
     def watch():
         while not is_done.wait(_WATCH_EVERY):
@@ -251,6 +264,19 @@ def end_with_parent():
     finally:
         is_done.set()
         watcher.join()
+
+
+def _may_exist(process):
+    host, pid = process
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 class _Fork:

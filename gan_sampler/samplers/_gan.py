@@ -16,13 +16,12 @@ import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..images import ImageFormat
-from ..runtime import draw_seed, isolated, random_stream, resolve_device, stacklevel_of_user
-from ..training import Checkpoint, draw, finish, read_file, train_gan, write_file
+from ..runtime import draw_seed, random_stream, resolve_device, stacklevel_of_user
+from ..training import Checkpoint, check_writable, draw, train_gan
 from ._base import BaseImageOverSampler
 from ._judging import best_record, warn_of_early_end
 from ._labels import check_label
-from ._persistence import from_json, to_json
+from ._persistence import load_sampler, save_sampler, to_json
 from ._training import ClassTraining, ConditionalTraining, Pretraining
 
 _ALL_CLASSES = None  # stands for the label where all are learnt together; no class can be called so
@@ -357,31 +356,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         UserWarning
             When a transformer is replaced by True.
         """
-        self._check_has_generators()
-        tensors = {
-            f"{i}.{name}": tensor
-            for i, generator in enumerate(self.generators_.values())
-            for name, tensor in generator.state_dict().items()
-        }
-        parameters = self.get_params(deep=False)
-        for name in ("herding", "quality"):
-            if not isinstance(parameters[name], bool | np.bool_):
-                parameters[name] = True
-                warnings.warn(
-                    f"{name}=True stands in the file for a transformer, which it cannot hold. A fit of the loaded "
-                    "sampler uses EfficientNetLite0Embedder, unless you set the parameter anew.",
-                    UserWarning,
-                    stacklevel=stacklevel_of_user(),
-                )
-        values = {
-            "sampler": type(self).__name__,
-            "parameters": {name: to_json(value, name) for name, value in parameters.items()},
-            "image_format": to_json(dataclasses.asdict(self.image_format_), "image_format_"),
-            "labels": to_json(list(self.generators_), "y"),
-            "history": to_json(list(self.history_.values()), "history_"),
-            "sampling_strategy": to_json(dict(self.sampling_strategy_), "sampling_strategy_"),
-        }
-        write_file(path, tensors, values)
+        save_sampler(self, path)
 
     @classmethod
     def load(cls, path, *, device="cpu"):
@@ -406,28 +381,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         ValueError
             When it does not hold a sampler of this class.
         """
-        tensors, values = read_file(path)
-        if values.get("sampler") != cls.__name__:
-            found = f"a {values['sampler']}" if "sampler" in values else "a checkpoint of an unfinished training"
-            raise ValueError(f"{path} must hold a {cls.__name__} written by save; got {found}.")
-        sampler = cls(**{name: from_json(value) for name, value in values["parameters"].items()})
-        sampler.device_ = resolve_device(device)
-        sampler.image_format_ = ImageFormat(**from_json(values["image_format"]))
-        sampler.image_shape_ = sampler.image_format_.image_shape
-        sampler.n_features_in_ = sampler.image_format_.n_features
-        sampler.sampling_strategy_ = from_json(values["sampling_strategy"])
-        labels = from_json(values["labels"])
-        sampler.history_ = dict(zip(labels, from_json(values["history"]), strict=True))
-        sampler.generators_ = {}
-        for i, label in enumerate(labels):
-            with isolated(torch.device("cpu"), 0):
-                network = sampler._networks(sampler.image_format_.tensor_shape, n_classes=1)[0]
-                generator = sampler._generator_of(finish(network), 0)
-            prefix = f"{i}."
-            weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            generator.load_state_dict(weights)
-            sampler.generators_[label] = generator.to(sampler.device_, memory_format=torch.channels_last)
-        return sampler
+        return load_sampler(cls, path, device)
 
     def _checkpoint(self, folder, name, X, seed, **about):
         """Return the checkpoint of a training, whose identity is all that changes its result; None without a folder."""
@@ -486,6 +440,7 @@ def _make_folder(folder):
         raise OSError(
             f"checkpoint_dir must be a folder that can be made and written to; got {folder!r}: {exc}"
         ) from exc
+    check_writable(path)
     return path
 
 

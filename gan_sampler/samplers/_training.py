@@ -1,14 +1,13 @@
 """One training of a sampler's networks, here or in another process."""
 
 import contextlib
-import os
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from ..runtime import end_with_parent, isolated, random_stream, threads, training_context
+from ..runtime import end_with_parent, isolated, random_stream, this_process, threads, training_context
 from ..training import CheckpointKeeper, PixelFrechetDistance, PixelFrechetDistanceByClass, TrainingInterrupted
 from ._bars import TrainingBar
 
@@ -69,7 +68,7 @@ class Training:
     max_time: float | None
     checkpoint: object = None
     position: str = ""
-    _pid: int = field(default_factory=os.getpid)
+    _sender: tuple = field(default_factory=this_process)
 
     classes = None  # of a class-conditional training
     keeps_states = False
@@ -105,7 +104,7 @@ class Training:
             verbose=sampler.verbose,
             first_step=first_step,
         )
-        watched = contextlib.nullcontext() if os.getpid() == self._pid else end_with_parent()
+        watched = contextlib.nullcontext() if this_process() == self._sender else end_with_parent(self._sender)
         with watched, bar, threads(self.n_threads):
             n_classes = 1 if self.classes is None else int(self.classes.max()) + 1
             with isolated(device, self.seed):

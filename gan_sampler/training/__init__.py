@@ -2,9 +2,10 @@
 
 from ._augment import augment_mildly, brighten, stretch_contrast, translate
 from ._autoencoder import train_autoencoder
-from ._checkpoint import Checkpoint, read_file, write_file
+from ._checkpoint import Checkpoint
 from ._cycle import train_cycle_gan, translate_images
 from ._draw import draw, finish, freeze
+from ._files import check_tensors, check_writable, read_file, write_file
 from ._keeper import CheckpointKeeper
 from ._loop import train_gan
 from ._losses import Loss
@@ -20,6 +21,8 @@ __all__ = [
     "TrainingInterrupted",
     "augment_mildly",
     "brighten",
+    "check_tensors",
+    "check_writable",
     "draw",
     "finish",
     "freeze",
