@@ -30,7 +30,7 @@ class Checkpoint:
         self.about = json.loads(json.dumps(about))  # as it will be read again
 
     def read(self):
-        """Return the state last written, as `train_gan` takes it for `resume_from`; None where there is none.
+        """Return the state last written, a tuple as `TrainingState.capture` returns it; None where there is none.
 
         Raises
         ------
