@@ -7,7 +7,7 @@ from ._cycle import train_cycle_gan, translate_images
 from ._draw import draw, finish, freeze
 from ._loop import train_gan
 from ._losses import Loss
-from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass
+from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass, is_unusable, of_class
 
 __all__ = [
     "Checkpoint",
@@ -19,6 +19,8 @@ __all__ = [
     "draw",
     "finish",
     "freeze",
+    "is_unusable",
+    "of_class",
     "read_file",
     "stretch_contrast",
     "train_autoencoder",
