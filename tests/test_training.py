@@ -5,11 +5,10 @@ import pickle
 
 import pytest
 import torch
-from conftest import KeptStates, make_shapes
+from conftest import KeptStates
 
 from gan_sampler.networks import Discriminator, Generator
 from gan_sampler.training import (
-    PixelFrechetDistance,
     augment_mildly,
     brighten,
     draw,
@@ -249,49 +248,6 @@ class TestSnapshots:
         score = self.Scripted(3.0, 2.0)
         train_gan(*make_players(), torch.rand(8, 1, 8, 8), n_steps=100, learning_rate=1e-30, score=score)
         assert torch.allclose(*score.seen, atol=1e-5)
-
-
-def as_floats(images):
-    return images / 127.5 - 1 if images.dtype == torch.uint8 else images
-
-
-class TestPixelFrechetDistance:
-    """Lower is better, and diversity is what a collapsed generator lacks."""
-
-    @pytest.fixture(params=["uint8", "float32"])
-    def images(self, request):
-        """Discs that differ in place and radius."""
-        X, y = make_shapes(300, 1, size=16)
-        X = torch.from_numpy(X[y == "disc"])[:, None]
-        return X if request.param == "uint8" else X / 127.5 - 1
-
-    def test_orders_real_blurred_and_noisy_images(self, images):
-        """The more is wrong, the higher the score."""
-        score, others = PixelFrechetDistance(images[:150]), as_floats(images[150:])
-        torch.manual_seed(0)
-        blurred = torch.nn.functional.avg_pool2d(others, 5, stride=1, padding=2)
-        noisy = others + torch.randn(others.shape)
-        known, real, *wrong = (score(x)["score"] for x in (as_floats(images[:150]), others, blurred, noisy))
-        assert known == pytest.approx(0, abs=0.01)
-        assert known < real < 0.25 * min(wrong)
-
-    def test_diversity_is_one_for_real_and_none_for_equal_images(self, images):
-        """One image drawn over and over is a collapse, however good it is."""
-        score = PixelFrechetDistance(images[:150])
-        rest = as_floats(images[150:])
-        assert score(rest)["diversity"] == pytest.approx(1, abs=0.15)
-        assert score(rest[:1].expand(100, -1, -1, -1))["diversity"] == pytest.approx(0, abs=1e-6)
-
-    def test_images_that_are_not_finite_are_the_worst(self, images):
-        """A generator that has overflowed must not be kept, nor end the training with another error."""
-        record = PixelFrechetDistance(images)(torch.full((8, 1, 16, 16), torch.nan))
-        assert record == {"score": math.inf, "diversity": 0.0}
-
-    def test_two_images_or_equal_images_are_enough(self, images):
-        """The smallest class a sampler takes, and one without any variety, give finite numbers."""
-        for few in (images[:2], images[:1].expand(5, -1, -1, -1)):
-            record = PixelFrechetDistance(few)(torch.rand(8, 1, 16, 16))
-            assert all(math.isfinite(value) for value in record.values())
 
 
 def test_the_result_is_the_average_not_the_last_generator():

@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..runtime import draw_seed, random_stream, resolve_device, stacklevel_of_user
-from ..training import Checkpoint, check_writable, draw, train_gan
+from ..training import Checkpoint, check_writable, draw, of_class, train_gan
 from ._base import BaseImageOverSampler
 from ._judging import best_record, warn_of_early_end
 from ._labels import check_label
@@ -416,9 +416,8 @@ def _stop_if(interruption):
 
 def _record_of(record, index):
     """Return the record of a training of several classes as that of the class of this index."""
-    common = {name: value for name, value in record.items() if not name.startswith(("score", "variance_ratio"))}
-    own = {name: record[f"{name}_{index}"] for name in ("score", "variance_ratio")}
-    return {**common, **own, "mean_score": record["score"]}
+    common = {name: value for name, value in record.items() if not name.startswith(("score", "variance", "detail"))}
+    return {**common, **of_class(record, index), "mean_score": record["score"]}
 
 
 def _name_of_class(label):

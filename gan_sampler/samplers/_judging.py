@@ -8,10 +8,9 @@ from sklearn.exceptions import ConvergenceWarning
 from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
 from ..quality import QualityWarning, quality_report
 from ..runtime import stacklevel_of_user
-from ..training import is_unusable
+from ..training import LEAST_VARIANCE_RATIO, is_unusable
 from ._labels import plain_label
 
-_LEAST_VARIANCE_RATIO = 0.3  # see CollapseWarning
 _MAX_REST = 1000  # images of other classes that the quality report looks at
 
 
@@ -34,7 +33,8 @@ def find_poor(records):
     Parameters
     ----------
     records : dict of label to dict
-        ``score`` and ``variance_ratio`` of the images of each class, as `PixelFrechetDistance` returns them.
+        ``score``, ``variance_ratio`` and ``detail_ratio`` of the images of each class, as `PixelFrechetDistance`
+        returns them.
 
     Returns
     -------
@@ -44,10 +44,10 @@ def find_poor(records):
     collapsed = {
         label: f"variance_ratio {record['variance_ratio']:.2f}"
         for label, record in records.items()
-        if record["variance_ratio"] < _LEAST_VARIANCE_RATIO
+        if record["variance_ratio"] < LEAST_VARIANCE_RATIO
     }
     unusable = {
-        label: f"score {record['score']:.3g}"
+        label: f"score {record['score']:.3g}, detail_ratio {record['detail_ratio']:.3g}"
         for label, record in records.items()
         if label not in collapsed and is_unusable(record)
     }

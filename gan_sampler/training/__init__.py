@@ -10,9 +10,10 @@ from ._keeper import CheckpointKeeper
 from ._loop import train_gan
 from ._losses import Loss
 from ._progress import TrainingInterrupted
-from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass, is_unusable
+from ._score import LEAST_VARIANCE_RATIO, PixelFrechetDistance, PixelFrechetDistanceByClass, is_unusable, of_class
 
 __all__ = [
+    "LEAST_VARIANCE_RATIO",
     "Checkpoint",
     "CheckpointKeeper",
     "Loss",
@@ -27,6 +28,7 @@ __all__ = [
     "finish",
     "freeze",
     "is_unusable",
+    "of_class",
     "read_file",
     "stretch_contrast",
     "train_autoencoder",

@@ -16,6 +16,37 @@ _MAX_COMPONENTS = 64
 _MAX_IMAGES, _MAX_VALUES = 1000, 2**25  # of the real images, to bound time and memory
 _PIXELS_AT_ONCE = 4096
 _SMALLEST_SHARE = 1e-6  # of the first component's variance; components with less are taken to have as much
+_N_SPLITS = 3  # of the real images into halves, each of which is scored against the other
+_LEAST_SPLIT = 4  # images; fewer make no two halves with a variance each
+_ROUNDING = (2 / 255) ** 2 / 12  # variance that rounding to bytes gives a pixel, so that no ratio is of nothing
+
+# What real images stay within and unusable ones do not; docs/training.md shows both.
+UNUSABLE_SCORE = 12.0
+LEAST_VARIANCE_RATIO = 0.3
+DETAIL_RATIOS = (1 / 3, 3.0)
+
+
+def is_unusable(record):
+    """Whether images are so far from the real ones that nothing can be learnt from them.
+
+    So are images that score far worse than unseen real images do, that are all alike, that are a blur, or that are
+    full of speckle. Images that pass may still be poor: that takes :func:`gan_sampler.quality_report`.
+
+    Parameters
+    ----------
+    record : dict of str to float
+        What `PixelFrechetDistance` returned, or an entry of a history, which holds the same.
+
+    Returns
+    -------
+    is_unusable : bool
+    """
+    least_detail, most_detail = DETAIL_RATIOS
+    return not (
+        record["score"] <= UNUSABLE_SCORE
+        and record["variance_ratio"] >= LEAST_VARIANCE_RATIO
+        and least_detail <= record["detail_ratio"] <= most_detail
+    )
 
 
 class PixelFrechetDistance:
@@ -23,33 +54,52 @@ class PixelFrechetDistance:
 
     What FID is in the features of a network that was trained on photographs, this is in the first 64 principal
     components of the real images, scaled to variance one, so that fine detail counts as much as overall brightness.
-    It takes a millisecond, needs no weights, and ranks the generators of one training as KID does; docs/training.md
-    has the figures. It compares images of one class at one size, not those of different data sets.
+    It takes milliseconds, needs no weights, and ranks the generators of one training as KID does; docs/training.md
+    has the figures.
+
+    The unit is what real images get among themselves: the mean distance, in each component, of one random half of them
+    to the other. So 1 is as good as real images that were not seen, whatever the class. Fewer than four images have no
+    two halves; then the unit is 1 in each component, the distance of images that are all like the mean image.
 
     Parameters
     ----------
     images : torch.Tensor of shape (n, channels, height, width)
         Real images, at least two: uint8 in 0..255, or floats in [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two images, or they are not finite.
     """
 
     n_images = 256  # how many images a score shall be taken of
 
     @torch.no_grad()
     def __init__(self, images):
+        if images.ndim != 4 or len(images) < 2:
+            raise ValueError(
+                "images must hold at least two real images, in shape (n, channels, height, width), to score others by; "
+                f"got shape {tuple(images.shape)}. Add images."
+            )
         n_images = min(len(images), _MAX_IMAGES, max(_MAX_COMPONENTS + 1, _MAX_VALUES // images[0].numel()))
         rows = torch.linspace(0, len(images) - 1, n_images, device=images.device).long()
-        pixels = normalised(images[rows]).flatten(1).cpu()
+        real = normalised(images[rows]).cpu()
+        self._detail = _detail(real)
+        pixels = real.flatten(1)
         mean = pixels.mean(0)
-        pixels -= mean
+        pixels = pixels - mean
         # Inner products between images give the components without a matrix of pixels by pixels; in float64, because
         # the smallest are lost beside the largest otherwise.
         products = sum(part @ part.T for part in map(torch.Tensor.double, pixels.split(_PIXELS_AT_ONCE, dim=1)))
+        if not products.isfinite().all():
+            raise ValueError(
+                "images must be finite, uint8 in 0..255 or floats in [-1, 1]; got values that are not, or too large "
+                "to square. Mend them, or scale them to [-1, 1]."
+            )
         self._variance = products.trace().item() / n_images
-        squares, left = torch.linalg.eigh(products)
-        n_components = min(_MAX_COMPONENTS, n_images - 1)
-        squares, left = squares[-n_components:], left[:, -n_components:]
-        squares = squares.clamp_min(_SMALLEST_SHARE * squares[-1]).clamp_min(1e-12)
-        whitening = pixels.T @ (left * (n_images**0.5 / squares)).float()  # (n_pixels, n_components)
+        weights = _whitening(products)
+        self._unit = weights.shape[1] * _distance_between_halves(products)
+        whitening = pixels.T @ weights.to(pixels.dtype)  # (n_pixels, n_components)
         self._mean, self._whitening = mean.to(images.device), whitening.to(images.device)
 
     @torch.no_grad()
@@ -59,26 +109,31 @@ class PixelFrechetDistance:
         Parameters
         ----------
         images : torch.Tensor of shape (n, channels, height, width)
-            At least two images in [-1, 1], of the shape given before and on the same device.
+            Images in [-1, 1], of the shape given before and on the same device. A single one has variance 0.
 
         Returns
         -------
         record : dict of str to float
-            ``score``, the squared distance, the lower the better, infinite where an image is not finite; and
-            ``variance_ratio``, the images' variance over that of the real ones, 1 where they differ as much from each
-            other and 0 where they are all alike.
+            ``score``, the squared distance over that of unseen real images: about 1 is as good as real, the lower the
+            better, infinite where an image is not finite. ``variance_ratio``, the images' variance over that of the
+            real ones: 1 where they differ as much from each other, 0 where they are all alike. ``detail_ratio``, the
+            mean squared difference between neighbouring pixels over that in the real images: 0 where there is no
+            detail, far above 1 where there is speckle. `is_unusable` says when these are too far from 1.
         """
         pixels = images.flatten(1) - self._mean
-        variance = pixels.var(0, correction=0).sum().item()
-        if not math.isfinite(variance):
-            return {"score": math.inf, "variance_ratio": 0.0}
         components = (pixels @ self._whitening).cpu().double()
+        variance, detail = pixels.var(0, correction=0).sum().item(), _detail(images)
         mean = components.mean(0)
         components -= mean
-        spread = torch.linalg.eigvalsh(components.T @ components / (len(images) - 1)).clamp_min(0).sqrt()
-        # Of real images the covariance is the identity, which commutes with every other.
-        score = mean.square().sum() + (spread - 1).square().sum()
-        return {"score": score.item(), "variance_ratio": variance / max(self._variance, 1e-12)}
+        covariance = components.T @ components / max(1, len(images) - 1)
+        if not (math.isfinite(variance) and math.isfinite(detail) and covariance.isfinite().all()):
+            return {"score": math.inf, "variance_ratio": 0.0, "detail_ratio": math.inf}
+        rounding = _ROUNDING * pixels.shape[1]
+        return {
+            "score": _distance(mean, covariance).item() / self._unit,
+            "variance_ratio": (variance + rounding) / (self._variance + rounding),
+            "detail_ratio": (detail + _ROUNDING) / (self._detail + _ROUNDING),
+        }
 
 
 class PixelFrechetDistanceByClass:
@@ -111,17 +166,84 @@ class PixelFrechetDistanceByClass:
         Returns
         -------
         record : dict of str to float
-            The mean ``score`` of the classes, and ``score_0``, ``variance_ratio_0`` and so on of each by its index.
+            The mean ``score`` of the classes, and of each by its index ``score_0``, ``variance_ratio_0``,
+            ``detail_ratio_0`` and so on; `of_class` takes these out.
         """
         records = [distance(drawn) for distance, drawn in zip(self._distances, images, strict=True)]
-        mean = sum(record["score"] for record in records) / len(records)
-        by_index = {
+        of_each = {
             f"{name}_{index}": value
             for index, record in zip(self.classes, records, strict=True)
             for name, value in record.items()
         }
-        return {"score": mean, **by_index}
+        return {"score": sum(record["score"] for record in records) / len(records), **of_each}
 
 
-def is_unusable(record):
-    return record["score"] > 1e9
+def of_class(record, index):
+    """Return one class's part of what `PixelFrechetDistanceByClass` returned, under the names that one class has.
+
+    Parameters
+    ----------
+    record : dict of str to float
+        Or an entry of a history, which holds the same.
+    index : int
+        The class.
+
+    Returns
+    -------
+    record : dict of str to float
+        ``score``, ``variance_ratio`` and ``detail_ratio``.
+    """
+    return {name: record[f"{name}_{index}"] for name in ("score", "variance_ratio", "detail_ratio")}
+
+
+def _distance(mean, covariance):
+    """Return the squared distance to components of mean 0 and covariance 1, which commutes with every other."""
+    spread = torch.linalg.eigvalsh(covariance).clamp_min(0).sqrt()
+    return mean.square().sum() + (spread - 1).square().sum()
+
+
+def _whitening(products):
+    """Return the components of centred images as sums of the images, (n_images, n_components).
+
+    Parameters
+    ----------
+    products : torch.Tensor of shape (n_images, n_images)
+        The images' inner products.
+    """
+    n_images = len(products)
+    squares, left = torch.linalg.eigh(products)
+    n_components = min(_MAX_COMPONENTS, n_images - 1)
+    squares, left = squares[-n_components:], left[:, -n_components:]
+    squares = squares.clamp_min(_SMALLEST_SHARE * squares[-1]).clamp_min(1e-12)
+    return left * (n_images**0.5 / squares)
+
+
+def _distance_between_halves(products):
+    """Return the mean distance of a half of the images to the other, by component; all from inner products."""
+    n_images = len(products)
+    if n_images < _LEAST_SPLIT:
+        return 1.0
+    generator, distances = torch.Generator().manual_seed(0), []  # a stream of its own: no other one moves
+    for _ in range(_N_SPLITS):
+        order = torch.randperm(n_images, generator=generator)
+        halves = order[: n_images // 2], order[n_images // 2 :]
+        distances += [_distance_by_component(products, *halves), _distance_by_component(products, *halves[::-1])]
+    return sum(distances) / len(distances)
+
+
+def _distance_by_component(products, known, unseen):
+    """Return the distance of the images `unseen` to the images `known`, over the number of components."""
+    own, across = products[known][:, known], products[unseen][:, known]
+    across = across - across.mean(1, keepdim=True) - own.mean(0) + own.mean()
+    own = own - own.mean(0) - own.mean(1, keepdim=True) + own.mean()
+    components = across @ _whitening(own)
+    mean = components.mean(0)
+    components = components - mean
+    covariance = components.T @ components / (len(unseen) - 1)
+    return _distance(mean, covariance).item() / len(mean)
+
+
+def _detail(images):
+    """Return the mean squared difference between neighbouring pixels."""
+    steps = images.diff(dim=-1), images.diff(dim=-2)
+    return (sum(step.square().sum() for step in steps) / sum(step.numel() for step in steps)).item()
