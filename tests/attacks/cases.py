@@ -254,7 +254,8 @@ def _check_result(case, sampler, result, found, X, given, limits, end):
 
 
 def _check_originals(sampler, found, images, y_new, given):
-    places = getattr(sampler, "sample_indices_", None)
+    is_smoothed = getattr(getattr(sampler, "sampler", None), "shrinkage", None) is not None
+    places = None if is_smoothed else getattr(sampler, "sample_indices_", None)
     is_over_sampler = getattr(sampler, "sampler", sampler)._sampling_type == "over-sampling"
     if places is not None:
         require(images[: len(places)].tobytes() == given[places].tobytes(), "kept images are not the originals")
@@ -461,7 +462,7 @@ def forge(case):
         write_file(path, tensors, values)
         if is_checkpoint:
             sampler = DCGANOverSampler(n_steps=6, width=2, random_state=0, checkpoint_dir=folder, **_CHECKPOINTED)
-            result = attempt(case, lambda: sampler.fit_resample(*_toy()), [name, "n_steps"])
+            result = attempt(case, lambda: sampler.fit_resample(*_toy()), [name, "n_steps", "learning_rate"])
         else:
             result = attempt(case, lambda: _load_and_draw(path), [str(path)])
     return type(result).__name__ if isinstance(result, Exception) else "result"
@@ -684,7 +685,7 @@ def embed(case):
         case.tell("y", way)
     if case.chance(0.1):
         key = case.pick(["input_size", "batch_size", "weights", "memory", "learning_rate"])
-        options[key] = case.pick([value for value in inputs._WRONG if value is not None and value != ""])
+        options[key] = case.pick(inputs.WRONG)
         case.unsure.append(f"{key}={options[key]!r}")
     embedder = ResNet18Embedder(**{"weights": None, "input_size": 32, **parameters, **options})
     case.tell("parameters", {**parameters, **options})
@@ -723,9 +724,9 @@ def folder(case):
                 path = root / label / f"{i}.{case.pick(suffixes)}"
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(_written(mode, path.suffix[1:], shape, case.random))
-                n_files += 1
                 if i and case.chance(0.25):
                     spoilt.append((path, _spoil(case, path)))
+                n_files += not path.is_dir()
         case.tell("spoilt", {str(path.relative_to(root)): way for path, way in spoilt})
         case.unsure.extend(way for _, way in spoilt)
         image_size = case.tell("image_size", case.pick([None, 9, (10, 9), np.int64(8)]))

@@ -6,23 +6,19 @@ Each case is decided by its seed alone; ``--case SEED`` runs one again, with its
 import argparse
 import collections
 import contextlib
-import faulthandler
-import json
+import itertools
+import multiprocessing
+import multiprocessing.connection
 import os
-import queue
 import re
 import resource
 import signal
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 import traceback
 import warnings
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 SEEDS_OF_A_RUN = 10**6  # that runs with neighbouring seeds share no case
 _LONGEST_CASE = 120  # seconds after which a case hangs
 _MEMORY = 6 * 2**30  # bytes beyond what the imports take
@@ -57,10 +53,7 @@ def main(arguments=None):
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--kind", help="only this kind of attack")
     parser.add_argument("--case", type=int, help="run this case again, with its traceback")
-    parser.add_argument("--work", nargs=2, type=int, metavar=("FIRST", "STEP"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.work:
-        return _work(*options.work, options.kind)
     if options.case is not None:
         return _replay(options.case, options.kind)
     return _fuzz(options)
@@ -82,93 +75,83 @@ def _replay(seed, kind):
     return record["fault"] is not None
 
 
-def _work(first, step, kind):
-    """Run cases for ever, and write what they were to the standard output, a line before and after each."""
-    import torch
-
-    torch.set_num_threads(1)
-    faulthandler.enable()
-    out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    from . import cases  # noqa: F401  what is imported does not count as memory of a case
-
+def _work(first, step, kind, pipe):
+    """Run cases for ever, and tell before and after each what it is."""
+    os.setsid()
+    with open(os.devnull, "w") as nothing:  # progress bars
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY,) * 2)
-    seed = first
-    while True:
-        out.write(json.dumps({"start": seed}) + "\n")
-        out.write(json.dumps({"seed": seed, **run_case(seed, kind=kind)}) + "\n")
-        seed += step
+    for seed in itertools.count(first, step):
+        pipe.send({"start": seed})
+        pipe.send({"seed": seed, **run_case(seed, kind=kind)})
 
 
 class _Worker:
-    """A process that runs cases, and what it last said."""
+    """A process that runs cases, and what it last said. It is forked, as imports may take longer than many cases."""
 
-    def __init__(self, first, step, kind, records):
-        self.first, self.step, self.kind, self.records = first, step, kind, records
-        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed in `end`
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "attacks.fuzz", "--work", str(first), str(step)]
-        self.process = subprocess.Popen(
-            command + (["--kind", kind] if kind else []),
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-            start_new_session=True,
-        )
-        self.seed, self.heard = None, time.monotonic()
-        threading.Thread(target=self._listen, daemon=True).start()
+    def __init__(self, first, step, kind):
+        self.step, self.kind = step, kind
+        self.seed, self.heard = first, time.monotonic()
+        self.pipe, theirs = multiprocessing.Pipe(duplex=False)
+        fork = multiprocessing.get_context("fork")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python 3.12 on: no other thread of this process holds a lock
+            self.process = fork.Process(target=_work, args=(first, step, kind, theirs), daemon=True)
+            self.process.start()
+        theirs.close()
 
-    def _listen(self):
-        for line in self.process.stdout:
-            record = json.loads(line)
-            self.heard = time.monotonic()
-            if "start" in record:
-                self.seed = record["start"]
-            else:
-                self.records.put(record)
-
-    def what_ended_it(self):
-        """Return why it does not go on, or None."""
-        if self.process.poll() is not None:
-            self.log.seek(0)
-            return f"the process died with {self.process.returncode}: {self.log.read()[-600:]}"
+    def listen(self):
+        """Return the record of a case, or of why the process does not go on, or None."""
+        try:
+            if self.pipe.poll():
+                record, self.heard = self.pipe.recv(), time.monotonic()
+                self.seed = record.get("start", self.seed)
+                return record if "seed" in record else None
+        except EOFError:
+            self.process.join()
+            return self._ended(f"the process died with {self.process.exitcode}")
         if time.monotonic() - self.heard > _LONGEST_CASE:
-            return f"hangs for more than {_LONGEST_CASE} s"
+            return self._ended(f"hangs for more than {_LONGEST_CASE} s")
         return None
+
+    def _ended(self, reason):
+        return {"seed": self.seed, "kind": "?", "outcome": "FAULT", "fault": reason, "told": "", "is_over": True}
 
     def end(self):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.log.close()
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+    def successor(self):
+        return _Worker(self.seed + self.step, self.step, self.kind)
 
 
 def _fuzz(options):
-    first = options.seed * SEEDS_OF_A_RUN
-    records, workers, seen = queue.Queue(), [], []
-    start = time.monotonic()
+    import torch
+
+    from . import cases  # noqa: F401  before the processes are forked
+
+    torch.set_num_threads(1)
+    first, seen, start = options.seed * SEEDS_OF_A_RUN, [], time.monotonic()
+    workers = [_Worker(first + i, options.workers, options.kind) for i in range(options.workers)]
     try:
-        workers = [_Worker(first + i, options.workers, options.kind, records) for i in range(options.workers)]
         while time.monotonic() - start < options.seconds:
-            with contextlib.suppress(queue.Empty):
-                seen.append(records.get(timeout=0.5))
+            multiprocessing.connection.wait([worker.pipe for worker in workers], timeout=0.5)
             for i, worker in enumerate(workers):
-                reason = worker.what_ended_it()
-                if reason is not None:
+                record = worker.listen()
+                if record is None:
+                    continue
+                seen.append(record)
+                if "is_over" in record:
                     worker.end()
-                    if worker.seed is None:
-                        raise RuntimeError(f"A worker did not begin: {reason}")
-                    seen.append({"seed": worker.seed, "kind": "?", "outcome": "FAULT", "fault": reason, "told": ""})
-                    workers[i] = _Worker(worker.seed + worker.step, worker.step, options.kind, records)
+                    workers[i] = worker.successor()
     finally:
         for worker in workers:
             worker.end()
-    while not records.empty():
-        seen.append(records.get())
     return _report(seen, options, time.monotonic() - start)
 
 

@@ -509,8 +509,8 @@ _CLEANERS = [
     NearMiss(n_neighbors=1),
     SMOTETomek(smote=SMOTE(k_neighbors=1, random_state=0), random_state=0),
 ]
-_WRONG = [
-    -1,
+WRONG = [
+    -1,  # which starts processes where it is n_jobs
     0,
     1.5,
     -0.5,
@@ -546,8 +546,7 @@ def sampler(case, found, parameters, *, may_be_bad=True):
     drawn["random_state"] = case.pick([0, 7, np.int64(3), 2**32 - 1])
     if may_be_bad and case.chance(0.12):
         key = case.pick([*choices, "random_state", "image_shape", "data_format"])
-        drawn[key] = case.pick(_WRONG)
-        drawn.pop("n_jobs", None)
+        drawn[key] = case.pick(WRONG[1:])
         case.unsure.append(f"{key}={drawn[key]!r}")
     made = getattr(gan_sampler, name)(**{"sampling_strategy": wanted, **parameters, **drawn})
     case.tell("parameters", {**{key: value for key, value in parameters.items() if value is not None}, **drawn})
@@ -562,7 +561,11 @@ def _as_numpy(case, value):
     """Return a number as one of NumPy's, as a grid over an array gives it."""
     if type(value) not in (int, float) or not case.chance(0.3):
         return value
-    return case.pick([np.int64, np.int32, np.uint8] if type(value) is int else [np.float64, np.float32])(value)
+    kinds = [np.int64, np.int32, np.uint8] if type(value) is int else [np.float64, np.float32]
+    number = case.pick(kinds)(value)
+    if number != value:  # as float32 of 0.2, which is beyond a limit of 0.2
+        case.unsure.append(f"a number of {type(number).__name__}")
+    return number
 
 
 def _pixel_sampler(case, wanted, end, parameters, may_be_bad):
