@@ -89,9 +89,9 @@ def _restored(cls, values):
     labels, histories = (from_json(_member(values, name, list)) for name in ("labels", "history"))
     if not all(isinstance(history, list) and all(isinstance(r, dict) for r in history) for history in histories):
         raise ValueError("history must be a list of dicts for each class")
-    sampler.history_ = dict(zip(labels, histories, strict=True))
-    if len(sampler.history_) != len(labels):
-        raise ValueError(f"labels must differ; got {labels}")
+    sampler.history_ = dict(zip(labels, histories, strict=False))
+    if not len(sampler.history_) == len(labels) == len(histories):
+        raise ValueError(f"labels must differ, and have a history each; got {labels} and {len(histories)} histories")
     return sampler
 
 
