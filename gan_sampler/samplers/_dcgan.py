@@ -278,7 +278,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         return Generator(image_shape, **of_generator), Discriminator(image_shape, **of_discriminator)
 
     def _network_parameters(self):
-        shared = {"width": self.width, "channels": self.channels}
+        shared = {"base_channels": self.width, "channels": self.channels}
         of_generator = {"latent_dim": self.latent_dim, "base_size": self.base_size, "norm": self.generator_norm}
         of_discriminator = {"norm": self.discriminator_norm, "dropout": self.dropout}
         return shared | of_generator, shared | of_discriminator

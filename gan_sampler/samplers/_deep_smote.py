@@ -203,7 +203,7 @@ class DeepSMOTE(BaseImageOverSampler):
             bar.update(record["step"] - bar.n)
 
         with bar, isolated(self.device_, draw_seed(random_state)), keep_freed_memory():
-            shape, shared = self.image_format_.tensor_shape, {"width": self.width, "channels": self.channels}
+            shape, shared = self.image_format_.tensor_shape, {"base_channels": self.width, "channels": self.channels}
             encoder = Encoder(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
             decoder = Generator(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
             images = self.image_format_.to_compact_tensor(X).to(self.device_)
