@@ -6,16 +6,18 @@ from ._checkpoint import Checkpoint, read_file, write_file
 from ._cycle import train_cycle_gan, translate_images
 from ._draw import draw, finish, freeze
 from ._loop import train_gan
-from ._losses import Loss
+from ._losses import LOSSES, Loss, check_loss
 from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass
 
 __all__ = [
     "Checkpoint",
+    "LOSSES",
     "Loss",
     "PixelFrechetDistance",
     "PixelFrechetDistanceByClass",
     "augment_mildly",
     "brighten",
+    "check_loss",
     "draw",
     "finish",
     "freeze",
