@@ -232,7 +232,7 @@ def test_a_missing_folder_is_told_as_such(tmp_path):
 def test_the_state_survives_the_file(tmp_path):
     """Every tensor and number of it, in every memory format."""
     states = KeptStates()
-    players = Generator((3, 16, 16), width=2), Discriminator((3, 16, 16), width=2)
+    players = Generator((3, 16, 16), base_channels=2), Discriminator((3, 16, 16), base_channels=2)
     train_gan(*players, torch.rand(9, 3, 16, 16), n_steps=3, checkpoint=states)
     tensors, progress = states[-1]
     write_file(tmp_path / "state", tensors, progress)

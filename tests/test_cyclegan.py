@@ -110,7 +110,10 @@ def test_pool_shows_earlier_images():
 def test_networks_take_any_size(shape):
     """And their gradients reach every weight."""
     images = torch.randn(2, *shape)
-    translator, discriminator = Translator(shape, width=2, n_blocks=1), PatchDiscriminator(shape, width=2)
+    translator, discriminator = (
+        Translator(shape, base_channels=2, n_blocks=1),
+        PatchDiscriminator(shape, base_channels=2),
+    )
     translated = translator(images)
     assert translated.shape == images.shape
     assert translated.abs().max() <= 1

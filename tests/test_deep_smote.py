@@ -70,7 +70,7 @@ def test_max_time_ends_training_early():
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 31), (1, 64, 48)])
 def test_encoder_takes_any_size(shape):
     """And its gradients reach every weight."""
-    encoder = Encoder(shape, latent_dim=7, width=4, norm="batch")
+    encoder = Encoder(shape, latent_dim=7, base_channels=4, norm="batch")
     codes = encoder(torch.randn(3, *shape))
     assert codes.shape == (3, 7)
     codes.square().sum().backward()
