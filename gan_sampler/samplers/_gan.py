@@ -393,9 +393,9 @@ class BaseGANOverSampler(BaseImageOverSampler):
         """Return the checkpoint of a training, whose identity is all that changes its result; None without a folder."""
         if folder is None:
             return None
-        free = (_FREE_TO_CHANGE | {"loss"}) - (
-            {"n_steps"} if self.pretrain else set()
-        )  # both trainings would grow, one for nothing
+        free = _FREE_TO_CHANGE | {"loss"}  # which has an entry of its own
+        if self.pretrain:
+            free = free - {"n_steps"}  # both trainings would grow, one for nothing
         about = {
             "sampler": f"{type(self).__module__}.{type(self).__qualname__}",
             "loss": check_loss(self.loss).identity,
