@@ -216,7 +216,7 @@ class ImageFormat:
             holds them. 64-bit integers beyond that are told by their distance from the smallest, or rounded where
             these distances are too large themselves; see `fits_floats`.
         """
-        rows = X.reshape(len(X), -1)
+        rows = X.reshape(len(X), self.n_features)
         if self.dtype.kind == "f":
             return rows.astype(self.dtype.newbyteorder("="), copy=False)
         return self._as_floats(rows, np.float32 if self.dtype.itemsize <= 2 else np.float64)
@@ -284,7 +284,7 @@ class ImageFormat:
         (low, high), (lowest, highest) = self.value_range, _extremes(X)
         slack = 0 if self.dtype == np.uint8 else high - low  # new images may be somewhat brighter than those at fit
         other_kind = (X.dtype.kind == "f") != (self.dtype.kind == "f")
-        other_kind |= X.dtype.kind == "b" and self.value_range != (0, 1)
+        other_kind |= X.dtype.kind == "b" and self.dtype.kind != "b" and self.value_range != (0, 1)
         if other_kind or lowest < low - slack or highest > high + slack:
             raise ValueError(
                 f"{input_name} must be of the kind {seen}, {self.dtype} from {_shown(low)} to {_shown(high)}; got "
@@ -413,13 +413,14 @@ def as_numeric_array(X, input_name):
     """Return `X` as a finite numeric ndarray of at least two axes."""
     _refuse_text(X, input_name)
     is_frame = hasattr(X, "iloc") and hasattr(X, "columns")
-    if is_frame and not all(dtype.kind in "biuf" for dtype in X.dtypes):
+    if is_frame and not all(dtype.kind in "biuf" and getattr(dtype, "itemsize", 8) <= 8 for dtype in X.dtypes):
         X = X.to_numpy()
     elif not is_frame and not issparse(X):  # of which scikit-learn takes care
         X = _read_as_array(X, input_name)
     if isinstance(X, np.ndarray):
         X = _check_array_is_numeric(X, input_name)
-    X = check_array(X, allow_nd=True, dtype="numeric", input_name=input_name, ensure_min_samples=0)
+    with np.errstate(over="ignore", invalid="ignore"):  # it adds all values up, and looks at each if that is not finite
+        X = check_array(X, allow_nd=True, dtype="numeric", input_name=input_name, ensure_min_samples=0)
     if len(X) == 0:
         raise ValueError(
             f"{input_name} must hold at least one image: found array with 0 sample(s) (shape={X.shape}) while a "
@@ -458,8 +459,8 @@ def _read_as_array(X, input_name):
         raise ValueError(f"{input_name} must hold images of one size; got a list of unlike shapes.") from exc
     except (RuntimeError, TypeError) as exc:  # what tensors raise that NumPy cannot read
         raise ValueError(
-            f"{input_name} must be readable as a NumPy array; got {_described(X)}: {exc}. Of a tensor, pass "
-            f"{input_name}.detach().cpu().float().numpy()."
+            f"{input_name} must be readable as a NumPy array; got {_described(X)}: {str(exc).rstrip('.')}. "
+            f"Of a tensor, pass {input_name}.detach().cpu().float().numpy()."
         ) from exc
 
 
