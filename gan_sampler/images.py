@@ -6,6 +6,7 @@ The only file that knows shapes, channels, dtypes and value ranges. Everything e
 
 import math
 import os
+import sys
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
@@ -616,11 +617,11 @@ def _check_value_range(X, value_range, input_name):
             f"value_range={tuple(value_range)} must hold every value of {input_name}; got values from "
             f"{_shown(found[0])} to {_shown(found[1])}. Correct value_range, or leave it out to have it found."
         )
-    if low < high and not np.finfo(np.float64).tiny <= high - low < np.inf:
+    if low < high and not sys.float_info.min <= high - low <= sys.float_info.max:
         whole, remedy = ("value_range", "Correct it") if value_range is not None else (input_name, "Rescale it")
         raise ValueError(
-            f"{whole} must span a range that float64 has a number for, from {np.finfo(np.float64).tiny:.1e} to "
-            f"{np.finfo(np.float64).max:.1e}; got {low:g} to {high:g}. {remedy}, for example to 0..1."
+            f"{whole} must span a range that float64 has a number for, from {sys.float_info.min:.1e} to "
+            f"{sys.float_info.max:.1e}; got {low:g} to {high:g}. {remedy}, for example to 0..1."
         )
     return low, high
 
@@ -631,7 +632,7 @@ def _read_value_range(value_range, *, is_integer):
     if len(value_range) == 2 and all(isinstance(limit, Real) for limit in value_range):
         are_integers = is_integer and all(isinstance(limit, Integral) for limit in value_range)
         low, high = (int(limit) if are_integers else _as_float(limit) for limit in value_range)
-    if not -np.finfo(np.float64).max <= low < high <= np.finfo(np.float64).max:
+    if not -sys.float_info.max <= low < high <= sys.float_info.max:
         raise ValueError(f"value_range must be two finite numbers (low, high) with low < high; got {value_range!r}.")
     return low, high
 
