@@ -91,6 +91,33 @@ def test_max_time_ends_training_early():
     assert history[-1]["step"] < 10**6
 
 
+def test_one_source_image_is_enough():
+    """It ended in an error of linear algebra."""
+    X, _ = make_shapes(9, 0)
+    y = np.array(["source"] + ["rare"] * 8)
+    sampler = CycleGANOverSampler(
+        sampling_strategy={"rare": 10}, n_steps=2, width=2, n_blocks=1, batch_size=2, random_state=0
+    )
+    X_res, _ = sampler.fit_resample(X, y)
+    assert len(X_res) == 11
+
+
+def test_every_image_is_shown_once_before_one_is_again():
+    """The batches are passes in random order, not draws with replacement."""
+    target, seen = torch.linspace(-1, 1, 12).view(12, 1, 1, 1).expand(12, 1, 8, 8).contiguous(), []
+
+    class Watching(MeanOfPixels):
+        def forward(self, images):
+            seen.append(images.detach()[:, 0, 0, 0])
+            return super().forward(images)
+
+    train_cycle_gan(
+        [Brighter(7.0), Brighter(7.0)], [Watching(), MeanOfPixels()], target, target, n_steps=3, batch_size=4
+    )
+    real = [images for images in seen if torch.isin(images, target[:, 0, 0, 0]).all()]
+    assert torch.equal(torch.cat(real[:3]).sort().values, target[:, 0, 0, 0])
+
+
 def test_pool_shows_earlier_images():
     """Half of a batch is old once the pool is full, single images half of the time, and none is lost before."""
     torch.manual_seed(0)

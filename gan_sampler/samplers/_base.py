@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.base import clone
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
+from tqdm.auto import tqdm
 
-from ..embedding import EfficientNetLite0Embedder, embed
+from ..embedding import EfficientNetLite0Embedder, HasMethodsOfInstance, embed
 from ..images import IMAGE_PARAMETER_CONSTRAINTS
 from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
 from ..quality import import_prdc
@@ -43,8 +44,8 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         **IMAGE_PARAMETER_CONSTRAINTS,
         "synthetic_classes": [StrOptions({"resampled", "all"})],
         "synthetic_ratio": [Interval(Real, 0, None, closed="neither")],
-        "herding": ["boolean", HasMethods(["fit", "transform"])],
-        "quality": ["boolean", HasMethods(["fit", "transform"])],
+        "herding": ["boolean", HasMethodsOfInstance(["fit", "transform"])],
+        "quality": ["boolean", HasMethodsOfInstance(["fit", "transform"])],
         "on_poor_quality": [StrOptions({"warn", "raise", "repeat"})],
         "device": DEVICE_CONSTRAINT,
         "random_state": ["random_state"],
@@ -169,9 +170,7 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         made = {}
         for label, n_images in plan.n_synthetic.items():
             made[label] = resampled.add(label, n_images, is_synthetic=True)
-            batches = self._make(X, y, label, n_images, herder, random_states[label])
-            title = f"{type(self).__name__} drawing class {label!r}"
-            self.image_format_.fill(made[label], counted(batches, title, n_images, self.verbose))
+            self.image_format_.fill(made[label], self._make(X, y, label, n_images, herder, random_states[label]))
         self.synthetic_mask_ = resampled.is_synthetic
         if embedder is not None:
             self.quality_ = {
@@ -186,7 +185,9 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
                     value_range=self._value_range_seen(),
                     random_state=random_states[label],
                 )
-                for label, images in made.items()
+                for label, images in tqdm(
+                    made.items(), f"{type(self).__name__} measuring", unit="class", disable=not self.verbose
+                )
             }
         return resampled.X, resampled.y
 
@@ -244,11 +245,13 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         warn_of_poor(collapsed, unusable, advice)
 
     def _make(self, X, y, label, n_images, herder, random_state):
-        """Yield new images of one class, those chosen by herding where there is a transformer for it."""
-        if herder is None:
-            return self._synthesise(X, y, label, n_images, random_state)
-        n_candidates = self._n_candidates(y, label, n_images)
+        """Return batches of new images of one class, those chosen by herding where there is a transformer for it."""
+        n_candidates = n_images if herder is None else self._n_candidates(y, label, n_images)
+        title = f"{type(self).__name__} drawing class {label!r}"
         candidates = self._synthesise(X, y, label, n_candidates, random_state)
+        candidates = counted(candidates, title, n_candidates, self.verbose)
+        if herder is None:
+            return candidates
         return Chooser(herder, self.image_format_).choose(X[y == label], candidates, n_candidates, n_images, label)
 
     def _n_candidates(self, y, label, n_images):
