@@ -62,7 +62,7 @@ def fetch_chest_xray(data_dir=None, *, image_size=128, n_jobs=None, verbose=0):
     OSError
         When kagglehub cannot download them.
     ValueError
-        When a file or folder cannot be read, or a file's name does not tell the patient.
+        When a file or folder cannot be read, a file's name does not tell the patient, or `data_dir` is empty.
 
     See Also
     --------

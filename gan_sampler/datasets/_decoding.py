@@ -1,6 +1,7 @@
 """One image file, turned into an array. Any bytes may be in it: nothing here trusts a file."""
 
 import functools
+import io
 import os
 import stat
 
@@ -59,7 +60,7 @@ def read_image(path, size, color):
     """
     if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would never end, a device never stop
         raise RefusedImageError("it is a pipe, a device, a socket or a folder, not a file")
-    with _open(path) as image:
+    with _File(path) as file, Image.open(file, formats=formats()) as image:
         _check_extent(image)
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, and as grey, for much less work. Twice the size asked
         # for is left to the better filter below; one side for both, as a photo may yet be turned.
@@ -88,11 +89,20 @@ def explain(exc):
     return f"it is damaged ({type(exc).__name__}: {exc})"
 
 
-def _open(path):
-    try:
-        return Image.open(path, formats=formats())
-    except MemoryError as exc:  # one flipped bit in a length is enough
-        raise RefusedImageError("its head asks for more memory than there is, so it is damaged") from exc
+class _File(io.BufferedReader):
+    """A file that sets memory aside for no more bytes than it has, however many it is asked for.
+
+    One flipped bit in a length inside a PNG or JPEG 2000 file has Pillow ask for four gigabytes.
+    """
+
+    def __init__(self, path):
+        super().__init__(io.FileIO(path))
+        self._size = os.fstat(self.fileno()).st_size
+
+    def read(self, size=-1, /):
+        if size is None or size < 0:
+            return super().read()
+        return super().read(min(size, max(self._size - self.tell(), 0)))
 
 
 def _check_extent(image):

@@ -49,7 +49,8 @@ def fetch_medmnist(name, size=28, *, data_dir=None):
     OSError
         When the set cannot be downloaded, or its file is damaged.
     ValueError
-        When `name` is not a set of two-dimensional images with one label each, or `size` is not offered.
+        When `name` is not a set of two-dimensional images with one label each, `size` is not offered, or `data_dir` is
+        empty.
 
     References
     ----------

@@ -113,7 +113,9 @@ def _try_to_read(path, size, color):
     try:
         return read_image(path, size, color), None
     except MemoryError as exc:  # the machine's fault, not the file's
-        raise MemoryError(f"There is not enough memory to read {str(path)!r}. Pass a smaller n_jobs.") from exc
+        raise MemoryError(
+            f"There is not enough memory to read {str(path)!r}. Free memory, or pass a smaller n_jobs."
+        ) from exc
     except Exception as exc:  # there is no list of what Pillow's readers raise on damaged bytes
         return None, exc
 
