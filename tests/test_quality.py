@@ -625,6 +625,7 @@ def test_the_memorisation_table_is_made_of_both_tests(monkeypatch):
     assert len(table) == 2 * (4 * 3 + 3)
     assert set(table.n_draws) == {3}
     by_kind = table[table.n_held_out == 20].set_index(["synthetic", "copies"])
-    assert by_kind.alarm["exact", 1.0] == by_kind.alarm["mirrored", 1.0] == 1
+    assert min(by_kind.share["exact", 1.0], by_kind.share["mirrored", 1.0]) > 0.8
+    assert by_kind.alarm["exact", 1.0] == 1
     assert by_kind.share["fresh", 0.0] < 0.8
     assert "shifted by a pixel" in memorisation_table.show(table)

@@ -12,6 +12,8 @@ References
    https://arxiv.org/abs/1904.06991
 .. [6] C. Esteban, S. L. Hyland, G. Rätsch, "Real-valued (Medical) Time Series Generation with Recurrent Conditional
    GANs", 2017. https://arxiv.org/abs/1706.02633 (train on synthetic, test on real)
+.. [7] D. R. Cox, "Some Applications of Exponential Ordered Scores", Journal of the Royal Statistical Society B 26,
+   1964.
 """
 
 import contextlib
@@ -117,7 +119,7 @@ def relative_spread(real, synthetic):
 
 
 def two_sample_auc(real, synthetic, classifier, random_state):
-    """Return how well a classifier tells synthetic from real images it has not seen [3]_.
+    """Return how well a classifier separates synthetic from real images it has not seen [3]_.
 
     Area under the ROC curve over five folds: .5 when it cannot, 1 when it always can. Lower is better. Copies, of
     which one falls into the training folds as real and one into the test fold as synthetic, push it below .5.
@@ -191,9 +193,17 @@ def memorisation(held_out, synthetic):
         maximum): .5 when training images are no nearer than to others of their kind, 1 when every image is a copy.
         Lower is better.
     p_value : float
-        Chance of a share as large, at most, if, given the training images, synthetic and held-out ones were drawn from
-        one distribution. Normal approximation, in which synthetic images around the same training image count as about
-        one, so that a generator that draws one image again and again proves nothing. @POWER@
+        Chance, at most, of scores as high if, given the training images, synthetic and held-out ones were drawn from
+        one distribution: by exponential ranks, which look at the top, with an F approximation [7]_. Synthetic images
+        with the same nearest training image count as about one, so that a generator that draws one image again and
+        again proves nothing.
+
+    Notes
+    -----
+    At a level of .01, 200 synthetic X-rays that all are copies were found with ten held-out images in at least 35 of 40
+    draws. If one in ten is a copy, 50 held-out images do not suffice; 500 found it in 22 to 40 of 40 draws where 400 to
+    5,000 were trained on, in 13 to 17 where 40 were. One in a hundred is not found with 500 held out.
+    docs/memorisation.md has the table.
     """
     scores = [[], []]
     for (_, of_held_out), (_, of_synthetic) in zip(held_out, synthetic, strict=True):
@@ -272,7 +282,7 @@ def versions_of(images):
 
 
 def utility(real, synthetic, rest, classifier, random_state, held_out=None):
-    """Return how well a classifier trained on synthetic images, and one trained on real ones, tells the class.
+    """Return how well a classifier trained on synthetic images, and one trained on real ones, recognises the class.
 
     Train on synthetic, test on real [6]_: the area under the ROC curve of this class against the others, over five
     folds of real images, or, where there are any, on held-out images of the class and the test folds of the others.
