@@ -268,8 +268,8 @@ def quality_report(
     Classifiers are a random forest on pixels, which sees noise and blur, and a linear discriminant with shrinkage on
     features. Copies are looked for in pixels and in features: either will do. A real image that was mirrored, or
     shifted by a pixel, need not be a near-copy: only the test with `X_holdout` looks for those. On X-rays it nearly
-    always found a generator that makes nothing but copies, with ten held-out images; one copy in ten more often than not
-    with 500, where 400 or more were trained on; and one in a hundred not at all (docs/memorisation.md).
+    always found a generator that makes nothing but copies, with ten held-out images; one copy in ten more often than
+    not with 500, where 400 or more were trained on; and one in a hundred not at all (docs/memorisation.md).
 
     References
     ----------
