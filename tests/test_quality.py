@@ -528,7 +528,7 @@ class TestPoorImages:
     @pytest.mark.parametrize(("n_real", "n_synthetic"), [(10, 10), (200, 10), (10, 60)])
     def test_real_images_in_their_place_never_are(self, n_real, n_synthetic):
         """However few: ten images cannot cover two hundred."""
-        for seed in range(8):
+        for seed in range(4):
             real, more = discs(n_real, 40 + seed), discs(n_synthetic, 60 + seed)
             with warnings.catch_warnings():
                 warnings.simplefilter("error", QualityWarning)
@@ -538,13 +538,13 @@ class TestPoorImages:
     def test_coverage_expected_is_that_of_real_images(self):
         """On average."""
         rng = np.random.RandomState(0)
-        for n_real, n_synthetic in ((30, 10), (10, 30), (60, 60)):
+        for n_real, n_synthetic in ((30, 10), (10, 30)):
             found = [
                 _measures.fidelity_and_diversity(rng.normal(size=(n_real, 3)), rng.normal(size=(n_synthetic, 3)))
-                for _ in range(60)
+                for _ in range(20)
             ]
             expected = _measures.expected_coverage(n_real, n_synthetic)
-            assert np.mean([measures["coverage"] for measures in found]) == pytest.approx(expected, abs=0.04)
+            assert np.mean([measures["coverage"] for measures in found]) == pytest.approx(expected, abs=0.08)
 
 
 class TestValues:
