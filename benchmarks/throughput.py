@@ -35,12 +35,12 @@ from gan_sampler.training import PixelFrechetDistance, draw, freeze, train_gan
 
 # The networks of the student report, presets.py's "report": name: (image shape, batch, generator, discriminator)
 WORKS = {
-    "pyramid 64x64x1, width 64, batch 64": ((1, 64, 64), 64, {"width": 64}, {"width": 64}),
+    "pyramid 64x64x1, width 64, batch 64": ((1, 64, 64), 64, {"base_channels": 64}, {"base_channels": 64}),
     "flat-128 128x128x3, batch 32": (
         (3, 128, 128),
         32,
-        {"width": 128, "channels": "flat", "base_size": 8, "norm": None},
-        {"width": 128, "channels": "flat", "dropout": 0.4},
+        {"base_channels": 128, "channels": "flat", "base_size": 8, "norm": None},
+        {"base_channels": 128, "channels": "flat", "dropout": 0.4},
     ),
 }
 DRAWING, N_DRAWN = "pyramid 64x64x1, width 64, batch 64", 10_000

@@ -592,7 +592,7 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
         except ImportError as exc:
             raise ImportError(_missing_package("efficientnet-lite-pytorch")) from exc
         # The padding depends on the size of the input; the weights do not.
-        network = EfficientNet.from_name("efficientnet-lite0", image_size=self.input_size)
+        network = EfficientNet.from_name("efficientnet-lite0", image_size=int(self.input_size))
         network._fc = nn.Identity()
         for module in network.modules():
             if isinstance(module, nn.Conv2d):

@@ -6,6 +6,7 @@ The only file that knows shapes, channels, dtypes and value ranges. Everything e
 
 import math
 import os
+import sys
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
@@ -216,7 +217,7 @@ class ImageFormat:
             holds them. 64-bit integers beyond that are told by their distance from the smallest, or rounded where
             these distances are too large themselves; see `fits_floats`.
         """
-        rows = X.reshape(len(X), -1)
+        rows = X.reshape(len(X), self.n_features)
         if self.dtype.kind == "f":
             return rows.astype(self.dtype.newbyteorder("="), copy=False)
         return self._as_floats(rows, np.float32 if self.dtype.itemsize <= 2 else np.float64)
@@ -284,7 +285,7 @@ class ImageFormat:
         (low, high), (lowest, highest) = self.value_range, _extremes(X)
         slack = 0 if self.dtype == np.uint8 else high - low  # new images may be somewhat brighter than those at fit
         other_kind = (X.dtype.kind == "f") != (self.dtype.kind == "f")
-        other_kind |= X.dtype.kind == "b" and self.value_range != (0, 1)
+        other_kind |= X.dtype.kind == "b" and self.dtype.kind != "b" and self.value_range != (0, 1)
         if other_kind or lowest < low - slack or highest > high + slack:
             raise ValueError(
                 f"{input_name} must be of the kind {seen}, {self.dtype} from {_shown(low)} to {_shown(high)}; got "
@@ -413,13 +414,14 @@ def as_numeric_array(X, input_name):
     """Return `X` as a finite numeric ndarray of at least two axes."""
     _refuse_text(X, input_name)
     is_frame = hasattr(X, "iloc") and hasattr(X, "columns")
-    if is_frame and not all(dtype.kind in "biuf" for dtype in X.dtypes):
+    if is_frame and not all(dtype.kind in "biuf" and getattr(dtype, "itemsize", 8) <= 8 for dtype in X.dtypes):
         X = X.to_numpy()
     elif not is_frame and not issparse(X):  # of which scikit-learn takes care
         X = _read_as_array(X, input_name)
     if isinstance(X, np.ndarray):
         X = _check_array_is_numeric(X, input_name)
-    X = check_array(X, allow_nd=True, dtype="numeric", input_name=input_name, ensure_min_samples=0)
+    with np.errstate(over="ignore", invalid="ignore"):  # it adds all values up, and looks at each if that is not finite
+        X = check_array(X, allow_nd=True, dtype="numeric", input_name=input_name, ensure_min_samples=0)
     if len(X) == 0:
         raise ValueError(
             f"{input_name} must hold at least one image: found array with 0 sample(s) (shape={X.shape}) while a "
@@ -458,8 +460,8 @@ def _read_as_array(X, input_name):
         raise ValueError(f"{input_name} must hold images of one size; got a list of unlike shapes.") from exc
     except (RuntimeError, TypeError) as exc:  # what tensors raise that NumPy cannot read
         raise ValueError(
-            f"{input_name} must be readable as a NumPy array; got {_described(X)}: {exc}. Of a tensor, pass "
-            f"{input_name}.detach().cpu().float().numpy()."
+            f"{input_name} must be readable as a NumPy array; got {_described(X)}: {str(exc).rstrip('.')}. "
+            f"Of a tensor, pass {input_name}.detach().cpu().float().numpy()."
         ) from exc
 
 
@@ -615,11 +617,11 @@ def _check_value_range(X, value_range, input_name):
             f"value_range={tuple(value_range)} must hold every value of {input_name}; got values from "
             f"{_shown(found[0])} to {_shown(found[1])}. Correct value_range, or leave it out to have it found."
         )
-    if low < high and not np.finfo(np.float64).tiny <= high - low < np.inf:
+    if low < high and not sys.float_info.min <= high - low <= sys.float_info.max:
         whole, remedy = ("value_range", "Correct it") if value_range is not None else (input_name, "Rescale it")
         raise ValueError(
-            f"{whole} must span a range that float64 has a number for, from {np.finfo(np.float64).tiny:.1e} to "
-            f"{np.finfo(np.float64).max:.1e}; got {low:g} to {high:g}. {remedy}, for example to 0..1."
+            f"{whole} must span a range that float64 has a number for, from {sys.float_info.min:.1e} to "
+            f"{sys.float_info.max:.1e}; got {low:g} to {high:g}. {remedy}, for example to 0..1."
         )
     return low, high
 
@@ -630,7 +632,7 @@ def _read_value_range(value_range, *, is_integer):
     if len(value_range) == 2 and all(isinstance(limit, Real) for limit in value_range):
         are_integers = is_integer and all(isinstance(limit, Integral) for limit in value_range)
         low, high = (int(limit) if are_integers else _as_float(limit) for limit in value_range)
-    if not -np.finfo(np.float64).max <= low < high <= np.finfo(np.float64).max:
+    if not -sys.float_info.max <= low < high <= sys.float_info.max:
         raise ValueError(f"value_range must be two finite numbers (low, high) with low < high; got {value_range!r}.")
     return low, high
 

@@ -23,7 +23,17 @@ from sklearn.exceptions import NotFittedError
 from gan_sampler import DCGANOverSampler
 from gan_sampler.networks import Discriminator, Generator
 from gan_sampler.samplers._persistence import from_json, to_json
-from gan_sampler.training import Checkpoint, check_tensors, check_writable, read_file, train_gan, write_file
+from gan_sampler.training import (
+    Checkpoint,
+    CheckpointKeeper,
+    TrainingInterrupted,
+    _keeper,
+    check_tensors,
+    check_writable,
+    read_file,
+    train_gan,
+    write_file,
+)
 from gan_sampler.training._state import BatchOrder
 
 SAMPLER = DCGANOverSampler(n_steps=120, width=2, random_state=0)
@@ -232,7 +242,7 @@ def test_a_missing_folder_is_told_as_such(tmp_path):
 def test_the_state_survives_the_file(tmp_path):
     """Every tensor and number of it, in every memory format."""
     states = KeptStates()
-    players = Generator((3, 16, 16), width=2), Discriminator((3, 16, 16), width=2)
+    players = Generator((3, 16, 16), base_channels=2), Discriminator((3, 16, 16), base_channels=2)
     train_gan(*players, torch.rand(9, 3, 16, 16), n_steps=3, checkpoint=states)
     tensors, progress = states[-1]
     write_file(tmp_path / "state", tensors, progress)
@@ -240,6 +250,56 @@ def test_the_state_survives_the_file(tmp_path):
     assert progress_again == progress
     assert again.keys() == tensors.keys()
     assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
+
+
+class TestWhenItIsWritten:
+    """A state takes as long to write as many steps do."""
+
+    class Slow:
+        def __init__(self, clock, seconds=0.0):
+            self.clock, self.seconds, self.written = clock, seconds, []
+
+        def write(self, state):
+            self.written.append(state)
+            self.clock.now += self.seconds
+
+    class Clock:
+        now = 100.0
+
+        def monotonic(self):
+            return self.now
+
+    @pytest.mark.parametrize(("seconds", "written"), [(0.01, [0, 20, 40, 60, 80]), (0.8, [0, 42, 84])])
+    def test_now_and_then_and_at_the_end(self, seconds, written, monkeypatch):
+        """One report a second: every 20 seconds, or 50 times as seldom as a write takes."""
+        clock = self.Clock()
+        monkeypatch.setattr(_keeper, "time", clock)
+        slow = self.Slow(clock, seconds)
+        keeper = CheckpointKeeper(slow)
+        for state in range(100):
+            keeper.keep(state)
+            clock.now += 1
+        assert len(slow.written) == len(written)
+        np.testing.assert_allclose(slow.written, written, atol=3)
+        keeper.flush()
+        assert slow.written[-1] == 99
+        n_written = len(slow.written)
+        keeper.flush()
+        assert len(slow.written) == n_written
+
+    def test_an_error_or_ctrl_c_on_the_way_writes_what_there_is(self, tmp_path):
+        """A full fit writes its first state and its last one."""
+        states = KeptStates()
+        states.flush = lambda: states.append("flushed")
+
+        def fail(record):
+            raise KeyboardInterrupt
+
+        networks = Generator((1, 8, 8), base_channels=2), Discriminator((1, 8, 8), base_channels=2)
+        with pytest.raises(TrainingInterrupted, match="step 50"):
+            train_gan(*networks, torch.rand(9, 1, 8, 8), n_steps=100, checkpoint=states, report=fail)
+        assert len(states) == 2
+        assert states[-1] == "flushed"
 
 
 class TestFiles:
@@ -510,8 +570,7 @@ def _set(*keys, to):
         (_set("image_format", "value", "dtype", to={"type": "os.system", "value": "rm"}), r"values must be of type"),
         (_set("parameters", "random_state", "value", 1, to=10**6), "RandomState must have 624 keys and a position"),
         (_set("parameters", "verbose", to={"type": "<U1000000000", "value": "a"}), "values must be of type"),
-        (_set("labels", to=[{"type": "str", "value": "a"}] * 2), "zip"),
-        (_set("labels", to=["a", "b"]), "zip"),
+        (_set("labels", to=["a", "b"]), "labels must differ, and have a history each; got .* and 1 histories"),
         (_set("labels", to=[["a"]]), "unhashable"),
         (_set("history", to=[3]), "history must be a list of dicts for each class"),
         (_set("sampling_strategy", "value", to=[["a", -1]]), "sampling_strategy must be a dict of integers"),

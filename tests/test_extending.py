@@ -1,14 +1,17 @@
 """What CONTRIBUTING promises to whoever adds a method: one place, and everything else is there."""
 
+import joblib
 import numpy as np
 import pytest
-import torch
 from conftest import make_shapes
 from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
+from gan_sampler import DCGANOverSampler
+from gan_sampler.runtime import threads
 from gan_sampler.samplers import BaseGANOverSampler, BaseImageOverSampler
+from gan_sampler.training import LOSSES, Loss
 
 pytestmark = pytest.mark.filterwarnings("ignore:The images drawn for class")
 
@@ -65,7 +68,38 @@ def test_a_gan_sampler_has_checkpoints_files_processes_and_pretraining(shapes, t
     )
     y = np.where((y == "square") & (np.arange(len(y)) % 2 == 0), "odd", y)
     pretrained = DenseGANOverSampler(n_steps=2, pretrain="all", n_jobs=2, random_state=0)
-    torch.set_num_threads(1)
-    X_res, _ = pretrained.fit_resample(X, y)
+    with joblib.parallel_config(backend="threading"), threads(1):
+        X_res, _ = pretrained.fit_resample(X, y)
     assert list(pretrained.generators_) == ["odd", "square"]
     assert len(X_res) == 72
+
+
+def linear_discriminator_loss(real_logits, fake_logits):
+    """The difference of the mean logits."""
+    return fake_logits.mean() - real_logits.mean()
+
+
+def linear_generator_loss(fake_logits):
+    """The mean logit, to be raised."""
+    return -fake_logits.mean()
+
+
+def test_a_loss_is_one_object(shapes, tmp_path, monkeypatch):
+    """It trains as it is or by its name, tells checkpoints apart, and is named in a file."""
+    linear = Loss("linear", linear_discriminator_loss, linear_generator_loss, one_pass=True)
+    plain = DCGANOverSampler(n_steps=2, width=2, checkpoint_dir=tmp_path / "checkpoints", random_state=0)
+    expected, _ = plain.fit_resample(*shapes)
+    with pytest.raises(ValueError, match=r"loss\.name: 'non_saturating' there, 'linear' in this fit"):
+        clone(plain).set_params(loss=linear).fit_resample(*shapes)
+    other = clone(plain).set_params(loss=linear, checkpoint_dir=None)
+    assert not np.array_equal(other.fit_resample(*shapes)[0], expected)
+    with pytest.warns(UserWarning, match="loss='non_saturating' stands in the file for 'linear'"):
+        other.save(tmp_path / "linear.safetensors")
+    assert DCGANOverSampler.load(tmp_path / "linear.safetensors").loss == "non_saturating"
+    monkeypatch.setitem(LOSSES, "linear", linear)
+    by_name = clone(other).set_params(loss="linear")
+    np.testing.assert_array_equal(by_name.fit_resample(*shapes)[0], clone(other).fit_resample(*shapes)[0])
+    by_name.save(tmp_path / "linear.safetensors")
+    assert DCGANOverSampler.load(tmp_path / "linear.safetensors").loss == "linear"
+    with pytest.raises(ValueError, match=r"loss must be one of 'non_saturating', .* got 'linar'"):
+        clone(other).set_params(loss="linar").fit_resample(*shapes)

@@ -313,6 +313,11 @@ class TestBars:
         assert "class 'c' (class 2 of 2)" in shown
         assert "drawing class 'c'" in shown
         assert "9/9" in shown
+        X, y = make_shapes(40, 20)
+        sampler.set_params(herding=PIXELS, quality=PIXELS).fit_resample(X, y)
+        shown = capsys.readouterr().err
+        assert "80/80" in shown  # four times as many as are kept
+        assert "measuring" in shown
 
     @pytest.mark.filterwarnings("ignore:The images drawn")
     def test_a_resumed_fit_starts_where_it_was(self, sampler, capsys, shapes, tmp_path):
@@ -320,6 +325,7 @@ class TestBars:
         sampler.set_params(checkpoint_dir=tmp_path, n_steps=50).fit_resample(*shapes)
         sampler.set_params(n_steps=60, verbose=1).fit_resample(*shapes)
         shown = capsys.readouterr().err
+        assert "class 'square': going on from step 50 in" in shown
         assert "50/60" in shown
         assert "0/60 " not in shown.replace("50/60", "").replace("60/60", "")
 

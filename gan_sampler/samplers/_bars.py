@@ -30,6 +30,11 @@ class TrainingBar:
     def __exit__(self, *exc_info):
         self._bar.close()
 
+    def say(self, message):
+        """Print a line above the bar, where there is one."""
+        if not self._bar.disable:
+            self._bar.write(message, file=self._bar.fp)
+
     def report(self, record):
         """Show a record of the history."""
         if self._bar.disable:
@@ -46,5 +51,5 @@ def counted(batches, title, n_images, verbose):
     """Yield batches of images unchanged, and show how many of `n_images` there were."""
     with tqdm(desc=title, total=n_images, unit="image", disable=not verbose) as bar:
         for batch in batches:
+            bar.update(len(batch))  # before the last one is taken, after which nobody may ask for more
             yield batch
-            bar.update(len(batch))

@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.base import clone
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
+from tqdm.auto import tqdm
 
-from ..embedding import EfficientNetLite0Embedder, embed
+from ..embedding import EfficientNetLite0Embedder, HasMethodsOfInstance, embed
 from ..images import IMAGE_PARAMETER_CONSTRAINTS
 from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
-from ..quality import import_prdc
+from ..quality import QualityWarning, import_prdc
 from ..runtime import DEVICE_CONSTRAINT, draw_seed, own_random_state, resolve_device
 from ..training import PixelFrechetDistance
 from ._bars import counted
 from ._choosing import CANDIDATES, Chooser
 from ._input import ImagesMixin, check_image_target
-from ._judging import PoorQualityError, describe_poor, find_poor, measure, warn_of_poor
+from ._judging import REPEATED, PoorQualityError, describe_poor, find_poor, measure, warn, warn_of_poor
 from ._labels import plain_label
 from ._plan import Resampled, check_counts, make_plan
 
@@ -43,8 +44,8 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         **IMAGE_PARAMETER_CONSTRAINTS,
         "synthetic_classes": [StrOptions({"resampled", "all"})],
         "synthetic_ratio": [Interval(Real, 0, None, closed="neither")],
-        "herding": ["boolean", HasMethods(["fit", "transform"])],
-        "quality": ["boolean", HasMethods(["fit", "transform"])],
+        "herding": ["boolean", HasMethodsOfInstance(["fit", "transform"])],
+        "quality": ["boolean", HasMethodsOfInstance(["fit", "transform"])],
         "on_poor_quality": [StrOptions({"warn", "raise", "repeat"})],
         "device": DEVICE_CONSTRAINT,
         "random_state": ["random_state"],
@@ -165,29 +166,15 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         self._judge(X, y, plan, random_states)
 
         for label, n_images in plan.n_repeated.items():
-            resampled.repeat(label, random_states[label].permutation(plan.rows[label]), n_images)
-        made = {}
-        for label, n_images in plan.n_synthetic.items():
-            made[label] = resampled.add(label, n_images, is_synthetic=True)
-            batches = self._make(X, y, label, n_images, herder, random_states[label])
-            title = f"{type(self).__name__} drawing class {label!r}"
-            self.image_format_.fill(made[label], counted(batches, title, n_images, self.verbose))
-        self.synthetic_mask_ = resampled.is_synthetic
+            resampled.repeat(random_states[label].permutation(plan.rows[label]), resampled.add(label, n_images))
+        places = {label: resampled.add(label, n_images) for label, n_images in plan.n_synthetic.items()}
+        for label, place in places.items():
+            n_images = plan.n_synthetic[label]
+            images = self._make(X, y, label, n_images, herder, random_states[label])
+            self.image_format_.fill(resampled.X[place], images)
         if embedder is not None:
-            self.quality_ = {
-                label: measure(
-                    X,
-                    y,
-                    label,
-                    images,
-                    embedder=embedder,
-                    image_shape=self.image_shape,
-                    data_format=self.data_format,
-                    value_range=self._value_range_seen(),
-                    random_state=random_states[label],
-                )
-                for label, images in made.items()
-            }
+            self._measure(X, y, plan, places, resampled, embedder, random_states)
+        self.synthetic_mask_ = resampled.is_synthetic
         return resampled.X, resampled.y
 
     def _check_enough_images(self, rows):
@@ -229,9 +216,6 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         """Judge the images of each class before they are made, and do with poor ones as `on_poor_quality` says."""
         records = {label: self._score(X, y, label, random_states[label]) for label in plan.n_synthetic}
         collapsed, unusable = find_poor({label: record for label, record in records.items() if record is not None})
-        self._on_poor(collapsed, unusable, plan)
-
-    def _on_poor(self, collapsed, unusable, plan):
         if not collapsed and not unusable:
             return
         advice = self._advice()
@@ -240,15 +224,41 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         if self.on_poor_quality == "repeat":
             for label in (*collapsed, *unusable):
                 plan.repeat_instead(label)
-            advice = f"Real images are repeated in their place (on_poor_quality='repeat'). {advice}"
+            advice = f"{REPEATED} {advice}"
         warn_of_poor(collapsed, unusable, advice)
 
+    def _measure(self, X, y, plan, places, resampled, embedder, random_states):
+        """Set `quality_`, the report of each class, and do with poor images as `on_poor_quality` says."""
+        self.quality_ = {}
+        title = f"{type(self).__name__} measuring"
+        for label, place in tqdm(places.items(), title, unit="class", disable=not self.verbose):
+            self.quality_[label] = report = measure(
+                X,
+                y,
+                label,
+                resampled.X[place],
+                embedder=embedder,
+                image_shape=self.image_shape,
+                data_format=self.data_format,
+                value_range=self._value_range_seen(),
+                random_state=random_states[label],
+            )
+            if report is None or not report.is_poor or self.on_poor_quality == "warn":  # which the report has done
+                continue
+            faults = f"The images made for class {label!r} should not be used: {'; '.join(report.faults)}."
+            if self.on_poor_quality == "raise":
+                raise PoorQualityError(f"{faults} {self._advice()}")
+            resampled.repeat(random_states[label].permutation(plan.rows[label]), place)
+            warn(f"{faults} {REPEATED} {self._advice()}", QualityWarning)
+
     def _make(self, X, y, label, n_images, herder, random_state):
-        """Yield new images of one class, those chosen by herding where there is a transformer for it."""
-        if herder is None:
-            return self._synthesise(X, y, label, n_images, random_state)
-        n_candidates = self._n_candidates(y, label, n_images)
+        """Return batches of new images of one class, those chosen by herding where there is a transformer for it."""
+        n_candidates = n_images if herder is None else self._n_candidates(y, label, n_images)
+        title = f"{type(self).__name__} drawing class {label!r}"
         candidates = self._synthesise(X, y, label, n_candidates, random_state)
+        candidates = counted(candidates, title, n_candidates, self.verbose)
+        if herder is None:
+            return candidates
         return Chooser(herder, self.image_format_).choose(X[y == label], candidates, n_candidates, n_images, label)
 
     def _n_candidates(self, y, label, n_images):

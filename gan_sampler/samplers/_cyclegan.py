@@ -227,8 +227,10 @@ class CycleGANOverSampler(BaseImageOverSampler):
     def _train(self, X, y, label, seed, max_time, bar):
         shape = self.image_format_.tensor_shape
         with isolated(self.device_, seed):
-            translators = [Translator(shape, width=self.width, n_blocks=self.n_blocks).to(self.device_) for _ in "ab"]
-            discriminators = [PatchDiscriminator(shape, width=self.width).to(self.device_) for _ in "ab"]
+            translators = [
+                Translator(shape, base_channels=self.width, n_blocks=self.n_blocks).to(self.device_) for _ in "ab"
+            ]
+            discriminators = [PatchDiscriminator(shape, base_channels=self.width).to(self.device_) for _ in "ab"]
         is_target = y == label
         source, target = (
             self.image_format_.to_compact_tensor(X[rows]).to(self.device_) for rows in (~is_target, is_target)

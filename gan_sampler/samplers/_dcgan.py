@@ -53,6 +53,8 @@ class DCGANOverSampler(BaseGANOverSampler):
         Normalisation in the discriminator; spectral as in [2]_.
     dropout : float, default=0.0
         Probability of dropping a feature before the discriminator's last layer, in [0, 1).
+    loss : {"non_saturating", "hinge", "least_squares"} or gan_sampler.training.Loss, default="non_saturating"
+        What the networks minimise.
     n_steps : int, default=5000
         Number of updates of the generator. Steps, not epochs: a hundred epochs of forty images are just two hundred
         updates, and nothing is learnt in them.
@@ -233,6 +235,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         generator_norm="batch",
         discriminator_norm=None,
         dropout=0.0,
+        loss="non_saturating",
         n_steps=5000,
         max_time=None,
         n_iter_no_change=None,
@@ -258,6 +261,7 @@ class DCGANOverSampler(BaseGANOverSampler):
             image_shape=image_shape,
             data_format=data_format,
             value_range=value_range,
+            loss=loss,
             n_steps=n_steps,
             max_time=max_time,
             n_iter_no_change=n_iter_no_change,
@@ -291,7 +295,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         return Generator(image_shape, **of_generator), Discriminator(image_shape, **of_discriminator)
 
     def _network_parameters(self):
-        shared = {"width": self.width, "channels": self.channels}
+        shared = {"base_channels": self.width, "channels": self.channels}
         of_generator = {"latent_dim": self.latent_dim, "base_size": self.base_size, "norm": self.generator_norm}
         of_discriminator = {"norm": self.discriminator_norm, "dropout": self.dropout}
         return shared | of_generator, shared | of_discriminator

@@ -200,7 +200,7 @@ class DeepSMOTE(BaseImageOverSampler):
         if not rows:
             return
         seed = draw_seed(random_states[None])
-        shape, shared = self.image_format_.tensor_shape, {"width": self.width, "channels": self.channels}
+        shape, shared = self.image_format_.tensor_shape, {"base_channels": self.width, "channels": self.channels}
         with isolated(self.device_, seed):
             encoder = Encoder(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
             decoder = Generator(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)

@@ -17,11 +17,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..runtime import draw_seed, random_stream, resolve_device, stacklevel_of_user
-from ..training import Checkpoint, check_writable, draw, of_class, train_gan
+from ..training import Checkpoint, Loss, check_loss, check_writable, draw, of_class, train_gan
 from ._base import BaseImageOverSampler
 from ._judging import best_record, warn_of_early_end
 from ._labels import check_label
-from ._persistence import load_sampler, save_sampler, to_json
+from ._persistence import describe_networks, load_sampler, save_sampler, to_json
 from ._training import ClassTraining, ConditionalTraining, Pretraining
 
 _ALL_CLASSES = None  # stands for the label where all are learnt together; no class can be called so
@@ -57,6 +57,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
 
     _parameter_constraints: dict = {
         **BaseImageOverSampler._parameter_constraints,
+        "loss": [str, Loss],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
@@ -80,6 +81,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         image_shape=None,
         data_format="auto",
         value_range=None,
+        loss="non_saturating",
         n_steps=5000,
         max_time=None,
         n_iter_no_change=None,
@@ -113,6 +115,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
             random_state=random_state,
             verbose=verbose,
         )
+        self.loss = loss
         self.n_steps = n_steps
         self.max_time = max_time
         self.n_iter_no_change = n_iter_no_change
@@ -138,7 +141,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
         Returns
         -------
         networks : tuple of torch.nn.Module
-            Generator, with attribute ``latent_dim``, and discriminator; untrained, on the CPU.
+            Generator, with attribute ``latent_dim``, and discriminator; untrained, on the CPU. They are also made on
+            torch's meta device, to compare them with files, so all their tensors must be in their ``state_dict``.
         """
 
     def _train(self, networks, images, **options):
@@ -164,6 +168,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         return train_gan(
             *networks,
             images,
+            loss=self.loss,
             n_steps=self.n_steps,
             n_iter_no_change=self.n_iter_no_change,
             batch_size=self.batch_size,
@@ -190,6 +195,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
     def _learn(self, X, y, rows, random_states):
         """Train a generator for each class, and set `generators_` and `history_`."""
         self.generators_, self.history_ = {}, {}
+        check_loss(self.loss)
         if not rows:
             return
         seeds = {label: draw_seed(random_state) for label, random_state in random_states.items()}
@@ -387,9 +393,13 @@ class BaseGANOverSampler(BaseImageOverSampler):
         """Return the checkpoint of a training, whose identity is all that changes its result; None without a folder."""
         if folder is None:
             return None
-        free = _FREE_TO_CHANGE - ({"n_steps"} if self.pretrain else set())  # both trainings would grow, one for nothing
+        free = _FREE_TO_CHANGE | {"loss"}  # which has an entry of its own
+        if self.pretrain:
+            free = free - {"n_steps"}  # both trainings would grow, one for nothing
         about = {
             "sampler": f"{type(self).__module__}.{type(self).__qualname__}",
+            "loss": check_loss(self.loss).identity,
+            "networks": describe_networks(self),
             "versions": {name: version(name) for name in ("gan-sampler", "torch")},
             "parameters": {
                 name: to_json(value, name) for name, value in self.get_params(deep=False).items() if name not in free

@@ -11,6 +11,7 @@ from ..runtime import stacklevel_of_user
 from ..training import LEAST_VARIANCE_RATIO, is_unusable
 from ._labels import plain_label
 
+REPEATED = "Real images are repeated in their place (on_poor_quality='repeat')."
 _MAX_REST = 1000  # images of other classes that the quality report looks at
 
 
@@ -73,7 +74,7 @@ def warn_of_poor(collapsed, unusable, advice):
     """Warn of classes whose images cannot be used, once for all of them."""
     if collapsed or unusable:
         category = QualityWarning if unusable else CollapseWarning
-        _warn(f"{describe_poor(collapsed, unusable)} {advice}", category)
+        warn(f"{describe_poor(collapsed, unusable)} {advice}", category)
 
 
 def warn_of_early_end(ends):
@@ -86,7 +87,7 @@ def warn_of_early_end(ends):
     """
     if ends:
         told = ", ".join(f"{name} after {made:,} of {wanted:,} steps" for name, (made, wanted) in ends.items())
-        _warn(
+        warn(
             f"Training was cut off by max_time: {told}. Give it more time, or ask for fewer steps (n_steps).",
             ConvergenceWarning,
         )
@@ -122,7 +123,7 @@ def measure(X, y, label, made, *, random_state, **options):
         )
     except Exception as exc:  # whatever a report or its embedder raises, hours of training must not be lost to it
         reason = str(exc) if isinstance(exc, ValueError) else f"{type(exc).__name__}: {exc}"
-        _warn(f"The quality of class {plain_label(label)!r} was not measured: {reason}", QualityWarning)
+        warn(f"The quality of class {plain_label(label)!r} was not measured: {reason}", QualityWarning)
         return None
 
 
@@ -131,5 +132,6 @@ def _classes(told):
     return f"class {words}" if len(told) == 1 else f"classes {words}"
 
 
-def _warn(message, category):
+def warn(message, category):
+    """Warn at the line that the user wrote."""
     warnings.warn(message, category, stacklevel=stacklevel_of_user())

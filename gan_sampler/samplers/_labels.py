@@ -55,7 +55,7 @@ def check_labels(y):
     if labels.dtype.kind in "cmM":
         raise ValueError(
             f"y must hold labels that are integers, booleans or strings; got dtype {labels.dtype}. Convert it, for "
-            "example with y.astype(str)."
+            f"example with y.astype(str).{' Complex data not supported.' if labels.dtype.kind == 'c' else ''}"
         )
     if isinstance(y, list | tuple) and labels.dtype.kind in "SU":  # NumPy turns numbers among strings into strings
         labels = np.array(y, dtype=object)
@@ -98,8 +98,8 @@ def _check_types(labels):
         )
     if isinstance(plain_label(labels[0]), Number):
         raise ValueError(
-            f"y must hold numbers as numbers; got an array of dtype object with {next(iter(kinds))} in it. Convert it, "
-            "for example with y.astype(int) or y.astype(str)."
+            f"y must hold numbers as numbers; got an array of dtype object with {next(iter(kinds))} in it (Unknown "
+            "label type). Convert it, for example with y.astype(int) or y.astype(str)."
         )
     if not isinstance(labels[0], str):
         raise ValueError(

@@ -1,6 +1,7 @@
 """Fitted samplers in files; parameters and fitted attributes in the words of JSON, and back."""
 
 import dataclasses
+import hashlib
 import itertools
 import math
 import warnings
@@ -12,7 +13,7 @@ import torch
 
 from ..images import MAX_CHANNELS, ImageFormat
 from ..runtime import isolated, resolve_device, stacklevel_of_user
-from ..training import check_tensors, finish, read_file, write_file
+from ..training import LOSSES, Loss, check_tensors, finish, read_file, write_file
 
 _TYPE, _VALUE = "type", "value"
 _SCALARS = {np.dtype(kind).name: np.dtype(kind).type for kind in "?bhilBHILefd"} | {"str": np.str_}
@@ -36,6 +37,16 @@ def save_sampler(sampler, path):
             warnings.warn(
                 f"{name}=True stands in the file for a transformer, which it cannot hold. A fit of the loaded "
                 "sampler uses EfficientNetLite0Embedder, unless you set the parameter anew.",
+                UserWarning,
+                stacklevel=stacklevel_of_user(),
+            )
+    if isinstance(parameters["loss"], Loss):
+        name = parameters["loss"].name
+        parameters["loss"] = name if LOSSES.get(name) is parameters["loss"] else "non_saturating"
+        if parameters["loss"] != name:
+            warnings.warn(
+                f"loss='non_saturating' stands in the file for {name!r}, a function that it cannot hold. Set the "
+                "parameter anew before a fit of the loaded sampler.",
                 UserWarning,
                 stacklevel=stacklevel_of_user(),
             )
@@ -89,9 +100,9 @@ def _restored(cls, values):
     labels, histories = (from_json(_member(values, name, list)) for name in ("labels", "history"))
     if not all(isinstance(history, list) and all(isinstance(r, dict) for r in history) for history in histories):
         raise ValueError("history must be a list of dicts for each class")
-    sampler.history_ = dict(zip(labels, histories, strict=True))
-    if len(sampler.history_) != len(labels):
-        raise ValueError(f"labels must differ; got {labels}")
+    sampler.history_ = dict(zip(labels, histories, strict=False))
+    if not len(sampler.history_) == len(labels) == len(histories):
+        raise ValueError(f"labels must differ, and have a history each; got {labels} and {len(histories)} histories")
     return sampler
 
 
@@ -156,9 +167,27 @@ def _generators(sampler, tensors, n_classes):
 
 def _without_memory(sampler):
     """Return a generator as those of a sampler are, but on the meta device: tensors without values."""
+    network = _networks_without_memory(sampler)[0]
     with isolated(torch.device("cpu"), 0), torch.device("meta"):
-        network = sampler._networks(sampler.image_format_.tensor_shape, n_classes=1)[0]
         return sampler._generator_of(finish(network), 0)
+
+
+def _networks_without_memory(sampler):
+    with isolated(torch.device("cpu"), 0), torch.device("meta"):
+        return sampler._networks(sampler.image_format_.tensor_shape, n_classes=1)
+
+
+def describe_networks(sampler):
+    """Return what tells the networks that a sampler trains from others: their classes, and a hash of their layers."""
+    return [
+        f"{type(network).__module__}.{type(network).__qualname__} "
+        + hashlib.sha256(f"{network} {_shapes(network)}".encode()).hexdigest()[:16]
+        for network in _networks_without_memory(sampler)
+    ]
+
+
+def _shapes(network):
+    return [(name, tuple(tensor.shape)) for name, tensor in network.state_dict().items()]
 
 
 def to_json(value, name, *, keep_types=False):

@@ -106,15 +106,15 @@ class Resampled:
         self.X[: len(X)], self.y[: len(X)] = X, y
         self._filled = len(X)
 
-    def add(self, label, n_images, *, is_synthetic):
-        """Return the rows, yet to be written, of images that are added to a class."""
-        rows = slice(self._filled, self._filled + n_images)
-        self.y[rows], self.is_synthetic[rows] = label, is_synthetic
+    def add(self, label, n_images):
+        """Return where images that are added to a class are to be written, as a slice of `X`."""
+        place = slice(self._filled, self._filled + n_images)
+        self.y[place], self.is_synthetic[place] = label, True
         self._filled += n_images
-        return self.X[rows]
+        return place
 
-    def repeat(self, label, rows, n_images):
-        """Add images of a class that stand in `rows`, each as often as the others, give or take one."""
-        np.take(
-            self.X, np.resize(rows, n_images), axis=0, out=self.add(label, n_images, is_synthetic=False), mode="clip"
-        )
+    def repeat(self, rows, place):
+        """Write the images that stand in `rows` to a place, each as often as the others, give or take one."""
+        n_images = place.stop - place.start
+        np.take(self.X, np.resize(rows, n_images), axis=0, out=self.X[place], mode="clip")
+        self.is_synthetic[place] = False

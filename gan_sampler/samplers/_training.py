@@ -104,6 +104,8 @@ class Training:
             verbose=sampler.verbose,
             first_step=first_step,
         )
+        if first_step:
+            bar.say(f"{self.name}: going on from step {first_step:,} in {keeper.path}")
         watched = contextlib.nullcontext() if this_process() == self._sender else end_with_parent(self._sender)
         with watched, bar, threads(self.n_threads):
             n_classes = 1 if self.classes is None else int(self.classes.max()) + 1

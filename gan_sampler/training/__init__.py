@@ -8,7 +8,7 @@ from ._draw import draw, finish, freeze
 from ._files import check_tensors, check_writable, read_file, write_file
 from ._keeper import CheckpointKeeper
 from ._loop import train_gan
-from ._losses import Loss
+from ._losses import LOSSES, Loss, check_loss
 from ._progress import TrainingInterrupted
 from ._score import LEAST_VARIANCE_RATIO, PixelFrechetDistance, PixelFrechetDistanceByClass, is_unusable, of_class
 
@@ -16,6 +16,7 @@ __all__ = [
     "LEAST_VARIANCE_RATIO",
     "Checkpoint",
     "CheckpointKeeper",
+    "LOSSES",
     "Loss",
     "PixelFrechetDistance",
     "PixelFrechetDistanceByClass",
@@ -24,6 +25,7 @@ __all__ = [
     "brighten",
     "check_tensors",
     "check_writable",
+    "check_loss",
     "draw",
     "finish",
     "freeze",

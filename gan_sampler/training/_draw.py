@@ -6,6 +6,7 @@ from torch.nn.utils import parametrize
 
 from ..runtime import own_modes, random_stream
 from ._state import draw_noise
+from ._step import train_mode
 
 _SETTLING_BATCHES, _SETTLING_BATCH_SIZE = 32, 64
 
@@ -32,7 +33,8 @@ def freeze(generator, n_classes=None, stream=None):
     generator : torch.nn.Module
         The same object.
     """
-    norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d)]
+    train_mode(generator)
+    norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d) and module.training]
     is_spectral = any(parametrize.is_parametrized(module) for module in generator.modules())
     if not norms and not is_spectral:  # whose power iterations settle too
         return finish(generator)
@@ -41,7 +43,6 @@ def freeze(generator, n_classes=None, stream=None):
         norm.reset_running_stats()
         norm.momentum = None  # torch's word for a cumulative average
     stream = random_stream(_device(generator)) if stream is None else stream
-    generator.train()
     for index in [()] if n_classes is None else [(index,) for index in range(n_classes)]:
         for _ in range(_SETTLING_BATCHES):
             generator(draw_noise(generator, _SETTLING_BATCH_SIZE, stream), *index)

@@ -21,6 +21,7 @@ class CheckpointKeeper:
 
     def __init__(self, checkpoint):
         self.checkpoint = checkpoint
+        self._start = None
         self._waiting = None
         self._next_write = 0.0
 
@@ -30,12 +31,14 @@ class CheckpointKeeper:
         return self.checkpoint.path
 
     def read(self):
-        """Return the state last written; None where there is none."""
-        return self.checkpoint.read()
+        """Return the state to start from; None where there is none."""
+        if self._start is None:
+            self._start = self.checkpoint.read()
+        return self._start
 
     def keep(self, state):
         """Take the newest state, and write it if it is time to."""
-        self._waiting = state
+        self._start, self._waiting = None, state
         if time.monotonic() >= self._next_write:
             self.flush()
 

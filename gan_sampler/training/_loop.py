@@ -7,16 +7,17 @@ from torch.nn import Identity
 
 from ..runtime import random_stream
 from ._draw import freeze
-from ._losses import NON_SATURATING
+from ._losses import check_loss
 from ._progress import Progress, TrainingInterrupted
 from ._state import BatchOrder, TrainingState
 from ._step import (
-    couples_images,
+    allows_one_pass,
     discriminator_gradients,
     generate,
     generator_gradients,
     normalised,
     one_pass_gradients,
+    train_mode,
 )
 
 _MAX_ROLLBACKS = 3
@@ -36,7 +37,7 @@ def train_gan(
     discriminator_learning_rate=None,
     beta_1=0.5,
     ema_decay=0.999,
-    loss=NON_SATURATING,
+    loss="non_saturating",
     augment=None,
     penalty=None,
     score=None,
@@ -78,8 +79,8 @@ def train_gan(
         Adam's decay of the first moment.
     ema_decay : float, default=0.999
         Decay of the average of the generator's weights. Early averages forget faster, as (1 + step) / (10 + step).
-    loss : Loss, default=NON_SATURATING
-        What the networks minimise.
+    loss : Loss or str, default="non_saturating"
+        What the networks minimise, or its name in `LOSSES`.
     augment : callable or None, default=None
         Differentiable change of a batch of images before the discriminator sees it, real or generated. Called with the
         images and the keyword ``generator``, a `torch.Generator` to draw from.
@@ -117,11 +118,12 @@ def train_gan(
     n_classes = None if classes is None else len(classes.unique())
     if n_classes is not None and n_steps < n_classes:
         raise ValueError(f"n_steps must be at least {n_classes}, one for each class to be trained; got {n_steps}.")
+    loss = check_loss(loss)
     device = images.device
     if stream is None:
         stream = random_stream(device)
     for network in (generator, discriminator):
-        network.to(memory_format=torch.channels_last)
+        train_mode(network).to(memory_format=torch.channels_last)
     progress = Progress(
         ("loss_discriminator", "loss_generator"),
         device=device,
@@ -140,7 +142,7 @@ def train_gan(
         stream=stream,
     )
     augment = Identity() if augment is None else partial(augment, generator=stream)
-    one_pass = loss.one_pass and not couples_images(discriminator)
+    one_pass = allows_one_pass(discriminator, images, loss=loss, index=None if classes is None else 0)
     probe = state.draw_noise(score.n_images if score else 0)  # the same at each report, so that scores compare
     kept = None if checkpoint is None else checkpoint.read()
     if kept is not None:
@@ -148,7 +150,6 @@ def train_gan(
     last_valid = state.capture()
     progress.start_clock()
 
-    generator.train(), discriminator.train()
     try:
         while not progress.is_over:
             index = None if classes is None else (progress.step + 1) % n_classes

@@ -7,6 +7,7 @@ import torch
 
 from ..runtime import draws_from_torch
 from ._average import move_average
+from ._files import check_tensors
 
 _PROBE_BATCH_SIZE = 64
 _LARGEST_LOSS = 1e4  # a mean loss of a valid training is some hundreds at the most
@@ -56,7 +57,7 @@ class TrainingState:
     Parameters
     ----------
     generator, discriminator : torch.nn.Module
-        On their device; they are trained in place.
+        On their device and in training mode; they are trained in place.
     learning_rates : tuple of (float, float)
         Learning rates of Adam for generator and discriminator.
     beta_1 : float
@@ -123,6 +124,7 @@ class TrainingState:
         tensors, progress : dict
             As `capture` returned them, for networks of the same shapes.
         """
+        check_tensors(tensors, self._tensors(), "The state must be of networks of these shapes")  # copy_ broadcasts
         for name, tensor in self._tensors().items():
             tensor.copy_(tensors[name])  # keeps the memory format, which decides the kernels and with them the rounding
         self.stream.set_state(tensors["random_state"].cpu())
@@ -184,7 +186,7 @@ class TrainingState:
         return record
 
     def _draw(self, probe, *index):
-        return torch.cat([self.average.train()(noise, *index) for noise in probe.split(_PROBE_BATCH_SIZE)])
+        return torch.cat([self.average(noise, *index) for noise in probe.split(_PROBE_BATCH_SIZE)])
 
     def _tensors(self):
         tensors = {"losses": self.progress.losses, "order": self.batches.order}
