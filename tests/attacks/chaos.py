@@ -326,6 +326,7 @@ class Attack:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self._references = {}
+        self._n_calls = 60  # of what writes files, among which one is the last
 
     def reference(self, name):
         """Return the images of an uninterrupted fit, and how many seconds it takes."""
@@ -363,7 +364,7 @@ class Attack:
         images, _ = self.reference(name)
         with tempfile.TemporaryDirectory() as folder:
             for _ in range(self.random.randint(1, 3)):
-                n_calls, is_before = self.random.randint(0, 60), self.random.random() < 0.5
+                n_calls, is_before = self.random.randint(0, self._n_calls), self.random.random() < 0.5
                 child = Child(lambda: fit_killed_at(SAMPLERS[name], folder, n_calls, is_before=is_before))  # noqa: B023
                 deadline = time.monotonic() + _PATIENCE
                 while not child.is_over():
