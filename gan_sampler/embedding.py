@@ -30,7 +30,7 @@ from torchvision.models import ResNet18_Weights, resnet18
 from tqdm import tqdm
 
 from .images import IMAGE_PARAMETER_CONSTRAINTS, check_images
-from .runtime import DEVICE_CONSTRAINT, draw_seed, isolated, own_random_state, resolve_device
+from .runtime import DEVICE_CONSTRAINT, draw_seed, isolated, own_modes, own_random_state, resolve_device
 
 __all__ = ["ResNet18Embedder", "EfficientNetLite0Embedder"]
 
@@ -341,7 +341,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 def _embed_block(images, key, embedder):
     """Return the features of `images`; `key` tells joblib what they depend on beside the images."""
     batches = gen_batches(len(images), embedder.batch_size)
-    with torch.inference_mode():
+    with own_modes(embedder.device_), torch.inference_mode():
         return torch.cat([embedder.network_(embedder._prepare(images[batch])).cpu() for batch in batches]).numpy()
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from conftest import make_shapes
 
 from gan_sampler import AugmentationOverSampler
@@ -66,6 +67,14 @@ def test_opacity_keeps_its_values(n_channels):
     X = np.stack([X] * (n_channels - 1) + [np.full_like(X, 128)], axis=-1)
     new = synthetic(AugmentationOverSampler(rotation=0, brightness=0.5, random_state=0), X, y)
     assert np.abs(new[..., -1].astype(int) - 128).max() <= 1
+
+
+def test_the_callers_default_device_stays_outside(shapes):
+    """Under "meta" tensors have no values."""
+    plain = AugmentationOverSampler(random_state=0).fit_resample(*shapes)[0]
+    with torch.device("meta"):
+        images = AugmentationOverSampler(random_state=0).fit_resample(*shapes)[0]
+    np.testing.assert_array_equal(images, plain)
 
 
 def test_one_image_is_enough():

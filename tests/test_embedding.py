@@ -269,6 +269,14 @@ def test_fine_tuning_is_repeatable(discs_and_squares):
     np.testing.assert_array_equal(first, second)
 
 
+def test_the_callers_autocast_stays_outside(grey, weights):
+    """NumPy has no bfloat16, in which a network computes under it."""
+    embedder = ResNet18Embedder(weights=weights).fit(grey)
+    plain = embedder.transform(grey)
+    with torch.autocast("cpu", torch.bfloat16):
+        np.testing.assert_array_equal(embedder.transform(grey), plain)
+
+
 def test_fine_tuning_copes_with_a_last_batch_of_one_image_and_batches_of_one(grey, weights):
     """Batch normalisation refuses to train on a single image."""
     y = [0, 1, 2, 0, 1]

@@ -44,12 +44,12 @@ _SOON = 10  # seconds in which workers must end with their parent
 _DISK = "4m"
 _SMALL = {"width": 2, "random_state": 0}
 SAMPLERS = {
-    "plain": DCGANOverSampler(n_steps=400, **_SMALL),
+    "plain": DCGANOverSampler(n_steps=120, **_SMALL),
     "dropout and pretraining": DCGANOverSampler(
-        n_steps=150, pretrain="all", dropout=0.3, discriminator_norm="batch", **_SMALL
+        n_steps=70, pretrain="all", dropout=0.3, discriminator_norm="batch", **_SMALL
     ),
-    "conditional": ConditionalDCGANOverSampler(n_steps=400, **_SMALL),
-    "wide": DCGANOverSampler(n_steps=100, width=24, latent_dim=64, random_state=0),
+    "conditional": ConditionalDCGANOverSampler(n_steps=220, **_SMALL),
+    "wide": DCGANOverSampler(n_steps=60, width=24, latent_dim=64, random_state=0),
 }
 
 
@@ -187,6 +187,7 @@ def fit_killed_at(sampler, folder, n_calls, *, is_before):
 def fit_interrupted(sampler, ready):
     """Fit until Ctrl-C comes, then do with the sampler what its user may do."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells take from what they do not wait for
     before, was_interrupted = process_state(), False
     sampler = clone(sampler)
     try:
