@@ -214,10 +214,9 @@ def test_translate_says_what_is_wrong(fitted):
 def test_history_pickle_and_divergence(fitted):
     """What is kept is plain; what fails is named."""
     sampler, X, y, *_ = fitted
-    names = {"step", "seconds", "loss_discriminator", "loss_generator", "loss_cycle", "score", "variance_ratio"} | {
-        "detail_ratio"
-    }
-    assert set(sampler.history_["square"][-1]) == names | {"detail_ratio"}
+    losses = {"loss_discriminator", "loss_generator", "loss_cycle"}
+    scores = {"score", "variance_ratio", "spectral_distance"}
+    assert set(sampler.history_["square"][-1]) == {"step", "seconds"} | losses | scores
     loaded = pickle.loads(pickle.dumps(sampler))
     np.testing.assert_array_equal(loaded.translate(X[:3], "square"), sampler.translate(X[:3], "square"))
     with pytest.raises(FloatingPointError, match=r"class 'square' diverged: .* step .*learning_rate"):

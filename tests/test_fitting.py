@@ -222,7 +222,7 @@ def make_poor(monkeypatch, *labels, variance_ratio=1.0, score=1e12):
             **score_of(self, X, y, label, random_state),
             "score": 1.0,
             "variance_ratio": 1.0,
-            "detail_ratio": 1.0,
+            "spectral_distance": 0.0,
         }
         return {**record, "score": score, "variance_ratio": variance_ratio} if label in labels else record
 

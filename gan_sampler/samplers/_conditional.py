@@ -46,8 +46,8 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         For each over-sampled class the trained generator with its class fixed, a `torch.nn.Module` from noise of shape
         (n, latent_dim) to images in [-1, 1].
     history_ : dict
-        For each over-sampled class the history of the one training: ``diversity`` is its own, ``score`` the mean over
-        these classes.
+        For each over-sampled class the history of the one training: ``score``, ``variance_ratio`` and
+        ``spectral_distance`` are its own; ``mean_score``, the mean over these classes, chooses the snapshot.
 
     See Also
     --------

@@ -132,9 +132,9 @@ class DCGANOverSampler(BaseGANOverSampler):
         For each over-sampled class, a list with a dict for every 50 steps: ``step``, ``seconds``, the mean losses
         ``loss_discriminator`` and ``loss_generator``, and of the images that the averaged generator then drew ``score``
         (a Fréchet distance to the real images over that of real images among themselves, the lower the better, which
-        chooses the snapshot that is kept; about 1 is as good as real, above 12 warns), ``variance_ratio`` (their
-        variance over that of the real images; about 1 is good, below .3 warns) and ``detail_ratio`` (the same of
-        differences between neighbouring pixels; below a third, blur, and above 3, speckle, warn).
+        chooses the snapshot that is kept; about 1 is as good as real, above 10 warns), ``variance_ratio`` (their
+        variance over that of the real images; about 1 is good, below .2 warns) and ``spectral_distance`` (how far their
+        power spectrum is from that of the real images; 0 is as good as real, above .7, speckle or blur, warns).
     quality_ : dict
         Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
         where it cannot be measured, as with fewer than 10 images.

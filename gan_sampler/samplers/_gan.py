@@ -426,7 +426,11 @@ def _stop_if(interruption):
 
 def _record_of(record, index):
     """Return the record of a training of several classes as that of the class of this index."""
-    common = {name: value for name, value in record.items() if not name.startswith(("score", "variance", "detail"))}
+    common = {
+        name: value
+        for name, value in record.items()
+        if not name.startswith(("score_", "variance_ratio_", "spectral_distance_"))
+    }
     return {**common, **of_class(record, index), "mean_score": record["score"]}
 
 

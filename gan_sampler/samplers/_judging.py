@@ -34,8 +34,8 @@ def find_poor(records):
     Parameters
     ----------
     records : dict of label to dict
-        ``score``, ``variance_ratio`` and ``detail_ratio`` of the images of each class, as `PixelFrechetDistance`
-        returns them.
+        ``score``, ``variance_ratio`` and ``spectral_distance`` of the images of each class, as
+        `PixelFrechetDistance` returns them.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def find_poor(records):
         if record["variance_ratio"] < LEAST_VARIANCE_RATIO
     }
     unusable = {
-        label: f"score {record['score']:.3g}, detail_ratio {record['detail_ratio']:.3g}"
+        label: f"score {record['score']:.3g}, spectral_distance {record['spectral_distance']:.3g}"
         for label, record in records.items()
         if label not in collapsed and is_unusable(record)
     }
@@ -64,8 +64,8 @@ def describe_poor(collapsed, unusable):
         )
     if unusable:
         messages.append(
-            f"The images drawn for {_classes(unusable)} are not like the real ones (about 1 would be as good as real): "
-            "a classifier will learn noise from them."
+            f"The images drawn for {_classes(unusable)} are not like the real ones (about 1 and 0 would be as good "
+            "as real): a classifier will learn noise from them."
         )
     return " ".join(messages)
 

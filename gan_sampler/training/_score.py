@@ -12,18 +12,20 @@ import torch
 
 from ._step import normalised
 
-_MAX_COMPONENTS = 64
+_MAX_COMPONENTS, _IMAGES_PER_COMPONENT = 64, 8  # components of fewer images are chance, and unseen images lack them
 _MAX_IMAGES, _MAX_VALUES = 1000, 2**25  # of the real images, to bound time and memory
 _PIXELS_AT_ONCE = 4096
 _SMALLEST_SHARE = 1e-6  # of the first component's variance; components with less are taken to have as much
 _N_SPLITS = 3  # of the real images into halves, each of which is scored against the other
 _LEAST_SPLIT = 4  # images; fewer make no two halves with a variance each
 _ROUNDING = (2 / 255) ** 2 / 12  # variance that rounding to bytes gives a pixel, so that no ratio is of nothing
+_SPECTRA_AT_ONCE, _SPECTRA_SCORED = 64, 128  # images; more of the generated ones change little and take time
+_CHANCE = 4  # variances of a mean spectrum; as an image's frequencies vary together, one is often exceeded
 
-# What real images stay within and unusable ones do not; docs/training.md shows both.
-UNUSABLE_SCORE = 12.0
-LEAST_VARIANCE_RATIO = 0.3
-DETAIL_RATIOS = (1 / 3, 3.0)
+# What unseen real images stay within and unusable ones do not; docs/training.md shows both.
+UNUSABLE_SCORE = 10.0
+UNUSABLE_SPECTRAL_DISTANCE = 0.7
+LEAST_VARIANCE_RATIO = 0.2
 
 
 def is_unusable(record):
@@ -41,25 +43,26 @@ def is_unusable(record):
     -------
     is_unusable : bool
     """
-    least_detail, most_detail = DETAIL_RATIOS
-    return not (
+    return not (  # so that a value that is no number is unusable
         record["score"] <= UNUSABLE_SCORE
+        and record["spectral_distance"] <= UNUSABLE_SPECTRAL_DISTANCE
         and record["variance_ratio"] >= LEAST_VARIANCE_RATIO
-        and least_detail <= record["detail_ratio"] <= most_detail
     )
 
 
 class PixelFrechetDistance:
     """Fréchet distance (equation 6 of [1]_) to real images, in whitened principal components of their pixels.
 
-    What FID is in the features of a network that was trained on photographs, this is in the first 64 principal
-    components of the real images, scaled to variance one, so that fine detail counts as much as overall brightness.
-    It takes milliseconds, needs no weights, and ranks the generators of one training as KID does; docs/training.md
-    has the figures.
+    What FID is in the features of a network that was trained on photographs, this is in the first principal components
+    of the real images, one for every eight of them and 64 at most, scaled to variance one. It takes milliseconds, needs
+    no weights, and ranks the generators of one training as KID does; docs/training.md has the figures.
 
-    The unit is what real images get among themselves: the mean distance, in each component, of one random half of them
-    to the other. So 1 is as good as real images that were not seen, whatever the class. Fewer than four images have no
+    The unit is what real images get among themselves: the mean distance of one random half of them to the other. So
+    about 1, or less, is as good as real images that were not seen, whatever the class. Fewer than four images have no
     two halves; then the unit is 1 in each component, the distance of images that are all like the mean image.
+
+    Speckle lies outside these components, so that the score cannot see it. It shows in the power spectrum, as blur and
+    the repeated patterns of transposed convolutions do; that is compared apart, as the spectral distance.
 
     Parameters
     ----------
@@ -83,8 +86,7 @@ class PixelFrechetDistance:
             )
         n_images = min(len(images), _MAX_IMAGES, max(_MAX_COMPONENTS + 1, _MAX_VALUES // images[0].numel()))
         rows = torch.linspace(0, len(images) - 1, n_images, device=images.device).long()
-        real = normalised(images[rows]).cpu()
-        self._detail = _detail(real)
+        real = normalised(images[rows]).float().cpu()
         pixels = real.flatten(1)
         mean = pixels.mean(0)
         pixels = pixels - mean
@@ -97,9 +99,13 @@ class PixelFrechetDistance:
                 "to square. Mend them, or scale them to [-1, 1]."
             )
         self._variance = products.trace().item() / n_images
-        weights = _whitening(products)
-        self._unit = weights.shape[1] * _distance_between_halves(products)
-        whitening = pixels.T @ weights.to(pixels.dtype)  # (n_pixels, n_components)
+        spectra = _log_spectra(real)
+        self._n_real, self._spectrum = n_images, spectra.mean(0).to(images.device)
+        self._spectral_variance = spectra.var(0)[1:].mean().item()
+        n_components = max(1, min(_MAX_COMPONENTS, n_images // _IMAGES_PER_COMPONENT))
+        weights = _whitening(products, n_components)
+        self._unit = _distance_between_halves(products, n_components)
+        whitening = pixels.T @ weights.float()  # (n_pixels, n_components)
         self._mean, self._whitening = mean.to(images.device), whitening.to(images.device)
 
     @torch.no_grad()
@@ -116,24 +122,30 @@ class PixelFrechetDistance:
         record : dict of str to float
             ``score``, the squared distance over that of unseen real images: about 1 is as good as real, the lower the
             better, infinite where an image is not finite. ``variance_ratio``, the images' variance over that of the
-            real ones: 1 where they differ as much from each other, 0 where they are all alike. ``detail_ratio``, the
-            mean squared difference between neighbouring pixels over that in the real images: 0 where there is no
-            detail, far above 1 where there is speckle. `is_unusable` says when these are too far from 1.
+            real ones: 1 where they differ as much from each other, 0 where they are all alike. ``spectral_distance``,
+            the root mean square, over frequencies, of the logarithm of the images' power over that of the real ones,
+            less what chance adds: 0 for real images, the lower the better. `is_unusable` judges by all three.
         """
+        images = images.float()
         pixels = images.flatten(1) - self._mean
         components = (pixels @ self._whitening).cpu().double()
-        variance, detail = pixels.var(0, correction=0).sum().item(), _detail(images)
         mean = components.mean(0)
         components -= mean
         covariance = components.T @ components / max(1, len(images) - 1)
-        if not (math.isfinite(variance) and math.isfinite(detail) and covariance.isfinite().all()):
-            return {"score": math.inf, "variance_ratio": 0.0, "detail_ratio": math.inf}
+        variance = pixels.var(0, correction=0).sum().item()
+        if not (math.isfinite(variance) and covariance.isfinite().all()):
+            return {"score": math.inf, "variance_ratio": 0.0, "spectral_distance": math.inf}
         rounding = _ROUNDING * pixels.shape[1]
         return {
             "score": _distance(mean, covariance).item() / self._unit,
             "variance_ratio": (variance + rounding) / (self._variance + rounding),
-            "detail_ratio": (detail + _ROUNDING) / (self._detail + _ROUNDING),
+            "spectral_distance": self._spectral_distance(images[:_SPECTRA_SCORED]),
         }
+
+    def _spectral_distance(self, images):
+        by_chance = _CHANCE * self._spectral_variance * (1 / self._n_real + 1 / len(images))
+        difference = (_log_spectra(images).mean(0) - self._spectrum)[1:]  # without the mean brightness
+        return math.sqrt(max(0.0, difference.square().mean().item() - by_chance))
 
 
 class PixelFrechetDistanceByClass:
@@ -167,7 +179,7 @@ class PixelFrechetDistanceByClass:
         -------
         record : dict of str to float
             The mean ``score`` of the classes, and of each by its index ``score_0``, ``variance_ratio_0``,
-            ``detail_ratio_0`` and so on; `of_class` takes these out.
+            ``spectral_distance_0`` and so on; `of_class` takes these out.
         """
         records = [distance(drawn) for distance, drawn in zip(self._distances, images, strict=True)]
         of_each = {
@@ -191,9 +203,9 @@ def of_class(record, index):
     Returns
     -------
     record : dict of str to float
-        ``score``, ``variance_ratio`` and ``detail_ratio``.
+        ``score``, ``variance_ratio`` and ``spectral_distance``.
     """
-    return {name: record[f"{name}_{index}"] for name in ("score", "variance_ratio", "detail_ratio")}
+    return {name: record[f"{name}_{index}"] for name in ("score", "variance_ratio", "spectral_distance")}
 
 
 def _distance(mean, covariance):
@@ -202,48 +214,51 @@ def _distance(mean, covariance):
     return mean.square().sum() + (spread - 1).square().sum()
 
 
-def _whitening(products):
+def _whitening(products, n_components):
     """Return the components of centred images as sums of the images, (n_images, n_components).
 
     Parameters
     ----------
     products : torch.Tensor of shape (n_images, n_images)
         The images' inner products.
+    n_components : int
+        How many of the largest.
     """
-    n_images = len(products)
     squares, left = torch.linalg.eigh(products)
-    n_components = min(_MAX_COMPONENTS, n_images - 1)
     squares, left = squares[-n_components:], left[:, -n_components:]
     squares = squares.clamp_min(_SMALLEST_SHARE * squares[-1]).clamp_min(1e-12)
-    return left * (n_images**0.5 / squares)
+    return left * (len(products) ** 0.5 / squares)
 
 
-def _distance_between_halves(products):
-    """Return the mean distance of a half of the images to the other, by component; all from inner products."""
+def _distance_between_halves(products, n_components):
+    """Return the mean distance of one half of the images to the other; all from inner products."""
     n_images = len(products)
     if n_images < _LEAST_SPLIT:
-        return 1.0
+        return float(n_components)
+    by_chance = 4 * n_components / n_images  # of the two means alone; few images may come out as more alike
     generator, distances = torch.Generator().manual_seed(0), []  # a stream of its own: no other one moves
     for _ in range(_N_SPLITS):
         order = torch.randperm(n_images, generator=generator)
         halves = order[: n_images // 2], order[n_images // 2 :]
-        distances += [_distance_by_component(products, *halves), _distance_by_component(products, *halves[::-1])]
-    return sum(distances) / len(distances)
+        distances += [_distance_to_unseen(products, n_components, *pair) for pair in (halves, halves[::-1])]
+    return max(by_chance, sum(distances) / len(distances))
 
 
-def _distance_by_component(products, known, unseen):
-    """Return the distance of the images `unseen` to the images `known`, over the number of components."""
+def _distance_to_unseen(products, n_components, known, unseen):
     own, across = products[known][:, known], products[unseen][:, known]
     across = across - across.mean(1, keepdim=True) - own.mean(0) + own.mean()
     own = own - own.mean(0) - own.mean(1, keepdim=True) + own.mean()
-    components = across @ _whitening(own)
+    components = across @ _whitening(own, n_components)
     mean = components.mean(0)
     components = components - mean
-    covariance = components.T @ components / (len(unseen) - 1)
-    return _distance(mean, covariance).item() / len(mean)
+    return _distance(mean, components.T @ components / (len(unseen) - 1)).item()
 
 
-def _detail(images):
-    """Return the mean squared difference between neighbouring pixels."""
-    steps = images.diff(dim=-1), images.diff(dim=-2)
-    return (sum(step.square().sum() for step in steps) / sum(step.numel() for step in steps)).item()
+def _log_spectra(images):
+    """Return the logarithm of each image's power, (n, n_frequencies): of that of the mean, single images would rule."""
+    return torch.cat(
+        [
+            torch.fft.rfft2(part).abs().square().div(part[0, 0].numel()).add(_ROUNDING).log().mean(1).flatten(1)
+            for part in images.split(_SPECTRA_AT_ONCE)
+        ]
+    )
