@@ -504,6 +504,7 @@ PROGRESS = {
         ),
         ({"step": 60}, r"steps of history must rise up to step, 60; got \[50, 100\]"),
         ({"seconds": float("nan")}, "seconds must be a finite number of at least 0; got nan"),
+        ({"seconds": 10**400}, "seconds must be a finite number of at least 0"),
         ({"n_rollbacks": 10**400}, "n_rollbacks must be an integer"),
         ({"best_step": 101}, "best_step 101"),
         ({"best_score": "low"}, "best_score must be a number or None; got 'low'"),

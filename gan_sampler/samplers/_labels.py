@@ -15,7 +15,8 @@ def plain_label(label):
 
 def check_label(label, known):
     """Raise a ValueError unless `label` is one of the classes in `known` that were over-sampled at fit."""
-    if label not in list(known):  # a list compares, where a dict would ask for a hash
+    # a list compares, where a dict would ask for a hash; an array of one label is equal to it, and has none
+    if isinstance(label, np.ndarray) or label not in list(known):
         over_sampled = f"the classes over-sampled at fit, {list(map(plain_label, known))}"
         if not known:
             over_sampled = "the classes over-sampled at fit; that fit had nothing to over-sample"

@@ -1,7 +1,6 @@
 """A training on disk, from which an interrupted one goes on."""
 
 import json
-import math
 import reprlib
 from pathlib import Path
 
@@ -127,7 +126,7 @@ def _is_number(value):
 
 
 def _is_duration(value):
-    return _is_number(value) and 0 <= value < math.inf
+    return _is_number(value) and 0 <= value <= _LARGEST_COUNT
 
 
 def _is_record(value):

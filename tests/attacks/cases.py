@@ -30,7 +30,15 @@ from gan_sampler.training import read_file, write_file
 
 from . import inputs
 
-DOCUMENTED = (ValueError, TypeError, MemoryError, ImportError, PoorQualityError, FloatingPointError)
+DOCUMENTED = (
+    ValueError,
+    TypeError,
+    MemoryError,
+    ImportError,
+    PoorQualityError,
+    FloatingPointError,
+    FileNotFoundError,
+)
 
 
 class FaultError(Exception):
