@@ -310,7 +310,7 @@ class TestGenerators:
         with pytest.raises(ValueError, match=r"label must be one of .*\['square'\]; got 'disc'"):
             fitted.sample(1, "disc")
         with pytest.raises(ValueError, match="label must be one of"):
-            sampler.sample(3, np.array(["square"]))
+            fitted.sample(3, np.array(["square"]))
         with pytest.raises(ValueError, match="label must be one of"):
             fitted.sample(1, ["square"])
         with pytest.raises(ValueError, match="n must be an integer of at least 0; got -1"):
