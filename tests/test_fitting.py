@@ -139,6 +139,13 @@ class TestInterruption:
         assert [len(sampler.history_[label]) for label in ("b", "c")] == [2, 1]
         assert sampler.sample(2, "b").shape == sampler.sample(2, "c").shape == (2, 12, 12)
 
+    def test_in_pretraining_nothing_is_promised(self, sampler, interrupt_at, shapes):
+        """No generator of a class has begun yet."""
+        interrupt_at(72)
+        with pytest.raises(KeyboardInterrupt, match=r"every class \(pretraining\) was interrupted.*nothing is kept"):
+            sampler.set_params(n_steps=100, pretrain="all").fit_resample(*shapes)
+        assert not hasattr(sampler, "generators_")
+
     def test_before_the_first_report_there_is_nothing_to_keep(self, sampler, interrupt_at, shapes):
         """And an earlier fit stays."""
         sampler.fit_resample(*shapes)

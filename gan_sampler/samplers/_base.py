@@ -133,7 +133,12 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
 
     def _advice(self):
         """Return what may help against poor images, for a warning."""
-        return "Collect more images, or use another sampler."
+        if not hasattr(self, "n_steps"):
+            return "Collect more images, or use another sampler."
+        return (
+            "Train longer (n_steps), with a smaller learning_rate, or on more or smaller images; history_ shows how it "
+            "went."
+        )
 
     def _resolve_devices(self):
         return [resolve_device(self.device)]

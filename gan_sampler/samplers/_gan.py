@@ -195,18 +195,18 @@ class BaseGANOverSampler(BaseImageOverSampler):
     def _learn(self, X, y, rows, random_states):
         """Train a generator for each class, and set `generators_` and `history_`."""
         self.generators_, self.history_ = {}, {}
+        self._cut_off = {}  # trainings that max_time ended, with their last step
         check_loss(self.loss)
         if not rows:
             return
         seeds = {label: draw_seed(random_state) for label, random_state in random_states.items()}
-        shared = {"sampler": self, "n_threads": torch.get_num_threads()}
+        trained = self._without_fit()  # what goes to other processes has none of the generators
+        trained.image_format_ = self.image_format_
+        shared = {"sampler": trained, "n_threads": torch.get_num_threads()}
         folder = _make_folder(self.checkpoint_dir)
         learn = self._learn_together if self._is_conditional else self._learn_apart
         learn(X, y, rows, seeds, self._resolve_devices(), folder, shared)
-        if self.max_time is not None and self.n_iter_no_change is None:
-            last_steps = {f"class {label!r}": history[-1]["step"] for label, history in self.history_.items()}
-            ends = {name: (step, self.n_steps) for name, step in last_steps.items() if step < self.n_steps}
-            warn_of_early_end(ends)
+        warn_of_early_end({name: (step, self.n_steps) for name, step in self._cut_off.items()})
 
     def _learn_together(self, X, y, rows, seeds, devices, folder, shared):
         labels, classes = np.unique(y, return_inverse=True)
@@ -230,7 +230,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         for label, index in indices.items():
             own = [_record_of(record, index) for record in trained.history]
             self._keep(label, self._generator_of(trained.generator, index), own)
-        _stop_if(trained.interruption)
+        self._note_end(trained)
 
     def _learn_apart(self, X, y, rows, seeds, devices, folder, shared):
         states, pretrained_on, max_time = None, None, self.max_time
@@ -248,7 +248,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
                 checkpoint=self._checkpoint(folder, "pretraining", X, seed, pretrained_on=pretrained_on),
                 **shared,
             ).run()
-            _stop_if(trained.interruption)
+            self._note_end(trained)
             states = trained.states
         n_jobs = joblib.effective_n_jobs(self.n_jobs)
         n_at_once = min(n_jobs, len(rows))
@@ -276,22 +276,25 @@ class BaseGANOverSampler(BaseImageOverSampler):
         )
         for label, trained in zip(rows, _run(trainings, self.n_jobs), strict=True):
             self._keep(label, trained.generator, trained.history)
-            _stop_if(trained.interruption)
+            self._note_end(trained)
 
     def _keep(self, label, generator, history):
         self.generators_[label] = generator.to(self.device_)
         self.history_[label] = history
 
+    def _note_end(self, trained):
+        if trained.interruption is not None:
+            raise KeyboardInterrupt(trained.interruption)
+        if trained.is_cut_off:
+            self._cut_off[trained.name] = trained.history[-1]["step"]
+
     def _score(self, X, y, label, random_state):
         return best_record(self.history_[label])
 
     def _advice(self):
-        if self.max_time is not None and any(h[-1]["step"] < self.n_steps for h in self.history_.values()):
+        if self._cut_off:
             return "Give training more time (max_time); history_ shows how it went."
-        return (
-            "Train longer (n_steps), with a smaller learning_rate, or on more or smaller images; history_ shows how it "
-            "went."
-        )
+        return super()._advice()
 
     def _check_has_generators(self):
         if not hasattr(self, "generators_"):
@@ -417,11 +420,6 @@ def _run(trainings, n_jobs):
     backend, _ = joblib.parallel.get_active_backend(prefer="processes")
     return_as = "generator" if backend.supports_return_generator else "list"
     yield from joblib.Parallel(n_jobs=n_jobs, return_as=return_as)(map(joblib.delayed(ClassTraining.run), trainings))
-
-
-def _stop_if(interruption):
-    if interruption is not None:
-        raise KeyboardInterrupt(interruption)
 
 
 def _record_of(record, index):

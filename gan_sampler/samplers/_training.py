@@ -17,18 +17,24 @@ class Trained(NamedTuple):
 
     Parameters
     ----------
+    name : str
+        What was trained.
     generator : torch.nn.Module
         Frozen, on the CPU.
     history : list of dict
         One record for each report.
+    is_cut_off : bool
+        Whether `max_time` ended it.
     states : list of dict or None
         State of each network, on the CPU, where it was asked for.
     interruption : str or None
         Where Ctrl-C ended it and how to go on, if it did.
     """
 
+    name: str
     generator: torch.nn.Module
     history: list
+    is_cut_off: bool
     states: list | None = None
     interruption: str | None = None
 
@@ -71,6 +77,7 @@ class Training:
     _sender: tuple = field(default_factory=this_process)
 
     classes = None  # of a class-conditional training
+    kept = "The best snapshots so far are in generators_, and sample draws from them."
     keeps_states = False
 
     def start(self, networks):
@@ -119,7 +126,10 @@ class Training:
         states = None
         if self.keeps_states:
             states = [{name: tensor.cpu() for name, tensor in network.state_dict().items()} for network in networks]
-        return Trained(trained[0].cpu(), trained[1], states, interruption)
+        generator, history = trained
+        step, seconds = history[-1]["step"], history[-1]["seconds"]
+        is_cut_off = self.max_time is not None and step < sampler.n_steps and seconds >= self.max_time
+        return Trained(self.name, generator.cpu(), history, is_cut_off, states, interruption)
 
     def _train(self, networks, images, keeper, bar):
         try:
@@ -154,7 +164,7 @@ class Training:
         where = f"Training on {self.name} was interrupted; its last report was at step {step:,}."
         if self.checkpoint is not None:
             return f"{where} Its state lies in {self.checkpoint.path}: run the same fit again to go on from there."
-        return f"{where} The best snapshots so far are in generators_, and sample draws from them."
+        return f"{where} {self.kept}"
 
 
 @dataclass
@@ -179,6 +189,7 @@ class Pretraining(Training):
     """Training on the images of every class, for others to start from."""
 
     keeps_states = True
+    kept = "No class had been trained yet, so nothing is kept: name a checkpoint_dir to go on the next time."
 
     def score(self, images):
         return None
