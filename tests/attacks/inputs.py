@@ -352,7 +352,6 @@ def _spoilt_labels(case, codes, names, n):
         "objects of int": codes.astype(object),
         "images": np.zeros((n, 8, 8)),
         "unlike shapes": [[1], *texts[1:]],
-        "tuples": [(text,) for text in texts],
         "one class": ["a"] * n,
         "two columns": np.stack([codes, codes + 1], axis=1),
         "nothing": [],
