@@ -4,7 +4,7 @@
 
 Generators are trained as `DCGANOverSampler` does by default, on one thread, and the images drawn at some steps are
 judged twice: by `is_unusable`, from pixels alone, and in features of EfficientNet-Lite0, by KID, precision, coverage
-and utility of 128 of them against 300 real images of the class, most of which the training has not seen.
+and utility of 128 of them against 500 real images of the class, most of which the training has not seen.
 """
 
 import argparse
@@ -34,7 +34,7 @@ TASKS = {
     "xray-32-400": ("chest_xray", 32, 400, (100, 300, 1000, 2000, 4000)),
     "elpv-32-100": ("elpv", 32, 100, (100, 300, 1000, 2000)),
 }
-N_JUDGED, N_REAL, N_REST = 128, 300, 150  # images
+N_JUDGED, N_REAL, N_REST = 128, 500, 300  # images
 
 
 class Watched:
