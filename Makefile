@@ -19,7 +19,7 @@ UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --n
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format wheel docs requirements clean
+.PHONY: help install demo test fuzz chaos lint format wheel docs requirements clean
 
 help:  ## List the targets
 	@echo "make TARGET [PYTHON=python3.12] [VENV=.venv] [WORKERS=2] [THREADS=1]"
@@ -32,6 +32,16 @@ demo: $(INSTALLED)  ## Run the benchmark on real images, in minutes; options go 
 
 test: $(INSTALLED)  ## Run all tests, doctests and the snippets of the documents, with line coverage; ARGS="..."
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov $(ARGS)
+
+# Options are SECONDS, SEED and, to run one case again, CASE.
+ATTACK = OMP_NUM_THREADS=1 PYTHONPATH=.:tests $(BIN)/python -m
+ATTACK_ARGS = $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+fuzz: $(INSTALLED)  ## Random cases against the public interface, for SECONDS=180 from SEED=0; CASE=n runs one again
+	$(ATTACK) attacks.fuzz $(if $(CASE),--case $(CASE)) $(ATTACK_ARGS)
+
+chaos: $(INSTALLED)  ## Kills, Ctrl-C, full disks, threads and forks around fits, for SECONDS=240 from SEED=0
+	$(ATTACK) attacks.chaos $(ATTACK_ARGS)
 
 lint: $(INSTALLED)  ## Check style, format and that imports point one way
 	$(BIN)/ruff check .

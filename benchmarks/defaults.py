@@ -28,6 +28,7 @@ from gan_sampler.networks import Discriminator, Generator
 from gan_sampler.quality import kernel_inception_distance
 from gan_sampler.runtime import isolated, keep_freed_memory, threads
 from gan_sampler.training import (
+    LOSSES,
     PixelFrechetDistance,
     augment_mildly,
     brighten,
@@ -57,16 +58,16 @@ SCREENING = ("xray-32-all", "xray-32-40", "cells-32-all")
 
 # Every variant is named by what differs from this.
 START = {
-    "generator": {"width": 32, "norm": "batch"},
-    "discriminator": {"width": 32, "norm": None},
+    "generator": {"base_channels": 32, "norm": "batch"},
+    "discriminator": {"base_channels": 32, "norm": None},
     "train": {"batch_size": 32, "learning_rate": 2e-4, "beta_1": 0.5, "ema_decay": 0.999, "score": True},
 }
 VARIANTS = {
     "start": {},
     # The recipe of the student report that this package started from, as in presets.py.
     "report's recipe": {
-        "generator": {"width": 128, "channels": "flat", "base_size": 8, "norm": None},
-        "discriminator": {"width": 128, "channels": "flat", "dropout": 0.4},
+        "generator": {"base_channels": 128, "channels": "flat", "base_size": 8, "norm": None},
+        "discriminator": {"base_channels": 128, "channels": "flat", "dropout": 0.4},
         "train": {"ema_decay": 0.0, "score": False},
     },
     "last average, no snapshots": {"train": {"score": False}},
@@ -98,13 +99,13 @@ VARIANTS = {
     },
     "4e-4, batch 16, mild": {"train": {"learning_rate": 4e-4, "batch_size": 16, "augment": augment_mildly}},
     "two rates, 1e-4 and 4e-4": {"train": {"learning_rate": 1e-4, "discriminator_learning_rate": 4e-4}},
-    "least squares": {"train": {"loss": variants.LEAST_SQUARES}},
+    "least squares": {"train": {"loss": LOSSES["least_squares"]}},
     "LeCam .3": {"train": {"loss": variants.lecam}},
     "lazy R1, gamma 1": {"train": {"penalty": functools.partial(variants.lazy_r1, 1.0)}},
     "D batch norm": {"discriminator": {"norm": "batch"}},
     "D spectral norm, hinge, two rates": {
         "discriminator": {"norm": "spectral"},
-        "train": {"loss": variants.HINGE, "learning_rate": 1e-4, "discriminator_learning_rate": 4e-4},
+        "train": {"loss": LOSSES["hinge"], "learning_rate": 1e-4, "discriminator_learning_rate": 4e-4},
     },
     "G no norm": {"generator": {"norm": None}},
     "translation": {"train": {"augment": translate}},
@@ -119,8 +120,8 @@ VARIANTS = {
             )
         }
     },
-    "width 16": {"generator": {"width": 16}, "discriminator": {"width": 16}},
-    "width 64": {"generator": {"width": 64}, "discriminator": {"width": 64}},
+    "width 16": {"generator": {"base_channels": 16}, "discriminator": {"base_channels": 16}},
+    "width 64": {"generator": {"base_channels": 64}, "discriminator": {"base_channels": 64}},
     "1e-3, batch 16, mild, style-based G": {
         "make_generator": variants.StyleGenerator,
         "train": {"learning_rate": 1e-3, "batch_size": 16, "augment": augment_mildly},
@@ -183,14 +184,14 @@ def _seconds_per_step(images, variant):
 
 def _train(images, all_images, variant, n_steps, seed, score=None):
     chosen = {part: {**START[part], **variant.get(part, {})} for part in START}
-    with threads(1), isolated(torch.device("cpu"), seed), keep_freed_memory():
+    with threads(1), isolated(torch.device("cpu"), seed):
         players = (
             variant.get("make_generator", Generator)(images.shape[1:], **chosen["generator"]),
             Discriminator(images.shape[1:], **chosen["discriminator"]),
         )
         options = chosen["train"]
         for name in ("loss", "penalty"):  # those that remember something are made anew for each training
-            if name in options and not isinstance(options[name], tuple):
+            if callable(options.get(name)):
                 options[name] = options[name]()
         if "adaptive" in variant:
             options["augment"] = variant["adaptive"]()
@@ -319,4 +320,5 @@ def main():
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     main()

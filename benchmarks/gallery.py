@@ -62,7 +62,7 @@ def main():
     chosen = real[np.random.RandomState(0).permutation(len(real))[: options.images]]
     print(
         f"{len(real)} images of class {found.target_names[rarest]}, {last['step']} steps in {last['seconds']:.0f} s; "
-        f"kept step {best['step']}, score {best['score']:.2f}, diversity {best['diversity']:.2f}\n"
+        f"kept step {best['step']}, score {best['score']:.2f}, variance ratio {best['variance_ratio']:.2f}\n"
         f"least distance between two synthetic images {least_distance(synthetic):.1f}, between as many real ones "
         f"{least_distance(chosen):.1f} (root mean square, of 255)"
     )

@@ -9,6 +9,8 @@ import os
 import shutil
 import time
 import traceback
+import uuid
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -172,6 +174,9 @@ def make_cells(splits, samplers, classifiers, embeddings):
 class Experiment:
     """What the cells of a run have in common, and the folder that keeps them.
 
+    The folder's ``cache`` holds pickles, which can run any program when they are read: go on only with a folder that
+    nobody else can write to, and delete ``cache`` in one that comes from others; it is then made again.
+
     Parameters
     ----------
     data : Images
@@ -179,7 +184,7 @@ class Experiment:
     preset : Preset
         Lengths and sizes.
     out : path
-        Folder for everything that is kept.
+        Folder for everything that is kept; of your own, as its pickles are trusted.
     device : str, default="auto"
         Device of the networks.
     resnet18_weights : path or None, default=None
@@ -276,9 +281,24 @@ class Experiment:
             self._untuned_embedder(cell).fit(self.data.images[train], self.data.target[train]).save_weights(file)
 
     def find(self, cell):
-        """Return the kept record of a cell, or None; one that failed is returned too, with its error."""
+        """Return the kept record of a cell, or None; one that failed is returned too, with its error.
+
+        A file that holds something else is named in a warning, and kept with `.damaged` behind its name.
+        """
         file = self._cell_file(cell)
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            return _check_record(json.loads(file.read_bytes()), file.stem)
+        except (ValueError, RecursionError) as exc:  # a ValueError also where it is no JSON or no text
+            kept = file.with_name(f"{file.name}.damaged")
+            os.replace(file, kept)
+            warnings.warn(
+                f"{file} is no record of {cell.name}, or a damaged one ({exc}). That cell is computed again. The file "
+                f"is now {kept.name}: look at it if it may be of use, else delete it.",
+                stacklevel=2,
+            )
+            return None
 
     def run(self, cell):
         """Compute a cell and keep its record, also when it fails.
@@ -374,6 +394,15 @@ class Experiment:
                 np.save(stream, images)
 
 
+def _check_record(record, key):
+    """Return `record` when it is that of the cell with `key`."""
+    if not (isinstance(record, dict) and {"key", "metrics", "error"} <= record.keys()):
+        raise ValueError("it has no key, metrics and error")
+    if record["key"] != key:
+        raise ValueError(f"its key is {record['key']}")
+    return record
+
+
 def _by_text(counts):
     """Return counts as JSON will give them back: with keys of text."""
     return {str(label): count for label, count in counts.items()}
@@ -383,9 +412,12 @@ def _by_text(counts):
 def _atomic(file):
     """Give a temporary path that takes the place of `file` at the end, so that a killed run leaves no half file."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    # Not by process: threads have one in common, and two machines on one folder may count alike.
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
     try:
         yield temporary
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())  # the name must not reach the disk before the bytes do
         os.replace(temporary, file)
     finally:
         temporary.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from report import metric_table, write_report
 from tqdm import tqdm
 
 from gan_sampler.images import MIN_SIDE
-from gan_sampler.runtime import resolve_device
+from gan_sampler.runtime import keep_freed_memory, resolve_device
 
 EXAMPLES = """\
 examples:
@@ -241,4 +241,5 @@ def print_outcome(records, failed, summary):
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

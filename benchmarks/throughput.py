@@ -35,12 +35,12 @@ from gan_sampler.training import PixelFrechetDistance, draw, freeze, train_gan
 
 # The networks of the student report, presets.py's "report": name: (image shape, batch, generator, discriminator)
 WORKS = {
-    "pyramid 64x64x1, width 64, batch 64": ((1, 64, 64), 64, {"width": 64}, {"width": 64}),
+    "pyramid 64x64x1, width 64, batch 64": ((1, 64, 64), 64, {"base_channels": 64}, {"base_channels": 64}),
     "flat-128 128x128x3, batch 32": (
         (3, 128, 128),
         32,
-        {"width": 128, "channels": "flat", "base_size": 8, "norm": None},
-        {"width": 128, "channels": "flat", "dropout": 0.4},
+        {"base_channels": 128, "channels": "flat", "base_size": 8, "norm": None},
+        {"base_channels": 128, "channels": "flat", "dropout": 0.4},
     ),
 }
 DRAWING, N_DRAWN = "pyramid 64x64x1, width 64, batch 64", 10_000
@@ -131,7 +131,7 @@ class Clock:
 def time_ours(work, device, n_steps, warm_up):
     """Return seconds for a step of `train_gan`."""
     clock, batch_size = Clock(device, n_steps, warm_up), WORKS[work][1]
-    with isolated(device, 0), keep_freed_memory():
+    with isolated(device, 0):
         players = [player.to(device) for player in make_players(work)]
         train_gan(
             *players,
@@ -261,7 +261,7 @@ def work_alone(task, device, data, scale):
         seconds, grown = time_drawing(kind == "drawing", device, n_images)
         return {"images_per_second": n_images / seconds, "bytes_grown": grown}
     start = time.perf_counter()  # the report's whole training, as a user runs it, building the networks included
-    with isolated(device, 0), keep_freed_memory():
+    with isolated(device, 0):
         players = [player.to(device) for player in make_players(REPORT)]
         n_steps = math.ceil(scale * REPORT_EPOCHS * REPORT_IMAGES / 32)
         images = make_images(REPORT, REPORT_IMAGES).to(device)
@@ -394,4 +394,5 @@ def main():
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     main()

@@ -2,45 +2,31 @@
 
 References
 ----------
-.. [1] J. H. Lim, J. C. Ye, "Geometric GAN", 2017. https://arxiv.org/abs/1705.02894 (hinge loss)
-.. [2] X. Mao et al., "Least Squares Generative Adversarial Networks", ICCV 2017. https://arxiv.org/abs/1611.04076
-.. [3] H.-Y. Tseng et al., "Regularizing Generative Adversarial Networks under Limited Data", CVPR 2021.
+.. [1] H.-Y. Tseng et al., "Regularizing Generative Adversarial Networks under Limited Data", CVPR 2021.
    https://arxiv.org/abs/2104.03310 (LeCam)
-.. [4] L. Mescheder, A. Geiger, S. Nowozin, "Which Training Methods for GANs do actually Converge?", ICML 2018.
+.. [2] L. Mescheder, A. Geiger, S. Nowozin, "Which Training Methods for GANs do actually Converge?", ICML 2018.
    https://arxiv.org/abs/1801.04406 (R1), every few steps as in Karras et al., CVPR 2020,
    https://arxiv.org/abs/1912.04958
-.. [5] S. Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020.
+.. [3] S. Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", NeurIPS 2020.
    https://arxiv.org/abs/2006.10738
-.. [6] T. Karras et al., "Training Generative Adversarial Networks with Limited Data", NeurIPS 2020.
+.. [4] T. Karras et al., "Training Generative Adversarial Networks with Limited Data", NeurIPS 2020.
    https://arxiv.org/abs/2006.06676 (ADA)
-.. [7] T. Karras, S. Laine, T. Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks",
+.. [5] T. Karras, S. Laine, T. Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks",
    CVPR 2019. https://arxiv.org/abs/1812.04948 (StyleGAN)
-.. [8] B. Liu et al., "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis", ICLR
+.. [6] B. Liu et al., "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis", ICLR
    2021. https://arxiv.org/abs/2101.04775 (FastGAN)
 """
 
 import torch
 from torch import nn
-from torch.nn.functional import leaky_relu, relu, softplus
+from torch.nn.functional import leaky_relu, softplus
 
 from gan_sampler.networks import Generator
-from gan_sampler.training import Loss
-
-HINGE = Loss(
-    lambda real, fake: relu(1 - real).mean() + relu(1 + fake).mean(),
-    lambda fake: -fake.mean(),
-    one_pass=False,
-)
-
-LEAST_SQUARES = Loss(
-    lambda real, fake: 0.5 * ((real - 1).square().mean() + fake.square().mean()),
-    lambda fake: 0.5 * (fake - 1).square().mean(),
-    one_pass=False,
-)
+from gan_sampler.training import LOSSES, Loss
 
 
 def lecam(weight=0.3, decay=0.99):
-    """Return the non-saturating loss, with LeCam's pull of each kind's logits to the other kind's average [3]_."""
+    """Return the non-saturating loss, with LeCam's pull of each kind's logits to the other kind's average [1]_."""
     means = {}
 
     def discriminator(real, fake):
@@ -50,11 +36,11 @@ def lecam(weight=0.3, decay=0.99):
         pull = (real - means["fake"]).square().mean() + (fake - means["real"]).square().mean()
         return softplus(-real).mean() + softplus(fake).mean() + weight * pull
 
-    return Loss(discriminator, lambda fake: softplus(-fake).mean(), one_pass=False)
+    return Loss(f"lecam_{weight}_{decay}", discriminator, LOSSES["non_saturating"].generator)
 
 
 def lazy_r1(gamma, every=16):
-    """Return a penalty on the slope of the logits of real images, at every 16th step with 16 times the weight [4]_."""
+    """Return a penalty on the slope of the logits of real images, at every 16th step with 16 times the weight [2]_."""
 
     def penalty(discriminator, real, step):
         if step % every:
@@ -66,13 +52,14 @@ def lazy_r1(gamma, every=16):
     return penalty
 
 
-def cutout(images, share=1 / 2):
+def cutout(images, share=1 / 2, *, generator=None):
     """Set a rectangle of `share` of the sides, anywhere in each image, to 0."""
     n, _, height, width = images.shape
 
     def inside(side):
         length = round(side * share)
-        start = torch.randint(-(length // 2), side - length // 2 + 1, (n, 1), device=images.device)
+        low, high = -(length // 2), side - length // 2 + 1
+        start = torch.randint(low, high, (n, 1), generator=generator, device=images.device)
         place = torch.arange(side, device=images.device)
         return (place >= start) & (place < start + length)  # (n, side)
 
@@ -83,16 +70,16 @@ def cutout(images, share=1 / 2):
 def in_turn(*changes):
     """Return a function that applies `changes` one after another."""
 
-    def augment(images):
+    def augment(images, *, generator=None):
         for change in changes:
-            images = change(images)
+            images = change(images, generator=generator)
         return images
 
     return augment
 
 
 class AdaptiveAugmentation:
-    """Change each image with a probability that follows how sure the discriminator is of real ones [6]_.
+    """Change each image with a probability that follows how sure the discriminator is of real ones [4]_.
 
     Every 50 steps the probability rises if the mean sign of the logits of real images is above `target`, and falls if
     it is below. Also a penalty, for `train_gan` calls that with the discriminator before each step.
@@ -111,12 +98,12 @@ class AdaptiveAugmentation:
         self.change, self.target, self.images_to_one = change, target, images_to_one
         self.probability, self._signs, self._is_real, self._hook = 0.0, [], False, None
 
-    def __call__(self, images):
+    def __call__(self, images, *, generator=None):
         """Change some images."""
         if self.probability == 0:
             return images
-        chosen = torch.rand(len(images), 1, 1, 1, device=images.device) < self.probability
-        return torch.where(chosen, self.change(images), images)
+        chosen = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < self.probability
+        return torch.where(chosen, self.change(images, generator=generator), images)
 
     def penalty(self, discriminator, real, step):
         """Listen to the discriminator, and move the probability."""
@@ -136,7 +123,7 @@ class AdaptiveAugmentation:
 
 
 class StyleGenerator(nn.Module):
-    """A compact generator after StyleGAN [7]_: a learnt constant, styles at every resolution, noise at every pixel.
+    """A compact generator after StyleGAN [5]_: a learnt constant, styles at every resolution, noise at every pixel.
 
     The convolutions are those of `Generator`, with instance normalisation in place of batch normalisation.
 
@@ -190,7 +177,7 @@ class StyleGenerator(nn.Module):
 
 
 class SkipExcitedGenerator(Generator):
-    """`Generator` whose small maps scale the channels of those eight times as large, after FastGAN [8]_."""
+    """`Generator` whose small maps scale the channels of those eight times as large, after FastGAN [6]_."""
 
     _EACH = 3  # doublings between a small map and the one that it scales
 

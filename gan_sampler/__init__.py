@@ -14,6 +14,7 @@ from .samplers import (
     DCGANOverSampler,
     DeepSMOTE,
     PixelSampler,
+    PoorQualityError,
 )
 
 __version__ = version("gan-sampler")
@@ -30,6 +31,7 @@ __all__ = [
     "DenseNet121Classifier",
     "EfficientNetLite0Embedder",
     "PixelSampler",
+    "PoorQualityError",
     "QualityReport",
     "QualityWarning",
     "ResNet18Embedder",

@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models import densenet121
 
-from .images import IMAGE_PARAMETER_CONSTRAINTS, check_images
+from .images import IMAGE_PARAMETER_CONSTRAINTS, as_numeric_array, check_images
 from .runtime import DEVICE_CONSTRAINT, draw_seed, isolated, resolve_device
 
 __all__ = [
@@ -206,7 +206,7 @@ class _BaseClassifier(NeuralNetClassifier):
         **IMAGE_PARAMETER_CONSTRAINTS,
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 2, None, closed="left"), Options(int, {-1})],
+        "batch_size": [Interval(Integral, 2, None, closed="left"), Options(Integral, {-1})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "device": DEVICE_CONSTRAINT,
         "random_state": ["random_state"],
@@ -336,8 +336,8 @@ class _BaseClassifier(NeuralNetClassifier):
 
     def _check_inputs(self, X):
         """Return `X` as an array that agrees with what fit saw."""
-        if self.image_format_.ravelled:
-            X = validate_data(self, X, reset=False, dtype="numeric")
+        if self.image_format_.ravelled and getattr(X, "ndim", None) == 2:
+            validate_data(self, X, reset=False, skip_check_array=True)  # compares the names and number of columns
         return self.image_format_.check_same(X)
 
     def predict_proba(self, X):
@@ -387,7 +387,10 @@ class _BaseClassifier(NeuralNetClassifier):
             found = {"weight": torch.tensor(self.class_weight_, dtype=torch.float32)}
         elif prefix == "dataset":
             found = {"to_tensor": torch.from_numpy if self.image_format_ is None else self.image_format_.to_tensor}
-        return found | super().get_params_for(prefix)
+        elif prefix in ("iterator_train", "iterator_valid"):
+            found = {"batch_size": self.batch_size}
+        # torch takes no NumPy scalars where it wants integers, booleans or pairs of floats.
+        return {name: _as_plain(value) for name, value in (found | super().get_params_for(prefix)).items()}
 
     def get_dataset(self, X, y=None):
         """Return a dataset of checked inputs; a dataset is returned as it is."""
@@ -517,6 +520,13 @@ class _BaseClassifier(NeuralNetClassifier):
         return tags
 
 
+def _as_plain(value):
+    """Return NumPy scalars, alone or in a tuple or list, as Python's numbers; anything else as it is."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return type(value)(map(_as_plain, value)) if type(value) in (tuple, list) else value
+
+
 def _check_labels(y, estimator):
     """Return `y` as an array of class labels."""
     if y is None:
@@ -525,14 +535,6 @@ def _check_labels(y, estimator):
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     return y
-
-
-def _is_table(X):
-    """Whether `X` has two axes; of lists only the first elements are looked at, as they may be of unlike lengths."""
-    depth = 0
-    while isinstance(X, list | tuple) and X:
-        depth, X = depth + 1, X[0]
-    return depth + (X if hasattr(X, "ndim") else np.asarray(X)).ndim == 2
 
 
 class ANNClassifier(_BaseClassifier):
@@ -669,19 +671,26 @@ class ANNClassifier(_BaseClassifier):
         )
 
     def _learn_inputs(self, X):
-        if not _is_table(X) or self.image_shape is not None:
+        features = as_numeric_array(X, "X")
+        if features.ndim != 2 or self.image_shape is not None:
             super()._learn_inputs(X)
             return
         self.image_format_ = None
-        X = validate_data(self, X, dtype="numeric")
-        self.scaler_ = StandardScaler().fit(X)
+        validate_data(self, X, skip_check_array=True)  # takes the names and number of columns
+        self.scaler_ = StandardScaler().fit(features)
         self.input_shape_ = (self.n_features_in_,)
 
     def _check_inputs(self, X):
         if self.image_format_ is not None:
             return super()._check_inputs(X)
-        X = validate_data(self, X, reset=False, dtype="numeric")
-        return self.scaler_.transform(X).astype(np.float32, copy=False)
+        features = as_numeric_array(X, "X")
+        if features.ndim != 2:
+            raise ValueError(
+                f"X must hold {self.n_features_in_} features a row, as at fit; got shape {features.shape}. Reshape "
+                "your data, or fit on images."
+            )
+        validate_data(self, X, reset=False, skip_check_array=True)
+        return self.scaler_.transform(features).astype(np.float32, copy=False)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

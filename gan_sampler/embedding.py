@@ -39,6 +39,17 @@ _BLOCK = 256  # images embedded, and cached, together: the unit that data sets w
 _CACHE_VERSION = 1  # to be raised when the preparation of images changes, so that old caches are not read
 
 
+class HasMethodsOfInstance(HasMethods):
+    """Constraint of a parameter: an object with certain methods, and not its class, which has them too."""
+
+    def is_satisfied_by(self, val):
+        """Return whether `val` is such an object."""
+        return not isinstance(val, type) and super().is_satisfied_by(val)
+
+    def __str__(self):
+        return f"{super().__str__()} (an instance, made with parentheses, not its class)"
+
+
 class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """Everything of an embedder but its network.
 
@@ -57,7 +68,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "fine_tune_epochs": [Interval(Integral, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "memory": [None, str, HasMethods("cache")],
+        "memory": [None, str, HasMethodsOfInstance("cache")],
         "device": DEVICE_CONSTRAINT,
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -581,7 +592,7 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
         except ImportError as exc:
             raise ImportError(_missing_package("efficientnet-lite-pytorch")) from exc
         # The padding depends on the size of the input; the weights do not.
-        network = EfficientNet.from_name("efficientnet-lite0", image_size=self.input_size)
+        network = EfficientNet.from_name("efficientnet-lite0", image_size=int(self.input_size))
         network._fc = nn.Identity()
         for module in network.modules():
             if isinstance(module, nn.Conv2d):

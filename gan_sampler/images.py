@@ -4,18 +4,25 @@ The only file that knows shapes, channels, dtypes and value ranges. Everything e
 ``(n, channels, height, width)`` with values in [-1, 1].
 """
 
+import math
 import os
+import sys
 from dataclasses import dataclass, replace
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import torch
+from PIL import Image
+from scipy.sparse import issparse
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import StrOptions
 
 MIN_SIDE = 8  # pixels; below this the strides of the networks have nothing to work on
 MAX_CHANNELS = 4
 _BLOCK = 1024  # images looked at together, so that a check of X never copies X
+_FLOAT64_INTEGERS = 2**53  # up to here float64 holds every integer
+_NARROW = 2**62  # differences of integers that far apart, and as far again beyond, are signed 64-bit integers
+_BRIGHTNESS_MODES = {"1", "L", "LA", "RGB", "RGBA", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"}  # of Pillow's images
 
 # What every estimator that takes images accepts for the three parameters of `check_images`.
 IMAGE_PARAMETER_CONSTRAINTS = {
@@ -45,8 +52,8 @@ class ImageFormat:
         Whether each image is stored as one row.
     dtype : numpy.dtype
         Element type of the array.
-    value_range : tuple of (float, float)
-        Values that stand for -1 and 1 in tensors.
+    value_range : tuple of (float, float) or (int, int)
+        Values that stand for -1 and 1 in tensors. Of integers they are integers, since floats do not hold all of those.
     grey_as_rgb : bool, default=False
         Whether the three stored channels are equal, so that tensors carry just one of them.
     """
@@ -81,6 +88,53 @@ class ImageFormat:
         """Shape of one image as a tensor: (channels, H, W), one channel when `grey_as_rgb`."""
         return (1 if self.grey_as_rgb else self.channels, self.height, self.width)
 
+    @property
+    def limits(self):
+        """Smallest and largest value that the dtype has within `value_range`: integers of integers, else floats."""
+        (low, high), (least, most) = self.value_range, _dtype_limits(self.dtype)
+        if self.dtype.kind in "biu":
+            return max(math.ceil(low), least), min(math.floor(high), most)
+        return _round_inwards(max(low, least), np.inf, self.dtype), _round_inwards(min(high, most), -np.inf, self.dtype)
+
+    @property
+    def fits_floats(self):
+        """Whether `to_rows` and `from_rows` keep every value; not so for 64-bit integers of more than 53 bits."""
+        lowest, highest = self.limits
+        return self.dtype.kind not in "iu" or max(abs(lowest - self._base), highest - self._base) <= _FLOAT64_INTEGERS
+
+    @property
+    def _base(self):
+        """Integer that is taken off exactly, before values become floats, where floats would not tell them apart."""
+        low, high = self.value_range
+        is_far_off = self.dtype.kind in "iu" and max(-low, high) > _FLOAT64_INTEGERS
+        return self.limits[0] if is_far_off and high - low < _NARROW else 0
+
+    @property
+    def _exact(self):
+        """Float type to compute in: float32 where it holds the whole dtype, and the range is no wider."""
+        (low, high), (least, most) = self.value_range, _dtype_limits(self.dtype)
+        return np.float32 if self.dtype.itemsize <= 2 and least <= low and high <= most else np.float64
+
+    def _as_floats(self, X, dtype):
+        """Return how far values are above `_base`."""
+        base = self._base
+        if base:  # modulo 2**64, and thus exact, whatever size and sign the integers are of
+            X = (X.astype(np.uint64) - np.uint64(base % 2**64)).astype(np.int64)
+        return X.astype(dtype, copy=False)
+
+    def _as_stored(self, values):
+        """Return floats above `_base` as the nearest values within `limits`; the inverse of `_as_floats`."""
+        base = self._base
+        lowest, highest = (limit - base for limit in self.limits)
+        if self.dtype.kind == "f":  # without numpy.clip, which is free to change the sign of a zero
+            values = np.where(values < lowest, lowest, np.where(values > highest, highest, values))
+            return values.astype(self.dtype)
+        values = np.rint(values)
+        if self.dtype.itemsize < 8:
+            return np.clip(values, lowest, highest).astype(self.dtype)
+        stored = _cast_to_64_bits(values, np.dtype(np.int64) if base else self.dtype, lowest, highest)
+        return (stored.astype(np.uint64) + np.uint64(base % 2**64)).astype(self.dtype) if base else stored
+
     def to_tensor(self, X):
         """Return the images of `X` as a float32 tensor in [-1, 1].
 
@@ -96,13 +150,14 @@ class ImageFormat:
         """
         low, high = self.value_range
         X = np.asarray(X)
-        # 64-bit integers and floats lose nothing that a picture could show by passing through float32, but the
-        # offset must be taken off before, where a narrow range sits on a large value.
-        exact = np.float32 if self.dtype.itemsize <= 2 else np.float64
+        # 32- and 64-bit values lose nothing that a picture could show by passing through float32, but the offset must
+        # be taken off before, where a narrow range sits on a large value.
+        exact = self._exact
+        offset, scale = exact(low - self._base), exact(2 / ((high - low) or 1))
         images = np.empty((len(X), *self.tensor_shape), dtype=np.float32)
         for block in gen_batches(len(X), _BLOCK):  # so that no intermediate is as large as the result
-            values = self._shown_channels(X[block]).astype(exact)
-            images[block] = (values - exact(low)) * exact(2 / ((high - low) or 1)) - exact(1)
+            values = self._as_floats(self._shown_channels(X[block]), exact)
+            images[block] = (values - offset) * scale - exact(1)
         return torch.from_numpy(images)
 
     def to_compact_tensor(self, X):
@@ -136,14 +191,9 @@ class ImageFormat:
             Images of this format's layout, dtype and value range.
         """
         low, high = self.value_range
-        exact = torch.float32 if self.dtype.itemsize <= 2 else torch.float64
+        exact = torch.float32 if self._exact is np.float32 else torch.float64
         unit = images.detach().cpu().to(exact).clamp(-1, 1).numpy()
-        values = (unit + 1) * ((high - low) / 2) + low
-        if self.dtype.kind in "biu":
-            values = np.rint(values)
-        # A rounding error must not leave the range, nor a range that is wider than the dtype make integers wrap.
-        low, high = max(low, _smallest(self.dtype)), min(high, _largest(self.dtype))
-        values = np.clip(values, low, high).astype(self.dtype)
+        values = self._as_stored((unit + 1) * ((high - low) / 2) + float(low - self._base))
         if self.grey_as_rgb:
             values = np.repeat(values, self.channels, axis=1)
         if self.layout == "HW":
@@ -151,6 +201,30 @@ class ImageFormat:
         elif self.layout == "HWC":
             values = np.moveaxis(values, 1, -1)
         return np.ascontiguousarray(values.reshape(len(values), *self.row_shape))
+
+    def to_rows(self, X):
+        """Return the pixels of images as floats, for what computes with them.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, *row_shape)
+            Images in this format.
+
+        Returns
+        -------
+        rows : ndarray of shape (n, n_features)
+            The values of `X`: floats as they are, integers and booleans as the smallest of float32 and float64 that
+            holds them. 64-bit integers beyond that are told by their distance from the smallest, or rounded where
+            these distances are too large themselves; see `fits_floats`.
+        """
+        rows = X.reshape(len(X), self.n_features)
+        if self.dtype.kind == "f":
+            return rows.astype(self.dtype.newbyteorder("="), copy=False)
+        return self._as_floats(rows, np.float32 if self.dtype.itemsize <= 2 else np.float64)
+
+    def from_rows(self, rows):
+        """Return pixels as `to_rows` gives them as images of this format, rounded and clipped to its limits."""
+        return self._as_stored(rows).reshape(len(rows), *self.row_shape)
 
     def fill(self, X, batches):
         """Write tensors of images, batch by batch, into rows of an array.
@@ -208,15 +282,15 @@ class ImageFormat:
                 f"{X.shape[1:]}, {self.n_features} features were expected{as_known}. Load both sets at the same size "
                 "and in the same layout."
             )
-        low, high = self.value_range
+        (low, high), (lowest, highest) = self.value_range, _extremes(X)
         slack = 0 if self.dtype == np.uint8 else high - low  # new images may be somewhat brighter than those at fit
         other_kind = (X.dtype.kind == "f") != (self.dtype.kind == "f")
-        other_kind |= X.dtype.kind == "b" and self.value_range != (0, 1)
-        if other_kind or X.min() < low - slack or X.max() > high + slack:
+        other_kind |= X.dtype.kind == "b" and self.dtype.kind != "b" and self.value_range != (0, 1)
+        if other_kind or lowest < low - slack or highest > high + slack:
             raise ValueError(
-                f"{input_name} must be of the kind {seen}, {self.dtype} from {low:g} to {high:g}; got {X.dtype} "
-                f"from {X.min():g} to {X.max():g}, which would be read at another brightness. Convert one of the two "
-                f"sets{'' if other_kind else ', or pass value_range'}."
+                f"{input_name} must be of the kind {seen}, {self.dtype} from {_shown(low)} to {_shown(high)}; got "
+                f"{X.dtype} from {_shown(lowest)} to {_shown(highest)}, which would be read at another brightness. "
+                f"Convert one of the two sets{'' if other_kind else ', or pass value_range'}."
             )
         if self.grey_as_rgb and not self._is_grey(X):
             raise ValueError(
@@ -243,7 +317,10 @@ def check_images(X, *, image_shape=None, data_format="auto", value_range=None, i
     ----------
     X : array-like
         Images as ``(n, H, W)``, ``(n, H, W, C)``, ``(n, C, H, W)`` with C in 1..4, or as rows
-        ``(n, H * W * C)`` with `image_shape`.
+        ``(n, H * W * C)`` with `image_shape`: an array, a data frame of rows, a tensor on the CPU, or a list of arrays
+        or of Pillow's images, all of one size and of one mode in which values are brightness. Lists are read as
+        arrays, and pictures stay arrays from there on. Booleans, integers of 8 to 64 bits and floats of 16 to 64 bits,
+        of either byte order; text and objects are read as float64 where they are numbers that it holds.
     image_shape : tuple of int, "row" or None, default=None
         Shape ``(H, W)`` or ``(H, W, C)`` of one image; needed for rows. ``"row"`` reads a row as a
         ``1 x n_features`` image.
@@ -252,7 +329,7 @@ def check_images(X, *, image_shape=None, data_format="auto", value_range=None, i
         ``"channels_first"`` is given.
     value_range : tuple of (float, float) or None, default=None
         Smallest and largest value an image can have. None stands for 0..255 for uint8, and for what is found
-        in `X` for every other dtype.
+        in `X` for every other dtype. float64 must hold their difference.
     input_name : str, default="X"
         Name of `X` in error messages.
 
@@ -267,7 +344,10 @@ def check_images(X, *, image_shape=None, data_format="auto", value_range=None, i
     ------
     ValueError
         When the images are not numeric, not finite, too small, of a rank or channel count that cannot be read,
-        when channels first and last are both possible, or when `image_shape` does not fit.
+        when channels first and last are both possible, when `image_shape` does not fit, or when values are so far
+        apart or so near each other that float64 has no number for their difference.
+    TypeError
+        When `X` is sparse, or an array of objects that are no numbers.
     """
     X = as_numeric_array(X, input_name)
     if X.ndim == 2:
@@ -294,54 +374,166 @@ def check_images(X, *, image_shape=None, data_format="auto", value_range=None, i
     return X, image_format
 
 
-def _smallest(dtype):
-    return np.iinfo(dtype).min if dtype.kind in "iu" else 0 if dtype.kind == "b" else -np.inf
+def _dtype_limits(dtype):
+    """Return the smallest and the largest number of a dtype, as Python's numbers."""
+    if dtype.kind == "b":
+        return 0, 1
+    info = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+    return info.min if dtype.kind in "iu" else float(info.min), info.max if dtype.kind in "iu" else float(info.max)
 
 
-def _largest(dtype):
-    return np.iinfo(dtype).max if dtype.kind in "iu" else 1 if dtype.kind == "b" else np.inf
+def _round_inwards(value, towards, dtype):
+    """Return the number of a float dtype next to `value`, on the side where `towards` is."""
+    dtype = dtype.newbyteorder("=")
+    rounded = dtype.type(value)
+    if (float(rounded) - value) * towards < 0:
+        rounded = np.nextafter(rounded, dtype.type(towards))
+    return float(rounded)
+
+
+def _cast_to_64_bits(values, dtype, lowest, highest):
+    """Return whole numbers in float64 as 64-bit integers from `lowest` to `highest`."""
+    # float64 rounds a limit such as 2**63 - 1 up, and a cast of that would wrap.
+    too_small, too_large = values <= float(lowest), values >= float(highest)
+    stored = np.where(too_small | too_large, 0, values).astype(dtype)
+    stored[too_small], stored[too_large] = lowest, highest
+    return stored
+
+
+def _extremes(X):
+    """Return the smallest and the largest value of an array as Python's numbers, which have no limits."""
+    number = float if X.dtype.kind == "f" else int
+    return number(X.min()), number(X.max())
+
+
+def _shown(value):
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def as_numeric_array(X, input_name):
     """Return `X` as a finite numeric ndarray of at least two axes."""
-    if isinstance(X, str | os.PathLike) or (
-        isinstance(X, list | tuple | np.ndarray) and len(X) and isinstance(X[0], str | os.PathLike)
-    ):
+    _refuse_text(X, input_name)
+    is_frame = hasattr(X, "iloc") and hasattr(X, "columns")
+    if is_frame and not all(dtype.kind in "biuf" and getattr(dtype, "itemsize", 8) <= 8 for dtype in X.dtypes):
+        X = X.to_numpy()
+    elif not is_frame and not issparse(X):  # of which scikit-learn takes care
+        X = _read_as_array(X, input_name)
+    if isinstance(X, np.ndarray):
+        X = _check_array_is_numeric(X, input_name)
+    with np.errstate(over="ignore", invalid="ignore"):  # it adds all values up, and looks at each if that is not finite
+        X = check_array(X, allow_nd=True, dtype="numeric", input_name=input_name, ensure_min_samples=0)
+    if len(X) == 0:
         raise ValueError(
-            f"{input_name} must be {_IMAGE_LAYOUTS}; got text. Read names of files first, for example with "
-            "gan_sampler.datasets.load_image_folder; labels belong into y."
+            f"{input_name} must hold at least one image: found array with 0 sample(s) (shape={X.shape}) while a "
+            "minimum of 1 is required."
         )
-    if not hasattr(X, "__len__") and not hasattr(X, "__array__"):
+    return X
+
+
+def _refuse_text(X, input_name):
+    text = str | bytes | os.PathLike
+    if isinstance(X, text) or (isinstance(X, list | tuple) and X and isinstance(X[0], text)):
+        raise ValueError(_text_message(input_name))
+
+
+def _text_message(input_name):
+    return (
+        f"{input_name} must be {_IMAGE_LAYOUTS}; got text. Read names of files first, for example with "
+        "gan_sampler.datasets.load_image_folder; labels belong into y."
+    )
+
+
+def _read_as_array(X, input_name):
+    """Return any container but a data frame as an array."""
+    if isinstance(X, list | tuple):
+        _check_pictures(X, input_name)
+    elif not hasattr(X, "__array__"):
         raise ValueError(
             f"{input_name} must be {_IMAGE_LAYOUTS}; got {'None' if X is None else type(X).__name__}. Make an array of "
             "the images first, for example with numpy.stack."
         )
-    if isinstance(X, list | tuple):
-        try:
-            X = np.asarray(X)
-        except ValueError as exc:
-            raise ValueError(f"{input_name} must hold images of one size; got a list of unlike shapes.") from exc
-    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and len(X) and np.ndim(X[0]) > 0:
-        shapes = sorted({np.shape(image) for image in X})
+    if np.ma.is_masked(X):
+        raise ValueError(f"{input_name} must have no masked values; got some. Fill them, with {input_name}.filled(0).")
+    try:
+        return np.asarray(X, dtype=_shared_dtype(X))
+    except ValueError as exc:
+        raise ValueError(f"{input_name} must hold images of one size; got a list of unlike shapes.") from exc
+    except (RuntimeError, TypeError) as exc:  # what tensors raise that NumPy cannot read
         raise ValueError(
-            f"{input_name} must be one numeric array of images of one size; got dtype object with elements of "
-            f"shapes {', '.join(map(str, shapes[:3]))}. Load the images at one size, for example with "
-            "gan_sampler.datasets.load_image_folder(path, image_size=64), or numpy.stack them."
+            f"{input_name} must be readable as a NumPy array; got {_described(X)}: {str(exc).rstrip('.')}. "
+            f"Of a tensor, pass {input_name}.detach().cpu().float().numpy()."
+        ) from exc
+
+
+def _check_pictures(X, input_name):
+    """Refuse pictures of Pillow's whose values are no brightness, such as places in a palette."""
+    modes = {image.mode for image in X if isinstance(image, Image.Image)}
+    if len(modes) > 1 or not modes <= _BRIGHTNESS_MODES:
+        raise ValueError(
+            f"{input_name} must hold pictures of one mode in which values are brightness, such as L or RGB; got "
+            f"{', '.join(sorted(modes))}. Convert each with image.convert('L') or image.convert('RGB')."
         )
-    if isinstance(X, np.ndarray) and X.ndim < 2:
+
+
+def _shared_dtype(X):
+    """Return the dtype of the arrays in a list where they have one, as NumPy would make native ones of others."""
+    dtypes = {element.dtype for element in X if isinstance(element, np.ndarray)} if isinstance(X, list | tuple) else {}
+    return dtypes.pop() if len(dtypes) == 1 and all(isinstance(element, np.ndarray) for element in X) else None
+
+
+def _described(X):
+    element = X[0] if isinstance(X, list | tuple) else X
+    return f"{'a list of ' if element is not X else ''}{type(element).__name__}"
+
+
+def _check_array_is_numeric(X, input_name):
+    """Return an array of at least two axes as one of a dtype that images can be of, or raise."""
+    if X.dtype.kind in "OSU" and X.ndim == 1 and len(X):
+        if isinstance(X[0], str | bytes | os.PathLike):
+            raise ValueError(_text_message(input_name))
+        if np.ndim(X[0]) > 0:
+            shapes = sorted({np.shape(image) for image in X})
+            raise ValueError(
+                f"{input_name} must be one numeric array of images of one size; got dtype object with elements of "
+                f"shapes {', '.join(map(str, shapes[:3]))}. Load the images at one size, for example with "
+                "gan_sampler.datasets.load_image_folder(path, image_size=64), or numpy.stack them."
+            )
+    if X.ndim < 2:
         raise ValueError(
             f"{input_name} must be {_IMAGE_LAYOUTS}; got {X.ndim} axes, shape {X.shape}. Reshape your data; a single "
-            f"image needs a leading axis, {input_name}[None]."
+            f"image needs a leading axis, {input_name}[None], and labels belong into y."
         )
-    if isinstance(X, np.ndarray) and X.dtype.kind in "OSU":
-        try:
-            X = X.astype(np.float64)
-        except ValueError as exc:
-            raise ValueError(
-                f"{input_name} must be a numeric array of images; got dtype {X.dtype}: {exc}. Convert it, for example "
-                f"with {input_name}.astype(numpy.uint8), or load the images behind the names it holds."
-            ) from exc
-    return check_array(X, allow_nd=True, dtype="numeric", input_name=input_name)
+    if X.dtype.kind in "OSU":
+        X = _read_numbers(X, input_name)
+    if X.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{input_name} must be an array of booleans, integers or floats; got dtype {X.dtype}. Complex data not "
+            f"supported, nor are dates and records: make brightness of them first, for example with numpy.abs."
+        )
+    if X.dtype.kind == "f" and X.dtype.itemsize > 8:
+        raise ValueError(
+            f"{input_name} must be of floats of at most 64 bits; got dtype {X.dtype}, which torch does not have. Pass "
+            f"{input_name}.astype(numpy.float64)."
+        )
+    return X
+
+
+def _read_numbers(X, input_name):
+    """Return objects or text as float64, or raise where they are no numbers or float64 does not hold them."""
+    try:
+        numbers = X.astype(np.float64)
+    except (ValueError, TypeError, OverflowError) as exc:
+        error = TypeError if isinstance(exc, TypeError) else ValueError
+        raise error(
+            f"{input_name} must be a numeric array of images; got dtype {X.dtype}: {exc}. Convert it, for example "
+            f"with {input_name}.astype(numpy.uint8), or load the images behind the names it holds."
+        ) from exc
+    if X.dtype.kind == "O" and np.isfinite(numbers).all() and not np.array_equal(numbers, X):
+        raise ValueError(
+            f"{input_name} must be a numeric array of images; got dtype object, of numbers that float64 does not hold. "
+            f"Convert it, for example with {input_name}.astype(numpy.int64)."
+        )
+    return numbers
 
 
 def _row_layout(X, image_shape, data_format, input_name):
@@ -417,19 +609,36 @@ def _check_shape_agrees(X, found, image_shape, input_name):
 
 def _check_value_range(X, value_range, input_name):
     if value_range is None and X.dtype == np.uint8:
-        return 0.0, 255.0
-    found = float(X.min()), float(X.max())
-    if value_range is None:
-        return found
-    try:
-        low, high = map(float, value_range)
-    except (TypeError, ValueError, OverflowError):
-        low, high = np.nan, np.nan
-    if not -np.inf < low < high < np.inf:
-        raise ValueError(f"value_range must be two finite numbers (low, high) with low < high; got {value_range!r}.")
+        return 0, 255
+    found = _extremes(X)
+    low, high = found if value_range is None else _read_value_range(value_range, is_integer=X.dtype.kind in "biu")
     if found[0] < low or found[1] > high:
         raise ValueError(
-            f"value_range={tuple(value_range)} must hold every value of {input_name}; got values from {found[0]:g} "
-            f"to {found[1]:g}. Correct value_range, or leave it out to have it found."
+            f"value_range={tuple(value_range)} must hold every value of {input_name}; got values from "
+            f"{_shown(found[0])} to {_shown(found[1])}. Correct value_range, or leave it out to have it found."
+        )
+    if low < high and not sys.float_info.min <= high - low <= sys.float_info.max:
+        whole, remedy = ("value_range", "Correct it") if value_range is not None else (input_name, "Rescale it")
+        raise ValueError(
+            f"{whole} must span a range that float64 has a number for, from {sys.float_info.min:.1e} to "
+            f"{sys.float_info.max:.1e}; got {low:g} to {high:g}. {remedy}, for example to 0..1."
         )
     return low, high
+
+
+def _read_value_range(value_range, *, is_integer):
+    """Return the two numbers, as integers where images are of integers and they are, else as floats."""
+    low, high = np.nan, np.nan
+    if len(value_range) == 2 and all(isinstance(limit, Real) for limit in value_range):
+        are_integers = is_integer and all(isinstance(limit, Integral) for limit in value_range)
+        low, high = (int(limit) if are_integers else _as_float(limit) for limit in value_range)
+    if not -sys.float_info.max <= low < high <= sys.float_info.max:
+        raise ValueError(f"value_range must be two finite numbers (low, high) with low < high; got {value_range!r}.")
+    return low, high
+
+
+def _as_float(number):
+    try:
+        return float(number)
+    except OverflowError:  # of integers
+        return np.inf

@@ -3,20 +3,23 @@
 import contextlib
 import ctypes
 import os
+import socket
 import sys
+import threading
 from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 DEVICE_CONSTRAINT = [str, torch.device]  # what every estimator accepts for `device`
 _MAX_SEED = 2**31 - 1
 _CALLED_THROUGH = {"gan_sampler", "imblearn", "sklearn", "joblib"}
 
-# glibc's mallopt: names from malloc.h, and the values that it works up to by itself in a process of large arrays.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
-_LARGEST_MMAP_THRESHOLD, _DEFAULT_MMAP_MAX = 32 * 2**20, 65536
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt, from malloc.h
+_WATCH_EVERY = 1.0  # seconds
 
 
 def resolve_device(device):
@@ -78,13 +81,39 @@ def draw_seed(random_state):
     return int(own_random_state(random_state).randint(_MAX_SEED))
 
 
+# Held by whoever changes what all threads of a process share: torch's random streams, default dtype and cuDNN's flags.
+_PROCESS = threading.RLock()
+
+
+@contextlib.contextmanager
+def own_modes(device):
+    """Run a block in torch modes of its own: gradients can be recorded, no autocast, new tensors on the CPU.
+
+    These belong to a thread, so that blocks in several threads do not disturb each other. The block must draw its
+    random numbers from a `torch.Generator` of its own and name the dtype of the tensors it makes.
+
+    Parameters
+    ----------
+    device : torch.device
+        Device on which the block computes.
+    """
+    _refuse_threads_after_fork()
+    # A device context slows every call of torch, so it is entered only against a default that the caller changed.
+    on_cpu = contextlib.nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+    no_autocast = [torch.autocast(kind, enabled=False) for kind in {"cpu", device.type}]
+    with contextlib.ExitStack() as stack:
+        for context in (torch.inference_mode(False), torch.enable_grad(), on_cpu, *no_autocast):
+            stack.enter_context(context)
+        yield
+
+
 @contextlib.contextmanager
 def isolated(device, seed):
     """Run a block on its own torch random stream, and leave the caller's torch state as it was.
 
-    Inside, CPU and device generators are seeded, gradients can be recorded whatever mode the caller is in,
-    tensors are float32 on the CPU by default and cuDNN picks deterministic algorithms. All of it is undone at
-    the end, also after an exception.
+    For what draws from torch's own random streams. They belong to the process, as do the default dtype (float32
+    inside) and cuDNN's choice of algorithms (deterministic inside), so one thread at a time can be in such a block;
+    others wait. All of it is undone at the end, also after an exception. The modes are those of `own_modes`.
 
     Parameters
     ----------
@@ -94,25 +123,64 @@ def isolated(device, seed):
         Seed of both streams.
     """
     on_accelerator = device.type != "cpu"
-    fork = torch.random.fork_rng(
-        devices=[device] if on_accelerator else [], device_type=device.type if on_accelerator else "cuda"
+    with _PROCESS, own_modes(device):
+        fork = torch.random.fork_rng(
+            devices=[device] if on_accelerator else [], device_type=device.type if on_accelerator else "cuda"
+        )
+        default_dtype = torch.get_default_dtype()
+        cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+        with fork:
+            try:
+                torch.set_default_dtype(torch.float32)
+                torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+                torch.default_generator.manual_seed(seed)
+                if on_accelerator:  # torch.manual_seed would seed the caller's other devices too
+                    with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
+                        torch.get_device_module(device).manual_seed(seed)
+                yield
+            finally:
+                torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
+                torch.set_default_dtype(default_dtype)
+
+
+def training_context(device, seed, networks):
+    """Return the context in which networks train: `own_modes` where that is enough, else `isolated`.
+
+    It is not where networks draw from torch's own random streams in training (`draws_from_torch`), nor beside the
+    CPU, where cuDNN's flags matter: there trainings in several threads of one process take turns.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where they train.
+    seed : int
+        Seed of torch's streams inside the block, where it is `isolated`.
+    networks : iterable of torch.nn.Module
+        The networks.
+    """
+    is_shared = device.type != "cpu" or any(map(draws_from_torch, networks))
+    return isolated(device, seed) if is_shared else own_modes(device)
+
+
+def draws_from_torch(network):
+    """Whether a network may draw from torch's own random streams in training, as dropout does.
+
+    Of modules of other packages nothing is known, so they are taken to.
+    """
+    return any(
+        type(module).__module__.partition(".")[0] not in ("torch", __package__)
+        or (isinstance(module, _DropoutNd) and module.p > 0)
+        or isinstance(module, nn.RReLU | nn.FractionalMaxPool2d | nn.FractionalMaxPool3d)
+        or (isinstance(module, nn.MultiheadAttention | nn.RNNBase) and module.dropout > 0)
+        for module in network.modules()
     )
-    default_dtype = torch.get_default_dtype()
-    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    # A device context slows every call of torch, so it is entered only against a default that the caller changed.
-    on_cpu = contextlib.nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
-    with fork, torch.inference_mode(False), torch.enable_grad(), on_cpu:
-        try:
-            torch.set_default_dtype(torch.float32)
-            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-            torch.default_generator.manual_seed(seed)
-            if on_accelerator:  # torch.manual_seed would seed the caller's other devices too
-                with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
-                    torch.get_device_module(device).manual_seed(seed)
-            yield
-        finally:
-            torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
-            torch.set_default_dtype(default_dtype)
+
+
+def random_stream(device, seed=None):
+    """Return a `torch.Generator` on `device`, with this seed or one drawn from torch's own stream."""
+    if seed is None:
+        seed = torch.randint(_MAX_SEED, ()).item()
+    return torch.Generator(device=device).manual_seed(seed)
 
 
 def mixed_precision(device):
@@ -139,29 +207,18 @@ def threads(n_threads):
         torch.set_num_threads(before)
 
 
-@contextlib.contextmanager
 def keep_freed_memory():
-    """Let large tensors that are freed in a block be taken again without asking the kernel.
+    """Let large tensors that are freed be taken again without asking the kernel, for the rest of this process.
 
     glibc hands every block of more than 32 MB back to the kernel as soon as it is freed, and the next tensor of that
-    size costs a page fault for each 4 kB of it: at 128 x 128 pixels a seventh of the training time. Inside the block
-    freed memory stays with the process; at the end it is given back, and the thresholds are what glibc sets itself
-    once a process has freed a block of 32 MB. Where there is no glibc, or the user has tuned it through the
-    environment, nothing is changed.
+    size costs a page fault for each 4 kB of it: at 128 x 128 pixels a seventh of the training time. What it decides by
+    itself cannot be had back once it was set, so this is for programs, which own their process, and no fit calls it.
+    Where there is no glibc, or the user has tuned it through the environment, nothing is changed.
     """
     mallopt = _find_mallopt()
-    if mallopt is None:
-        yield
-        return
-    mallopt(_M_MMAP_MAX, 0)
-    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    try:
-        yield
-    finally:
-        mallopt(_M_MMAP_MAX, _DEFAULT_MMAP_MAX)
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
-        mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_MMAP_THRESHOLD)
-        ctypes.CDLL(None).malloc_trim(0)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _find_mallopt():
@@ -172,3 +229,79 @@ def _find_mallopt():
         return None
     libc = ctypes.CDLL(None)
     return libc.mallopt if hasattr(libc, "gnu_get_libc_version") else None
+
+
+def this_process():
+    """Return what tells this process from others, also on other machines."""
+    return socket.gethostname(), os.getpid()
+
+
+@contextlib.contextmanager
+def end_with_parent(sender):
+    """End this process, a worker, within a second or so of the process that started it.
+
+    A worker whose parent was killed would go on with a training that nobody waits for. A worker of a cluster ends with
+    the process that started it on its machine.
+
+    Parameters
+    ----------
+    sender : tuple
+        `this_process` where the work came from.
+    """
+    parent, is_done = os.getppid(), threading.Event()
+    if parent == 1 and not _may_exist(sender):  # killed before its worker came to ask
+        os._exit(1)
+
+    def watch():
+        while not is_done.wait(_WATCH_EVERY):
+            if os.getppid() != parent:  # the kernel has given this process to another one
+                os._exit(1)
+
+    watcher = threading.Thread(target=watch, name="end_with_parent", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        watcher.join()
+
+
+def _may_exist(process):
+    host, pid = process
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+class _Fork:
+    """Whether this process was forked from one in which torch had computed with several threads."""
+
+    had_threads = False  # in this process
+    is_unsafe = False
+
+
+def _note_fork():
+    _Fork.is_unsafe = _Fork.had_threads
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def _refuse_threads_after_fork():
+    """Raise where torch would wait for ever for threads that a fork has not taken along."""
+    if torch.get_num_threads() == 1:
+        return
+    if _Fork.is_unsafe:
+        raise RuntimeError(
+            "This process was forked from one in which torch had already computed with several threads, which are "
+            "missing here: torch would wait for them without end. Start workers anew (joblib's default backend, or "
+            "multiprocessing's 'spawn'), or call torch.set_num_threads(1) before the first fit or in the worker."
+        )
+    _Fork.had_threads = True

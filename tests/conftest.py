@@ -17,6 +17,20 @@ needs_chest_xrays = pytest.mark.skipif(
 )
 
 
+class KeptStates(list):
+    """A checkpoint in memory: the states of all reports."""
+
+    def read(self):
+        """Start anew."""
+
+    def keep(self, state):
+        """Remember the state."""
+        self.append(state)
+
+    def flush(self):
+        """Have nothing left to write."""
+
+
 def make_shapes(n_discs=24, n_squares=10, size=12, seed=0):
     """Return uint8 images (n, size, size) of discs ("disc") and squares ("square"), with noise."""
     rng = np.random.RandomState(seed)

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 from dataclasses import replace
 
 import grid
@@ -538,6 +539,32 @@ def test_interrupted_run_leaves_a_report_and_goes_on_where_it_was(
     assert len(pd.read_csv(tmp_path / "results.csv")) == 4
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (lambda good: b"", "Expecting value"),
+        (lambda good: good[: len(good) // 2], "Unterminated|Expecting"),
+        (lambda good: b"\xff\xfe\x00", "decode"),
+        (lambda good: b"[1, 2]", "no key, metrics and error"),
+        (lambda good: good.replace(b'"key": "', b'"key": "0', 1), "its key is 0"),
+    ],
+    ids=["empty", "truncated", "binary", "foreign", "of another cell"],
+)
+def test_cell_file_that_cannot_be_used_is_named_kept_and_computed_again(make_experiment, content, reason):
+    """One bad file must not stop all later runs, nor vanish without a word."""
+    experiment = make_experiment()
+    (cell,) = cells_of(experiment, ["none"], ["ann"])
+    record = experiment.run(cell)
+    file = experiment._cell_file(cell)
+    bad = content(file.read_bytes())
+    file.write_bytes(bad)
+    with pytest.warns(UserWarning, match=rf"{file.name} is no record of none > ann.*({reason})"):
+        assert experiment.find(cell) is None
+    assert file.with_name(f"{file.name}.damaged").read_bytes() == bad
+    assert experiment.run(cell)["metrics"] == record["metrics"]
+    assert experiment.find(cell)["metrics"] == record["metrics"]
+
+
 def test_run_stopped_before_its_first_cell_says_how_to_start_again(folder, tiny, tmp_path, monkeypatch, capsys):
     """There is nothing to report then, and a traceback would only alarm."""
 
@@ -563,6 +590,27 @@ def test_killed_write_leaves_the_old_file(tmp_path):
         write_half()
     assert file.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_writers_of_one_file_do_not_share_a_temporary_one(tmp_path):
+    """Two runs on one folder, on two machines or in two threads, must not write into each other's half file."""
+    file = tmp_path / "cell.json"
+    with grid._atomic(file) as first, grid._atomic(file) as second:
+        first.write_text("first", encoding="utf-8")
+        second.write_text("second", encoding="utf-8")
+    assert file.read_text(encoding="utf-8") == "first"  # the last to end
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """Else a loss of power leaves an empty file under the right name."""
+    done = []
+    monkeypatch.setattr(grid.os, "fsync", lambda handle: done.append(os.fstat(handle).st_size))
+    rename = os.replace
+    monkeypatch.setattr(grid.os, "replace", lambda *paths: (done.append("replace"), rename(*paths)))
+    with grid._atomic(tmp_path / "cell.json") as temporary:
+        temporary.write_text("record", encoding="utf-8")
+    assert done == [6, "replace"]
 
 
 # The whole

@@ -1,5 +1,7 @@
 """Interrupted trainings that go on, and fitted samplers in files."""
 
+import copy
+import errno
 import json
 import os
 import random
@@ -13,15 +15,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_shapes
+from conftest import KeptStates, make_shapes
+from safetensors.torch import load_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from gan_sampler import DCGANOverSampler
 from gan_sampler.networks import Discriminator, Generator
 from gan_sampler.samplers._persistence import from_json, to_json
-from gan_sampler.training import read_file, train_gan, write_file
-from gan_sampler.training._state import TrainingState
+from gan_sampler.training import (
+    Checkpoint,
+    CheckpointKeeper,
+    TrainingInterrupted,
+    _keeper,
+    check_tensors,
+    check_writable,
+    read_file,
+    train_gan,
+    write_file,
+)
+from gan_sampler.training._state import BatchOrder
 
 SAMPLER = DCGANOverSampler(n_steps=120, width=2, random_state=0)
 
@@ -80,9 +93,9 @@ class TestResuming:
                 raise KeyboardInterrupt
             return next_rows(*args, **kwargs)
 
-        next_rows = TrainingState.next_rows
-        monkeypatch.setattr(TrainingState, "next_rows", interrupt)
-        with pytest.raises(KeyboardInterrupt):
+        next_rows = BatchOrder.next
+        monkeypatch.setattr(BatchOrder, "next", interrupt)
+        with pytest.raises(KeyboardInterrupt, match=r"report was at step 50\. Its state lies in .*run the same fit"):
             sampler.fit_resample(*make_shapes(size=16))
         np.testing.assert_array_equal(sampler.fit_resample(*make_shapes(size=16))[0], expected)
         assert len(draws) == 72 + 70  # steps 51 to 120
@@ -95,7 +108,7 @@ class TestResuming:
         names = sorted(file.name for file in tmp_path.iterdir())
         assert len(names) == 2
         assert names[0].startswith("DCGANOverSampler-class-rare_odd-")
-        monkeypatch.setattr(TrainingState, "next_rows", None)
+        monkeypatch.setattr(BatchOrder, "next", None)
         np.testing.assert_array_equal(sampler.fit_resample(X, y)[0], expected)
 
     def test_more_steps_go_on_from_where_a_fit_ended(self, tmp_path):
@@ -143,7 +156,7 @@ class TestResuming:
         X, y = make_shapes()
         sampler = clone(SAMPLER).set_params(checkpoint_dir=tmp_path, n_steps=2)
         sampler.fit_resample(X.astype(float), y)
-        with pytest.raises(ValueError, match=r"(?s)image_format\.value: .* there, .* in this fit"):
+        with pytest.raises(ValueError, match=r"image_format\.value_range\[1\]: \S+ there, \S+ in this fit"):
             sampler.fit_resample(np.where((y == "disc")[:, None, None], 2.0 * X, X), y)
 
     def test_which_classes_are_over_sampled_may_change(self, tmp_path):
@@ -203,7 +216,7 @@ class TestResuming:
         sampler = clone(SAMPLER).set_params(checkpoint_dir=tmp_path, n_steps=60, pretrain="all")
         expected = sampler.fit_resample(*make_shapes())[0]
         assert (tmp_path / "DCGANOverSampler-pretraining.safetensors").is_file()
-        monkeypatch.setattr(TrainingState, "next_rows", None)
+        monkeypatch.setattr(BatchOrder, "next", None)
         np.testing.assert_array_equal(sampler.fit_resample(*make_shapes())[0], expected)
 
 
@@ -228,15 +241,65 @@ def test_a_missing_folder_is_told_as_such(tmp_path):
 
 def test_the_state_survives_the_file(tmp_path):
     """Every tensor and number of it, in every memory format."""
-    states = []
-    players = Generator((3, 16, 16), width=2), Discriminator((3, 16, 16), width=2)
-    train_gan(*players, torch.rand(9, 3, 16, 16), n_steps=3, report=lambda record, state: states.append(state))
+    states = KeptStates()
+    players = Generator((3, 16, 16), base_channels=2), Discriminator((3, 16, 16), base_channels=2)
+    train_gan(*players, torch.rand(9, 3, 16, 16), n_steps=3, checkpoint=states)
     tensors, progress = states[-1]
     write_file(tmp_path / "state", tensors, progress)
     again, progress_again = read_file(tmp_path / "state")
     assert progress_again == progress
     assert again.keys() == tensors.keys()
     assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
+
+
+class TestWhenItIsWritten:
+    """A state takes as long to write as many steps do."""
+
+    class Slow:
+        def __init__(self, clock, seconds=0.0):
+            self.clock, self.seconds, self.written = clock, seconds, []
+
+        def write(self, state):
+            self.written.append(state)
+            self.clock.now += self.seconds
+
+    class Clock:
+        now = 100.0
+
+        def monotonic(self):
+            return self.now
+
+    @pytest.mark.parametrize(("seconds", "written"), [(0.01, [0, 20, 40, 60, 80]), (0.8, [0, 42, 84])])
+    def test_now_and_then_and_at_the_end(self, seconds, written, monkeypatch):
+        """One report a second: every 20 seconds, or 50 times as seldom as a write takes."""
+        clock = self.Clock()
+        monkeypatch.setattr(_keeper, "time", clock)
+        slow = self.Slow(clock, seconds)
+        keeper = CheckpointKeeper(slow)
+        for state in range(100):
+            keeper.keep(state)
+            clock.now += 1
+        assert len(slow.written) == len(written)
+        np.testing.assert_allclose(slow.written, written, atol=3)
+        keeper.flush()
+        assert slow.written[-1] == 99
+        n_written = len(slow.written)
+        keeper.flush()
+        assert len(slow.written) == n_written
+
+    def test_an_error_or_ctrl_c_on_the_way_writes_what_there_is(self, tmp_path):
+        """A full fit writes its first state and its last one."""
+        states = KeptStates()
+        states.flush = lambda: states.append("flushed")
+
+        def fail(record):
+            raise KeyboardInterrupt
+
+        networks = Generator((1, 8, 8), base_channels=2), Discriminator((1, 8, 8), base_channels=2)
+        with pytest.raises(TrainingInterrupted, match="step 50"):
+            train_gan(*networks, torch.rand(9, 1, 8, 8), n_steps=100, checkpoint=states, report=fail)
+        assert len(states) == 2
+        assert states[-1] == "flushed"
 
 
 class TestFiles:
@@ -353,7 +416,7 @@ class TestFiles:
 )
 def test_values_come_back_from_json_equal_and_of_their_type(value):
     """Through real JSON text."""
-    again = from_json(json.loads(json.dumps(to_json(value, "it"))))
+    again = from_json(json.loads(json.dumps(to_json(value, "it", keep_types=True))))
     assert again == value
     assert type(again) is type(value)
 
@@ -370,3 +433,343 @@ def test_objects_are_refused_by_name():
     """What is no plain value."""
     with pytest.raises(ValueError, match="it must be made of numbers"):
         to_json(object(), "it")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """What stands in the file of a sampler: tensors and values."""
+    sampler = clone(SAMPLER).set_params(n_steps=1, random_state=np.random.RandomState(0), latent_dim=3)
+    sampler.fit_resample(*make_shapes())
+    path = tmp_path_factory.mktemp("saved") / "sampler"
+    sampler.save(path)
+    return read_file(path)
+
+
+def test_every_changed_bit_is_told(tmp_path):
+    """A bit that a disk lost must neither give other images nor an error that names no file."""
+    path = tmp_path / "state"
+    write_file(
+        path, {"a": torch.rand(30, 40), "b": torch.arange(5)}, {"progress": {"step": 3, "history": [{"a": 0.5}]}}
+    )
+    whole = path.read_bytes()
+    n_head = 8 + int.from_bytes(whole[:8], "little")
+    bits = [(i, random.randrange(8)) for i in range(n_head)]
+    bits += [(random.randrange(n_head, len(whole)), random.randrange(8)) for _ in range(100)]
+    for i, bit in bits:
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ 1 << bit]) + whole[i + 1 :])
+        with pytest.raises(
+            ValueError, match=f"{path} is no file written by gan_sampler, or a damaged one: .* delete it"
+        ):
+            read_file(path)
+    for damaged in [*(whole[:n] for n in range(0, len(whole), 100)), whole + b"\0", whole[::-1]]:
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=f"{path} is no file written by gan_sampler"):
+            read_file(path)
+
+
+def test_other_programs_can_read_the_file(tmp_path):
+    """It is safetensors: every dtype and memory format, and nothing of a header that only this package knows."""
+    tensors = {
+        "image": torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        "half": torch.rand(3).bfloat16(),
+        "flags": torch.tensor([True, False, True]),
+        "number": torch.tensor(7),
+        "none": torch.empty(0, 3),
+        "part": torch.arange(10.0)[::2],
+    }
+    write_file(tmp_path / "state", tensors, {})
+    for again in (load_file(tmp_path / "state"), read_file(tmp_path / "state")[0]):
+        assert again.keys() == tensors.keys()
+        assert all(torch.equal(again[name], tensor) for name, tensor in tensors.items())
+        assert all(again[name].dtype == tensor.dtype for name, tensor in tensors.items())
+
+
+PROGRESS = {
+    "step": 100,
+    "seconds": 2.5,
+    "n_rollbacks": 0,
+    "best_step": 50,
+    "best_score": None,
+    "positions": [16],
+    "history": [{"step": 50, "seconds": 1.0}, {"step": 100, "seconds": 2.5}],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        *(
+            ({"step": step}, "step must be an integer of at least 0; got ")
+            for step in (float("nan"), "9", -1, True, 1e3)
+        ),
+        ({"step": 60}, r"steps of history must rise up to step, 60; got \[50, 100\]"),
+        ({"seconds": float("nan")}, "seconds must be a finite number of at least 0; got nan"),
+        ({"n_rollbacks": 10**400}, "n_rollbacks must be an integer"),
+        ({"best_step": 101}, "best_step 101"),
+        ({"best_score": "low"}, "best_score must be a number or None; got 'low'"),
+        ({"positions": [-1]}, r"positions must be a list of such integers; got \[-1\]"),
+        ({"history": [{"seconds": 1.0}]}, "history must be a list of dicts with a step and seconds each"),
+        ({"history": PROGRESS["history"][::-1]}, "steps of history must rise"),
+        ({"history": None}, "history must be a list of dicts"),
+    ],
+)
+def test_a_state_that_no_training_could_be_in_is_refused(tmp_path, change, message):
+    """With a step of NaN a resumed training would never end."""
+    checkpoint = Checkpoint(tmp_path / "state", {})
+    checkpoint.write(({}, PROGRESS))
+    assert checkpoint.read() == ({}, PROGRESS)
+    checkpoint.write(({}, {**PROGRESS, **change}))
+    with pytest.raises(ValueError, match=f"{tmp_path / 'state'} holds no state .*{message}.*Delete it"):
+        checkpoint.read()
+
+
+@pytest.mark.parametrize("progress", [None, [], {}, {name: PROGRESS[name] for name in list(PROGRESS)[1:]}])
+def test_a_state_that_lacks_something_is_refused(tmp_path, progress):
+    """Nor may it begin from nothing without a word."""
+    checkpoint = Checkpoint(tmp_path / "state", {})
+    checkpoint.write(({}, progress))
+    with pytest.raises(ValueError, match=r"holds no state .* must be .*; got "):
+        checkpoint.read()
+
+
+def test_tensors_of_other_networks_are_told_by_name_and_shape():
+    """Copying would broadcast some of them without a word."""
+    found = {"a": torch.zeros(1, 3), "b": torch.zeros(2)}
+    check_tensors(found, {"a": torch.empty(1, 3, device="meta")}, "they differ")
+    with pytest.raises(
+        ValueError, match=r"(?s)they differ:.*a: float32 \(1, 3\) there, float32 \(2, 3\) here.*c: nothing"
+    ):
+        check_tensors(found, {"a": torch.zeros(2, 3), "c": torch.zeros(1)}, "they differ")
+
+
+def _set(*keys, to):
+    def change(tensors, values):
+        *inner, last = keys
+        for key in inner:
+            values = values[key]
+        values[last] = to
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            _set("parameters", "latent_dim", to=10**9),
+            r"layers\.0\.weight: float32 \(\d+, 3\) there, .*, 1000000000\) here",
+        ),
+        (_set("parameters", "latent_dim", to=10**18), "overflow"),
+        (_set("parameters", "width", to=10**5), "layers"),
+        (_set("parameters", "latent_dim", to="3"), "latent_dim"),
+        (_set("parameters", "shell", to="rm"), r"got a difference in \['shell'\]"),
+        (_set("parameters", to=[1]), "parameters must be a dict"),
+        (_set("image_format", "value", "height", to=0), "image_format must be one that images can have"),
+        (_set("image_format", "value", "height", to=10**300), "image_format must be one"),
+        (_set("image_format", "value", "dtype", "value", to="O"), "a dtype must be one of numbers; got 'O'"),
+        (_set("image_format", "value", "dtype", to={"type": "os.system", "value": "rm"}), r"values must be of type"),
+        (_set("parameters", "random_state", "value", 1, to=10**6), "RandomState must have 624 keys and a position"),
+        (_set("parameters", "verbose", to={"type": "<U1000000000", "value": "a"}), "values must be of type"),
+        (_set("labels", to=["a", "b"]), "labels must differ, and have a history each; got .* and 1 histories"),
+        (_set("labels", to=[["a"]]), "unhashable"),
+        (_set("history", to=[3]), "history must be a list of dicts for each class"),
+        (_set("sampling_strategy", "value", to=[["a", -1]]), "sampling_strategy must be a dict of integers"),
+        (lambda tensors, values: values.pop("labels"), "labels must be a list; got NoneType"),
+        (lambda tensors, values: tensors.popitem(), "there, .* here"),
+        (lambda tensors, values: tensors.update({"0.more": torch.ones(1)}), "more"),
+        (
+            lambda tensors, values: tensors.update({"7.more": torch.ones(1)}),
+            "must belong to one of 1 classes; got 7.more",
+        ),
+    ],
+)
+def test_a_file_made_by_hand_is_refused_before_anything_is_made_of_it(saved, tmp_path, change, message):
+    """A few kilobytes must not ask for 512 GB, nor name what is to be run."""
+    tensors, values = dict(saved[0]), copy.deepcopy(saved[1])
+    change(tensors, values)
+    write_file(tmp_path / "sampler", tensors, values)
+    with pytest.raises(
+        ValueError, match=f"(?s){tmp_path / 'sampler'} holds no DCGANOverSampler .*{message}.*Write it anew"
+    ):
+        DCGANOverSampler.load(tmp_path / "sampler")
+
+
+def test_no_network_beside_the_generator_is_allocated(saved, tmp_path, monkeypatch):
+    """The size of a discriminator is bounded by nothing in the file."""
+    write_file(tmp_path / "sampler", *saved)
+    devices = []
+    networks = DCGANOverSampler._networks
+
+    def spy(self, *args, **kwargs):
+        made = networks(self, *args, **kwargs)
+        devices.extend(parameter.device.type for network in made for parameter in network.parameters())
+        return made
+
+    monkeypatch.setattr(DCGANOverSampler, "_networks", spy)
+    assert DCGANOverSampler.load(tmp_path / "sampler").sample(2, "square").shape == (2, 12, 12)
+    assert set(devices) == {"meta"}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the child does nothing that takes a lock of a thread
+def test_what_a_killed_process_left_is_removed_by_the_next_write(tmp_path):
+    """The lock on it went with the process."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+            write_file(tmp_path / "state", {}, {})
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    write_file(tmp_path / "other", {}, {})
+    assert len(list(tmp_path.iterdir())) == 2  # each removes what was to become the file that it writes
+    write_file(tmp_path / "state", {}, {})
+    assert {file.name for file in tmp_path.iterdir()} == {"other", "state"}
+
+
+def test_two_writers_do_not_disturb_each_other(tmp_path, monkeypatch):
+    """Process ids are the same in many containers, and one must not remove what the other is writing."""
+    fsync = os.fsync
+
+    def write_another(descriptor):
+        monkeypatch.setattr(os, "fsync", fsync)
+        write_file(tmp_path / "state", {}, {"writer": 2})
+        assert read_file(tmp_path / "state")[1] == {"writer": 2}
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", write_another)
+    write_file(tmp_path / "state", {}, {"writer": 1})
+    assert read_file(tmp_path / "state")[1] == {"writer": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["state"]
+
+
+def test_bytes_then_name_then_folder_reach_the_disk(tmp_path, monkeypatch):
+    """A power cut after the write must find the new file, and one before it the old."""
+    events, fsync, replace = [], os.fsync, os.replace
+
+    def spy_fsync(descriptor):
+        events.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(os, "replace", lambda *names: (events.append("name"), replace(*names)))
+    write_file(tmp_path / "state", {}, {})
+    assert events == ["file", "name", "folder"]
+
+
+def test_a_link_stays_and_its_target_keeps_its_permissions(tmp_path):
+    """Others read the file under its own name."""
+    (tmp_path / "real").mkdir()
+    target, link = tmp_path / "real" / "sampler", tmp_path / "link"
+    link.symlink_to(target)
+    write_file(link, {}, {"n": 1})  # to where there is nothing yet
+    target.chmod(0o640)
+    write_file(link, {}, {"n": 2})
+    assert link.is_symlink()
+    assert read_file(target)[1] == {"n": 2}
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("", ValueError, "path must name a file; got an empty string"),
+        ("a\0b", ValueError, r"path must name a file; got 'a\\x00b'"),
+        ("\ud800", ValueError, "path must name a file"),
+        (3, TypeError, "path must be a string or a path; got 3"),
+        (b"name", TypeError, "path must be a string or a path"),
+        ("folder", IsADirectoryError, "path must name a file; got the folder folder"),
+        ("pipe", OSError, "path must name a regular file; got pipe"),
+        ("file/below", NotADirectoryError, "path must name a file that can be reached; got 'file/below': Not a dir"),
+        ("loop", OSError, "path must name a file that can be reached; got 'loop'"),
+        ("n" * 300, OSError, "path must name a file that can be reached"),
+    ],
+)
+def test_a_path_that_can_be_no_file_is_refused_by_name(tmp_path, monkeypatch, name, error, message):
+    """Before anything waits for a pipe, and for reading as for writing."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    Path("folder").mkdir()
+    Path("file").touch()
+    Path("loop").symlink_to("loop")
+    with pytest.raises(error, match=message):
+        write_file(name, {}, {})
+    with pytest.raises(error, match=message):
+        read_file(name)
+
+
+def test_a_long_name_can_be_written(tmp_path):
+    """The name of the unfinished file is no longer than it."""
+    write_file(tmp_path / ("n" * 255), {}, {})
+    assert read_file(tmp_path / ("n" * 255)) == ({}, {})
+
+
+def test_where_nothing_can_be_written_is_told_by_the_argument(tmp_path, monkeypatch):
+    """Before hours of training rather than after."""
+    check_writable(tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "nothing", Path("/proc/self")):
+        with pytest.raises(OSError, match=f"checkpoint_dir must be a folder that can be written to; got '{folder}'"):
+            check_writable(folder)
+    with pytest.raises(
+        OSError, match=r"Could not write /proc/self/state.* path must be in a folder that can be written"
+    ):
+        write_file("/proc/self/state", {}, {})
+
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=r"checkpoint_dir must be .* No space left on device") as info:
+        check_writable(tmp_path)
+    assert info.value.errno == errno.ENOSPC
+    with pytest.raises(OSError, match=r"No space left on device\. checkpoint_dir must be in a folder"):
+        Checkpoint(tmp_path / "state", {}).write(({}, PROGRESS))
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_numpy_numbers_are_the_same_parameters(tmp_path):
+    """A grid over an array gives them; the value counts, so 0.1 in float32 is another one."""
+    sampler = clone(SAMPLER).set_params(checkpoint_dir=tmp_path, n_steps=1, batch_size=16, dropout=0.5, latent_dim=4)
+    sampler.fit_resample(*make_shapes())
+    sampler.set_params(batch_size=np.int64(16), dropout=np.float32(0.5)).fit_resample(*make_shapes())
+    sampler.save(tmp_path / "saved")
+    assert type(DCGANOverSampler.load(tmp_path / "saved").batch_size) is int
+    with pytest.raises(ValueError, match=r"parameters\.dropout: 0\.5 there, 0\.1000000014\d+ in this fit"):
+        sampler.set_params(dropout=np.float32(0.1)).fit_resample(*make_shapes())
+
+
+def test_parameters_changed_since_the_fit_are_refused(tmp_path):
+    """No network could be made from them that the weights fit into."""
+    sampler = clone(SAMPLER).set_params(n_steps=1)
+    sampler.fit_resample(*make_shapes())
+    with pytest.raises(ValueError, match=r"(?s)must be those of the fit.*layers\.0\.weight: .* 100\) there"):
+        sampler.set_params(latent_dim=7).save(tmp_path / "sampler")
+    assert not list(tmp_path.iterdir())
+
+
+def test_differences_are_told_shortly(tmp_path):
+    """By the innermost entry that differs, however long the values are."""
+    about = {
+        "networks": {"a": [1, [2, 3]], "b": "x" * 500, "c": list(range(90))},
+        "old": 1,
+        "d": {str(i): 0 for i in "ab"},
+    }
+    Checkpoint(tmp_path / "state", about).write(({}, PROGRESS))
+    other = {"networks": {"a": [1, [2, 4]], "b": "y" * 500, "c": [1] * 91}, "d": about["d"], "more": list(range(20))}
+    other["numbers"], about["numbers"] = list(range(50)), None
+    with pytest.raises(ValueError, match="checkpoint_dir holds") as info:
+        Checkpoint(tmp_path / "state", other).read()
+    message = str(info.value)
+    assert "networks.a[1][1]: 3 there, 4 in this fit\n" in message
+    assert "networks.b: 'xxx" in message
+    assert "xxx' (of length 500) there, 'yyy" in message
+    assert "(of length 90) there, [1, 1, 1, 1, 1, 1, ...] (of length 91) in this fit" in message
+    assert "old: 1 there, nothing in this fit" in message
+    assert max(map(len, message.splitlines()[:-1])) < 250
+
+    Checkpoint(tmp_path / "state", {"all": [0] * 99}).write(({}, PROGRESS))
+    with pytest.raises(ValueError, match=r"\.\.\. and 89 more"):
+        Checkpoint(tmp_path / "state", {"all": [1] * 99}).read()

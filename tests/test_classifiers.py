@@ -11,6 +11,7 @@ import pytest
 import torch
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline
+from PIL import Image
 from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -526,3 +527,51 @@ def test_gradients_reach_every_parameter(module, shape):
     network = module(shape, 3)
     network(torch.randn(4, *shape)).logsumexp(dim=1).sum().backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"batch_size": np.int64(8)},
+        {"batch_size": np.int64(-1)},
+        {"max_epochs": np.int64(2), "lr": np.float32(1e-2)},
+        {"optimizer__betas": (np.float32(0.5), np.float64(0.9)), "optimizer__amsgrad": np.True_},
+        {"iterator_train__drop_last": np.True_, "iterator_train__batch_size": np.int32(8)},
+        {"module__dropout": np.float32(0.25), "random_state": np.int64(0), "verbose": np.False_},
+        {"image_shape": (np.int64(8), np.int64(8)), "value_range": (np.int64(0), np.float32(255))},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_numpy_scalars_are_taken_for_pythons_numbers(params, toy):
+    """A ParameterGrid over arrays holds them, and torch refuses them at the bottom of a stack of calls."""
+    X, y = toy
+    plain = {
+        name: [v.item() for v in value] if isinstance(value, tuple) else value.item() for name, value in params.items()
+    }
+    expected = quick(ANNClassifier, **plain).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(quick(ANNClassifier, **params).fit(X, y).predict_proba(X), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (5, "X must be"),
+        (np.zeros((4, 3), complex), "X must be .*Complex data not supported"),
+        (torch.zeros(4, 3, requires_grad=True), "X must be readable"),
+        (np.array([["x", 1, 2]] * 4, dtype=object), "X must be a numeric array"),
+        ([0, 1, 0, 1], "X must be .*labels belong into y"),
+        (Image.new("L", (8, 8)), "X must be .*got Image"),
+    ],
+    ids=["number", "complex", "gradients", "text", "labels", "picture"],
+)
+@pytest.mark.parametrize("image_shape", [None, "row"], ids=["features", "rows"])
+def test_bad_tables_are_named_at_fit_and_predict(X, message, image_shape):
+    """As bad images are."""
+    with pytest.raises(ValueError, match=message):
+        quick(ANNClassifier, image_shape=image_shape).fit(X, [0, 1, 0, 1])
+    fitted = quick(ANNClassifier, max_epochs=1, image_shape=image_shape).fit(np.random.rand(4, 3), [0, 1, 0, 1])
+    with pytest.raises(ValueError, match=message):
+        fitted.predict(X)
+    if image_shape is None:
+        with pytest.raises(ValueError, match=r"X must hold 3 features a row, as at fit; got shape \(4, 3, 3\)"):
+            fitted.predict(np.zeros((4, 3, 3)))

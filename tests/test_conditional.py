@@ -8,10 +8,11 @@ from conftest import make_shapes
 from gan_sampler import ConditionalDCGANOverSampler
 from gan_sampler.networks import ConditionalGenerator, Discriminator, GeneratorOfOneClass, ProjectionDiscriminator
 from gan_sampler.networks._conditional import ClassBatchNorm2d
-from gan_sampler.samplers import _dcgan
+from gan_sampler.runtime import random_stream
+from gan_sampler.samplers import _gan
 from gan_sampler.training import PixelFrechetDistance, PixelFrechetDistanceByClass, augment_mildly, train_gan
 from gan_sampler.training._losses import NON_SATURATING
-from gan_sampler.training._state import TrainingState
+from gan_sampler.training._state import BatchOrder
 from gan_sampler.training._step import discriminator_gradients, generate, generator_gradients, one_pass_gradients
 
 SHAPE = (1, 16, 16)
@@ -19,8 +20,8 @@ SHAPE = (1, 16, 16)
 
 def make_players(n_classes=3):
     torch.manual_seed(0)
-    generator = ConditionalGenerator(SHAPE, n_classes, latent_dim=8, width=4)
-    return generator, ProjectionDiscriminator(SHAPE, n_classes, width=4)
+    generator = ConditionalGenerator(SHAPE, n_classes, latent_dim=8, base_channels=4)
+    return generator, ProjectionDiscriminator(SHAPE, n_classes, base_channels=4)
 
 
 def test_class_changes_image_and_logit_and_gradients_reach_its_vector():
@@ -51,7 +52,7 @@ def test_projection_is_added_to_the_unconditional_logit():
     """Equation 3 of Miyato and Koyama: a linear term of the features, and their product with the class's vector."""
     _, discriminator = make_players()
     images = torch.randn(4, *SHAPE)
-    plain = Discriminator(SHAPE, width=4)
+    plain = Discriminator(SHAPE, base_channels=4)
     plain.load_state_dict(discriminator.unconditional.state_dict())
     product = torch.stack([features @ discriminator.class_vectors[2] for features in plain.features(images)])
     torch.testing.assert_close(discriminator(images, 2), plain(images) + product)
@@ -79,18 +80,28 @@ def test_one_pass_gives_the_gradients_of_two():
 
 def test_batches_are_of_one_class_and_show_its_images_in_turn():
     """Classes take turns, so that a rare one is not seen once in a hundred batches."""
-    torch.manual_seed(0)
     classes = torch.tensor([0, 1, 0, 2, 2] * 6)  # 12, 6 and 12 images
-    state = TrainingState(*make_players(), learning_rates=(1e-3, 1e-3), beta_1=0.5, n_images=30, classes=classes)
-    drawn = [[state.next_rows(4, index).clone() for _ in range(3)] for index in range(3)]
-    for index, batches in enumerate(drawn):
-        assert all((classes[rows] == index).all() for rows in batches)
+    batches = BatchOrder(30, classes, random_stream(torch.device("cpu"), 0))
+    drawn = [[batches.next(4, index).clone() for _ in range(3)] for index in range(3)]
+    for index, of_class in enumerate(drawn):
+        assert all((classes[rows] == index).all() for rows in of_class)
     assert torch.cat(drawn[0]).unique().numel() == 12
     assert torch.cat(drawn[1]).unique().numel() > 4
-    assert state.next_rows(100, 1).numel() == 6
+    assert batches.next(100, 1).numel() == 6
 
 
-def test_score_is_the_mean_over_classes_and_diversity_of_each():
+def test_every_class_is_trained_or_the_fit_refused():
+    """A class that no batch showed would be drawn from untrained weights."""
+    X, _ = make_shapes(21, 0)
+    y = np.array(["a"] * 12 + ["b"] * 6 + ["c"] * 3)
+    with pytest.raises(ValueError, match=r"n_steps must be at least 3, one for each class .*got 2"):
+        ConditionalDCGANOverSampler(n_steps=2, width=2, random_state=0).fit_resample(X, y)
+    sampler = ConditionalDCGANOverSampler(n_steps=5, max_time=1e-9, width=2, random_state=0)
+    sampler.fit_resample(X, y)
+    assert sampler.history_["c"][-1]["step"] == 3
+
+
+def test_score_is_the_mean_over_classes_and_each_has_its_own():
     """The snapshot that is kept must serve all of them, and a warning name the right one."""
     torch.manual_seed(0)
     images = torch.cat([0.1 * torch.randn(40, *SHAPE), 0.5 + 0.1 * torch.randn(30, *SHAPE)])
@@ -99,9 +110,8 @@ def test_score_is_the_mean_over_classes_and_diversity_of_each():
     alone = [PixelFrechetDistance(images[classes == i])(drawn[i]) for i in (0, 1)]
     found = PixelFrechetDistanceByClass(images, classes, [0, 1])(drawn)
     assert found["score"] == pytest.approx(np.mean([record["score"] for record in alone]))
-    assert [found["diversity_0"], found["diversity_1"]] == [record["diversity"] for record in alone]
-    only_one = PixelFrechetDistanceByClass(images, classes, [1])(drawn[1:])
-    assert only_one == {"score": pytest.approx(alone[1]["score"]), "diversity_1": alone[1]["diversity"]}
+    for i, record in enumerate(alone):
+        assert {name: found[f"{name}_{i}"] for name in record} == record
 
 
 def test_a_fixed_class_draws_what_the_class_draws():
@@ -139,7 +149,7 @@ def test_images_of_a_class_are_not_all_alike():
     X, y = make_shapes(40, 30)
     sampler = ConditionalDCGANOverSampler(n_steps=500, ema_decay=0.98, random_state=0)
     sampler.fit_resample(X, y)
-    assert sampler.history_["square"][-1]["diversity"] > 0.3
+    assert sampler.history_["square"][-1]["variance_ratio"] > 0.3
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +188,7 @@ def test_an_interrupted_training_ends_with_the_same_images(tmp_path):
     part.fit_resample(X, y)
     found, _ = part.set_params(n_steps=100).fit_resample(X, y)
     np.testing.assert_array_equal(found, expected)
-    with pytest.raises(ValueError, match=r"classes over-sampled: \[1\] there, \[0\] in this fit"):
+    with pytest.raises(ValueError, match=r"scored.*: 1 there, 0 in this fit"):
         part.set_params(sampling_strategy={"disc": 30}).fit_resample(X, y)
     part.set_params(sampling_strategy="auto")
     y_other = y.copy()
@@ -188,14 +198,14 @@ def test_an_interrupted_training_ends_with_the_same_images(tmp_path):
 
 
 def test_augmentation_follows_the_rarest_class(monkeypatch):
-    """Its images come up in every second batch, and are learnt by heart however many others there are."""
+    """Its images come up in every second batch, and are memorised however many others there are."""
     seen = []
-    monkeypatch.setattr(_dcgan, "train_gan", lambda *_, augment, **how: seen.append(augment) or train_gan(*_, **how))
+    monkeypatch.setattr(_gan, "train_gan", lambda *_, augment, **how: seen.append(augment) or train_gan(*_, **how))
     X, y = make_shapes(180, 0, size=32)
     for n_rare in (20, 80):
         y = np.arange(180) < n_rare
-        ConditionalDCGANOverSampler(n_steps=1, width=2, random_state=0).fit_resample(X, y)
+        ConditionalDCGANOverSampler(n_steps=2, width=2, random_state=0).fit_resample(X, y)
     assert seen == [augment_mildly] * 2
     X, y = make_shapes(330, 0, size=32)
-    ConditionalDCGANOverSampler(n_steps=1, width=2, random_state=0).fit_resample(X, np.arange(330) < 160)
+    ConditionalDCGANOverSampler(n_steps=2, width=2, random_state=0).fit_resample(X, np.arange(330) < 160)
     assert seen[-1] is None

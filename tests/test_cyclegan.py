@@ -91,6 +91,33 @@ def test_max_time_ends_training_early():
     assert history[-1]["step"] < 10**6
 
 
+def test_one_source_image_is_enough():
+    """It ended in an error of linear algebra."""
+    X, _ = make_shapes(9, 0)
+    y = np.array(["source"] + ["rare"] * 8)
+    sampler = CycleGANOverSampler(
+        sampling_strategy={"rare": 10}, n_steps=2, width=2, n_blocks=1, batch_size=2, random_state=0
+    )
+    X_res, _ = sampler.fit_resample(X, y)
+    assert len(X_res) == 11
+
+
+def test_every_image_is_shown_once_before_one_is_again():
+    """The batches are passes in random order, not draws with replacement."""
+    target, seen = torch.linspace(-1, 1, 12).view(12, 1, 1, 1).expand(12, 1, 8, 8).contiguous(), []
+
+    class Watching(MeanOfPixels):
+        def forward(self, images):
+            seen.append(images.detach()[:, 0, 0, 0])
+            return super().forward(images)
+
+    train_cycle_gan(
+        [Brighter(7.0), Brighter(7.0)], [Watching(), MeanOfPixels()], target, target, n_steps=3, batch_size=4
+    )
+    real = [images for images in seen if torch.isin(images, target[:, 0, 0, 0]).all()]
+    assert torch.equal(torch.cat(real[:3]).sort().values, target[:, 0, 0, 0])
+
+
 def test_pool_shows_earlier_images():
     """Half of a batch is old once the pool is full, single images half of the time, and none is lost before."""
     torch.manual_seed(0)
@@ -110,7 +137,10 @@ def test_pool_shows_earlier_images():
 def test_networks_take_any_size(shape):
     """And their gradients reach every weight."""
     images = torch.randn(2, *shape)
-    translator, discriminator = Translator(shape, width=2, n_blocks=1), PatchDiscriminator(shape, width=2)
+    translator, discriminator = (
+        Translator(shape, base_channels=2, n_blocks=1),
+        PatchDiscriminator(shape, base_channels=2),
+    )
     translated = translator(images)
     assert translated.shape == images.shape
     assert translated.abs().max() <= 1
@@ -184,8 +214,9 @@ def test_translate_says_what_is_wrong(fitted):
 def test_history_pickle_and_divergence(fitted):
     """What is kept is plain; what fails is named."""
     sampler, X, y, *_ = fitted
-    names = {"step", "seconds", "loss_discriminator", "loss_generator", "loss_cycle", "score", "diversity"}
-    assert set(sampler.history_["square"][-1]) == names
+    losses = {"loss_discriminator", "loss_generator", "loss_cycle"}
+    scores = {"score", "variance_ratio", "spectral_distance"}
+    assert set(sampler.history_["square"][-1]) == {"step", "seconds"} | losses | scores
     loaded = pickle.loads(pickle.dumps(sampler))
     np.testing.assert_array_equal(loaded.translate(X[:3], "square"), sampler.translate(X[:3], "square"))
     with pytest.raises(FloatingPointError, match=r"class 'square' diverged: .* step .*learning_rate"):

@@ -1,20 +1,32 @@
 """Named data sets and image folders. Files are made here; nothing is downloaded."""
 
+import inspect
+import io
 import os
+import random
+import struct
 import sys
 import threading
 import types
 import warnings
+import zlib
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
 from conftest import CHEST_XRAY, needs_chest_xrays
-from PIL import Image
+from PIL import EpsImagePlugin, Image, ImageFile
 
-from gan_sampler import datasets
-from gan_sampler.datasets import fetch_chest_xray, fetch_medmnist, load_elpv, load_image_folder
+from gan_sampler.datasets import (
+    _decoding,
+    _listing,
+    _reading,
+    fetch_chest_xray,
+    fetch_medmnist,
+    load_elpv,
+    load_image_folder,
+)
 
 
 def save(path, pixels, **options):
@@ -80,13 +92,8 @@ def test_path_may_be_a_string(tmp_path):
 def test_order_does_not_depend_on_the_order_of_the_disk(tmp_path, monkeypatch):
     """Seeds mean nothing when the rows come in another order on another machine."""
     expected = load_image_folder(make_classes(tmp_path)).filenames
-    walk = os.walk
-
-    def backwards(folder):
-        for top, folders, names in walk(folder):
-            yield top, folders, names[::-1]
-
-    monkeypatch.setattr(datasets.os, "walk", backwards)
+    entries = _listing._entries
+    monkeypatch.setattr(_listing, "_entries", lambda folder: sorted(entries(folder), key=lambda e: e.name)[::-1])
     np.testing.assert_array_equal(load_image_folder(tmp_path).filenames, expected)
 
 
@@ -101,7 +108,9 @@ def test_folders_named_after_splits_fill_split(tmp_path):
     assert data.filenames[-1] == "Test/b/0.png"
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".bmp", ".tif", ".TIFF"])
+@pytest.mark.parametrize(
+    "suffix", [".jpg", ".JPEG", ".jfif", ".png", ".bmp", ".tif", ".TIFF", ".gif", ".webp", ".jp2", ".ppm", ".pgm"]
+)
 def test_reads_every_announced_format_in_any_case(tmp_path, suffix):
     """Cameras write .JPG, hospitals .TIFF."""
     make_classes(tmp_path, 1, 1)
@@ -112,13 +121,15 @@ def test_reads_every_announced_format_in_any_case(tmp_path, suffix):
 
 
 def test_clutter_is_passed_over_and_nested_folders_are_not(tmp_path):
-    """Archives from a Mac bring files that look like images and are none."""
+    """Archives from a Mac bring files that look like images and are none; nobody wants a word about them."""
     make_classes(tmp_path, 1, 1)
     save(tmp_path / "a" / "deep" / "er" / "1.png", flat(5))
-    for junk in ("a/._0.png", "a/.DS_Store", "__MACOSX/a/0.png", ".cache/0.png", "a/__MACOSX/0.png", "a/notes.txt"):
+    for junk in ("a/._0.png", "a/.DS_Store", "__MACOSX/a/0.png", ".cache/0.png", "a/__MACOSX/0.png", "b/Thumbs.db"):
         (tmp_path / junk).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / junk).write_bytes(b"junk")
-    data = load_image_folder(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = load_image_folder(tmp_path)
     assert data.filenames.tolist() == ["a/0.png", "a/deep/er/1.png", "b/0.png"]
 
 
@@ -126,6 +137,57 @@ def test_groups_are_what_the_function_says_of_the_relative_name(tmp_path):
     """Groups keep a patient on one side of a split."""
     data = load_image_folder(make_classes(tmp_path), groups=lambda name: name.split("/")[1])
     assert data.groups.tolist() == ["0.png", "1.png", "0.png", "1.png", "2.png"]
+
+
+def test_classes_that_differ_in_case_alone_stay_apart(tmp_path):
+    """Where the disk tells them apart, so does the loader."""
+    make_classes(tmp_path, 2, 3)
+    (tmp_path / "b").rename(tmp_path / "A")
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("this disk does not tell cases apart")
+    data = load_image_folder(tmp_path)
+    assert data.target_names.tolist() == ["A", "a"]
+    assert data.target.tolist() == [0, 0, 0, 1, 1]
+
+
+# load_image_folder: which reader
+
+
+def test_postscript_named_png_starts_no_ghostscript(tmp_path, monkeypatch):
+    """A folder of images from elsewhere must not be able to run a program."""
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *args, **kwargs: started.append(args))
+    make_classes(tmp_path)
+    (tmp_path / "b" / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 12\n%%EndComments\n")
+    with pytest.raises(ValueError, match=r"x\.png' cannot be read.*damaged, or of none of the formats .*PNG"):
+        load_image_folder(tmp_path)
+    with pytest.warns(UserWarning, match=r"x\.png' cannot be read"):
+        assert len(load_image_folder(tmp_path, on_error="skip").images) == 5
+    assert started == []
+
+
+def test_content_decides_among_the_formats_that_are_read(tmp_path):
+    """Web servers name everything .jpg."""
+    make_classes(tmp_path, 1, 1)
+    (tmp_path / "a" / "0.png").rename(tmp_path / "a" / "0.jpg")
+    assert load_image_folder(tmp_path).images[:, 0, 0].tolist() == [10, 100]
+
+
+def test_preview_behind_a_photo_is_no_second_frame(tmp_path):
+    """Telephones write MPO files and name them .jpg."""
+    make_classes(tmp_path, 1, 1)
+    photo, preview = Image.fromarray(flat(77)), Image.fromarray(flat(5))
+    photo.save(tmp_path / "a" / "z.jpg", format="MPO", save_all=True, append_images=[preview])
+    assert abs(int(load_image_folder(tmp_path).images[1, 0, 0]) - 77) <= 1
+
+
+def test_transparent_palette_brings_no_warning(tmp_path):
+    """Pillow warns of each such file, though nothing is wrong with it."""
+    make_classes(tmp_path, 1, 1)
+    Image.fromarray(coloured()).quantize().save(tmp_path / "a" / "z.png", transparency=b"\x80\xff")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_image_folder(tmp_path).images[1, 0, 0].tolist() == [200, 0, 50]
 
 
 # load_image_folder: sizes
@@ -191,11 +253,68 @@ def test_unlike_sizes_without_image_size_name_two_files(tmp_path):
         load_image_folder(tmp_path)
 
 
-@pytest.mark.parametrize("image_size", [(8,), (8, 8, 3), (8, 0), (8.5, 8), ("8", 8)])
+@pytest.mark.parametrize("image_size", [(8,), (8, 8, 3), (8, 0), (8.5, 8), ("8", 8), True, (True, 8), (8, np.True_)])
 def test_image_size_that_is_no_size_is_refused(tmp_path, image_size):
     """A tuple with channels is the likely slip."""
     with pytest.raises(ValueError, match=r"image_size must be a positive int, \(height, width\).*got"):
         load_image_folder(make_classes(tmp_path), image_size=image_size)
+
+
+def test_image_size_may_be_of_any_integer_kind(tmp_path):
+    """A grid over an array gives NumPy's, and twice 200 does not fit eight bits."""
+    for label in "ab":
+        save(tmp_path / label / "0.jpg", np.arange(420 * 420, dtype=np.uint32).reshape(420, 420).astype(np.uint8))
+    expected = load_image_folder(tmp_path, image_size=200).images
+    np.testing.assert_array_equal(load_image_folder(tmp_path, image_size=np.uint8(200)).images, expected)
+    np.testing.assert_array_equal(load_image_folder(tmp_path, image_size=(np.uint8(200), 200)).images, expected)
+
+
+@pytest.mark.parametrize(("color", "needed"), [("auto", "5,000,000,000,000,000,000"), ("rgb", "15,000,000,0")])
+def test_image_size_that_does_not_fit_in_memory_is_refused_before_reading(tmp_path, monkeypatch, color, needed):
+    """After an hour of reading is too late."""
+    monkeypatch.setattr(_reading, "read_image", lambda *_: pytest.fail("a file was read"))
+    with pytest.raises(
+        MemoryError, match=rf"need {needed}.* bytes of memory, 5 times 1000000000 x 1000000000.*image_size"
+    ):
+        load_image_folder(make_classes(tmp_path), image_size=10**9, color=color)
+
+
+@pytest.mark.parametrize("where", ["a/0.png", "b/z.png"])
+def test_images_that_do_not_fit_in_memory_tell_the_bytes(tmp_path, monkeypatch, where):
+    """Also where the first image, or the first one of colour, tells how much it will be."""
+    save(make_classes(tmp_path) / where, coloured())
+    n_files = len(list(tmp_path.glob("*/*")))
+    monkeypatch.setattr(_reading, "_memory_of_this_machine", lambda: n_files * 120)
+    with pytest.raises(
+        MemoryError, match=rf"need {n_files * 360:,} bytes of memory, {n_files} times 12 x 10 x 3 in uint8"
+    ):
+        load_image_folder(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("limit", "reason"), [(100, "has 12 x 10 pixels, more than the 100 that"), (50, r"120 pixels.*limit of 100 pixels")]
+)
+def test_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, monkeypatch, limit, reason):
+    """A PNG of 21 kB can hold a hundred million equal pixels."""
+    save(tmp_path / "a" / "0.png", flat(1, (5, 5)))
+    save(tmp_path / "b" / "0.png", flat(1, (5, 5)))
+    save(tmp_path / "b" / "bomb.png", flat(1))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    load = ImageFile.ImageFile.load
+
+    def spy(image):
+        assert image.size == (5, 5)
+        return load(image)
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", spy)
+    with pytest.raises(ValueError, match=rf"bomb\.png' cannot be read.*{reason}.*set PIL.Image.MAX_IMAGE_PIXELS"):
+        load_image_folder(tmp_path, image_size=4)
+    with pytest.warns(UserWarning, match=r"bomb\.png' cannot be read"):
+        assert len(load_image_folder(tmp_path, image_size=4, on_error="skip").images) == 2
+    monkeypatch.undo()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert len(load_image_folder(tmp_path, image_size=4).images) == 3
 
 
 @pytest.mark.parametrize(
@@ -299,12 +418,23 @@ def test_pixels_that_would_lose_their_values_are_refused(tmp_path, pixels, reaso
         load_image_folder(tmp_path)
 
 
-def test_tiff_of_several_frames_is_refused(tmp_path):
-    """Taking the first of a stack would drop the others without a word."""
+@pytest.mark.parametrize("suffix", [".tif", ".gif", ".png", ".webp"])
+def test_file_of_several_frames_is_refused(tmp_path, suffix):
+    """Taking the first of a stack or a film would drop the others without a word."""
     make_classes(tmp_path)
-    frame = Image.fromarray(flat(9))
-    frame.save(tmp_path / "b" / "stack.tif", save_all=True, append_images=[frame, frame])
-    with pytest.raises(ValueError, match=r"stack.tif'.*holds 3 frames"):
+    frames = [Image.fromarray(flat(value)) for value in (9, 90, 200)]
+    frames[0].save(tmp_path / "b" / f"stack{suffix}", save_all=True, append_images=frames[1:])
+    with pytest.raises(ValueError, match=rf"stack{suffix}'.*holds 3 frames"):
+        load_image_folder(tmp_path)
+
+
+def test_colours_that_pillow_cannot_convert_are_named(tmp_path):
+    """Such a file is not damaged, and its owner should not look for damage."""
+    make_classes(tmp_path)
+    Image.new("LAB", (10, 12)).save(tmp_path / "b" / "lab.tif")
+    with pytest.raises(
+        ValueError, match=r"lab\.tif' cannot be read as an image: it holds CIELAB colours, save it as RGB"
+    ):
         load_image_folder(tmp_path)
 
 
@@ -362,7 +492,289 @@ def test_folder_with_no_readable_file_raises(tmp_path):
         load_image_folder(tmp_path, on_error="skip")
 
 
+@pytest.mark.parametrize(
+    "exception",
+    [
+        KeyError(8),
+        RuntimeError("no frame"),
+        TypeError("no size"),
+        zlib.error("bad"),
+        struct.error("short"),
+        IndexError(),
+    ],
+    ids=lambda exception: type(exception).__name__,
+)
+def test_damage_is_told_whatever_pillow_raises_of_it(tmp_path, monkeypatch, exception):
+    """Its readers were not written with one list of exceptions in mind."""
+    make_classes(tmp_path)
+    opened = Image.open
+
+    def fail(file, **options):
+        if Path(file.name).parts[-2:] == ("a", "1.png"):
+            raise exception
+        return opened(file, **options)
+
+    monkeypatch.setattr(Image, "open", fail)
+    reason = rf"a.1\.png' cannot be read as an image: it is damaged \({type(exception).__name__}: "
+    with pytest.raises(ValueError, match=reason) as caught:
+        load_image_folder(tmp_path)
+    assert caught.value.__cause__ is exception
+    with pytest.warns(UserWarning, match=reason):
+        assert len(load_image_folder(tmp_path, on_error="skip").images) == 4
+
+
+def test_length_with_a_flipped_bit_asks_for_no_memory(tmp_path, monkeypatch):
+    """Pillow asks for as many bytes as the file says, and a refusal would look like a lack of memory."""
+    asked = []
+    opened = Image.open
+
+    def ask(file, **options):
+        asked.append((file.read(2**62), file.read(1), file.seek(1), file.read(2), file.read()))
+        return opened(file, **options)
+
+    monkeypatch.setattr(Image, "open", ask)
+    content = save(tmp_path / "a" / "0.png", flat(3)).read_bytes()
+    save(tmp_path / "b" / "0.png", flat(3))
+    assert len(load_image_folder(tmp_path).images) == 2
+    assert asked[0] == (content, b"", 1, content[1:3], content[3:])
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_lack_of_memory_while_decoding_is_not_the_files_fault(tmp_path, monkeypatch, on_error):
+    """Leaving out the largest images of a set would be no help."""
+    make_classes(tmp_path)
+    monkeypatch.setattr(_decoding, "_resize_uint8", lambda *_: (_ for _ in ()).throw(MemoryError))
+    with pytest.raises(MemoryError, match=r"not enough memory to read '.*a.0\.png'"):
+        load_image_folder(tmp_path, on_error=on_error)
+
+
+def test_no_damage_of_any_format_escapes(tmp_path):
+    """Cut short, flipped and random bytes: each file is read or left out by name, and nothing else happens."""
+    make_classes(tmp_path, 1, 1)
+    rng = random.Random(0)
+    picture = Image.fromarray(np.random.RandomState(0).randint(0, 256, (12, 10, 3)).astype(np.uint8))
+    n_files = 0
+    for suffix in (".png", ".jpg", ".tif", ".webp", ".bmp", ".gif", ".jp2", ".ppm"):
+        for mode in ("L", "RGB", "P"):
+            good = io.BytesIO()
+            try:
+                picture.convert(mode).save(good, format=Image.registered_extensions()[suffix])
+            except OSError:  # not every format has every mode
+                continue
+            for _ in range(12):
+                (tmp_path / "b" / f"{n_files}{suffix}").write_bytes(damage(good.getvalue(), rng))
+                n_files += 1
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data = load_image_folder(tmp_path, image_size=8, on_error="skip", color="grey")
+    left_out = [warning for warning in caught if "left out" in str(warning.message)]
+    assert len(data.images) + len(left_out) == n_files + 2 - 1  # b/0.png was overwritten
+    assert len(left_out) > n_files / 3
+
+
+def damage(content, rng):
+    content = bytearray(content)
+    kind = rng.randrange(3)
+    if kind == 0:
+        return content[: rng.randrange(len(content))]
+    if kind == 1:
+        content[rng.randrange(min(len(content), 150))] ^= 1 << rng.randrange(8)
+        return content
+    return content[: rng.choice((0, 4, 16))] + rng.randbytes(100)
+
+
+def test_damage_in_a_second_frame_is_told(tmp_path):
+    """Pillow says TypeError where the second frame of a TIFF lacks its width."""
+    make_classes(tmp_path)
+    file, frame = tmp_path / "b" / "z.tif", Image.fromarray(flat(3))
+    frame.save(file, save_all=True, append_images=[frame])
+    before, width, after = file.read_bytes().rpartition(b"\x00\x01\x04\x00")
+    file.write_bytes(before + b"\x00\x7f" + width[2:] + after)
+    with pytest.raises(ValueError, match=r"z\.tif' cannot be read as an image: it is damaged"):
+        load_image_folder(tmp_path)
+
+
+# load_image_folder: what is not read
+
+
+def test_files_of_other_kinds_are_counted_in_one_warning(tmp_path):
+    """Scans that nobody reads must not look as if they had been."""
+    make_classes(tmp_path)
+    for name in ("a/1.dcm", "a/2.DCM", "b/deep/3.dcm", "b/1.nii.gz", "b/2.x.nii.gz", "a/README", "labels.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"something")
+    with pytest.warns(UserWarning, match="3 .dcm, 2 .nii.gz") as caught:
+        data = load_image_folder(tmp_path)
+    (warning,) = caught
+    assert "7 files were not read in" in str(warning.message)
+    assert "1 without suffix" in str(warning.message)
+    assert "1 .csv" in str(warning.message)
+    assert warning.filename == __file__
+    assert len(data.images) == 5
+
+
+def test_images_beside_the_class_folders_are_counted(tmp_path):
+    """They have no class; that they are left out must be said."""
+    make_classes(tmp_path / "train")
+    save(tmp_path / "train" / "loose.png", flat(1))
+    with pytest.warns(UserWarning, match=r"1 file was not read in .*: 1 \.png\. Only .* in class folders"):
+        assert len(load_image_folder(tmp_path).images) == 5
+
+
+def test_warning_of_many_kinds_stays_short(tmp_path):
+    """DICOM files are often named by numbers with dots."""
+    make_classes(tmp_path)
+    for number in range(20):
+        (tmp_path / "a" / f"1.2.840.{number}").write_bytes(b"something")
+    with pytest.warns(UserWarning, match=r"20 files were not read in .*, 14 others\. Only") as caught:
+        load_image_folder(tmp_path)
+    assert len(str(caught[0].message)) < 600
+
+
+def deny(monkeypatch, name):
+    """Let the folder called `name` refuse to be listed, also to root."""
+    entries = _listing._entries
+
+    def refuse(folder):
+        if os.path.basename(folder) == name:
+            raise PermissionError(13, "Permission denied")
+        return entries(folder)
+
+    monkeypatch.setattr(_listing, "_entries", refuse)
+
+
+def test_folder_that_cannot_be_listed_is_an_error_or_a_warning(tmp_path, monkeypatch):
+    """os.walk passes over such folders in silence."""
+    save(make_classes(tmp_path) / "b" / "secret" / "0.png", flat(7))
+    deny(monkeypatch, "secret")
+    with pytest.raises(ValueError, match=r"secret' cannot be read as a folder: Permission denied\..*on_error='skip'"):
+        load_image_folder(tmp_path)
+    with pytest.warns(UserWarning, match=r"secret' cannot be read as a folder.*left out") as caught:
+        data = load_image_folder(tmp_path, on_error="skip")
+    assert data.images[:, 0, 0].tolist() == [10, 20, 100, 110, 120]
+    assert caught[0].filename == __file__
+
+
+def test_class_folder_that_cannot_be_listed_is_no_empty_class(tmp_path, monkeypatch):
+    """Whoever skips must hear why a class has no images."""
+    deny(monkeypatch, (make_classes(tmp_path) / "b").name)
+    with pytest.raises(ValueError, match=r"got none in '.*b'\. .*Permission denied"):
+        load_image_folder(tmp_path, on_error="skip")
+
+
+@pytest.fixture
+def link(tmp_path):
+    """Return a function that makes a link in a folder of classes, where the system lets us."""
+    make_classes(tmp_path)
+
+    def make(name, target, is_folder=True):
+        try:
+            (tmp_path / name).symlink_to(target, target_is_directory=is_folder)
+        except OSError:
+            pytest.skip("links cannot be made here")
+
+    return make
+
+
+def test_links_to_folders_and_files_are_followed(tmp_path, link):
+    """Sets are often put together from links."""
+    hidden = tmp_path / ".hidden"
+    save(hidden / "more" / "0.png", flat(1))
+    save(hidden / "c" / "0.png", flat(2))
+    link("a/more", hidden / "more")
+    link("c", hidden / "c")
+    link("b/z.png", hidden / "c" / "0.png", is_folder=False)
+    data = load_image_folder(tmp_path)
+    assert data.filenames.tolist()[2:] == ["a/more/0.png", "b/0.png", "b/1.png", "b/2.png", "b/z.png", "c/0.png"]
+    assert data.images[[2, 6, 7], 0, 0].tolist() == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "same"),
+    [("a/zz", ".", "a"), ("a/zz", "..", ""), ("b/zz", "../a", "a"), ("b/zz", "../.x", "b/y")],
+)
+def test_link_that_would_count_images_twice_is_an_error_or_a_warning(tmp_path, link, name, target, same):
+    """A loop never ends; images of a must not become images of b."""
+    if target == "../.x":  # two links to one folder
+        (tmp_path / ".x").mkdir()
+        link("b/y", "../.x")
+    link(name, target)
+    reason = rf"'{tmp_path / name}' cannot be read as a folder: it is '{tmp_path / same}' by another name"
+    if target == "../.x":  # which of them comes first is up to the disk
+        reason = "by another name"
+    with pytest.raises(ValueError, match=reason):
+        load_image_folder(tmp_path)
+    with pytest.warns(UserWarning, match=reason):
+        data = load_image_folder(tmp_path, on_error="skip")
+    assert data.target.tolist() == [0, 0, 1, 1, 1]
+
+
+def test_link_to_itself_is_an_error(tmp_path, link):
+    """It is neither a file nor a folder."""
+    link("a/self", "self")
+    with pytest.raises(ValueError, match=r"self' cannot be read as a folder"):
+        load_image_folder(tmp_path)
+
+
+def test_link_to_nothing_is_an_error(tmp_path, link):
+    """A disk that is not mounted looks so."""
+    link("a/gone.png", "nowhere.png", is_folder=False)
+    with pytest.raises(ValueError, match=r"gone\.png' cannot be read as an image: it cannot be opened \(No such file"):
+        load_image_folder(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_pipe_named_png_does_not_hang(tmp_path):
+    """Opening it would wait for a writer for ever."""
+    os.mkfifo(make_classes(tmp_path) / "b" / "pipe.png")
+    with pytest.raises(ValueError, match=r"pipe\.png' cannot be read as an image: it is a pipe, a device"):
+        load_image_folder(tmp_path)
+    with pytest.warns(UserWarning, match=r"pipe\.png'.*left out"):
+        assert len(load_image_folder(tmp_path, on_error="skip").images) == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_are_no_text_are_read(tmp_path):
+    """Archives made on old Windows machines bring them."""
+    make_classes(tmp_path, 1, 1)
+    save(tmp_path / os.fsdecode(b"caf\xe9") / os.fsdecode(b"\xff.png"), flat(3))
+    data = load_image_folder(tmp_path)
+    assert os.fsencode(data.filenames[-1]) == b"caf\xe9/\xff.png"
+    assert data.target_names.tolist() == ["a", "b", "caf\udce9"]
+
+
+def test_folders_are_followed_deeper_than_python_calls(tmp_path):
+    """Each folder is a call of os.walk in Python 3.11."""
+    save(tmp_path / "a" / ("d/" * 150) / "0.png", flat(3))
+    _decoding.suffixes()  # imports need calls of their own
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 50)
+    try:
+        images, others = _listing._walk(tmp_path / "a", _listing.PassedOver(), {})
+    finally:
+        sys.setrecursionlimit(limit)
+    assert (len(images), others) == (1, [])
+
+
 # load_image_folder: folders that are not as they should be
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (load_image_folder, "path"),
+        (fetch_chest_xray, "data_dir"),
+        (lambda path: fetch_medmnist("toymnist", data_dir=path), "data_dir"),
+    ],
+    ids=["folder", "chest_xray", "medmnist"],
+)
+@pytest.mark.usefixtures("medmnist")
+def test_path_that_names_nothing_is_refused(tmp_path, monkeypatch, function, name, path):
+    """The variable that was never set must not read the current folder."""
+    monkeypatch.chdir(make_classes(tmp_path))
+    with pytest.raises(ValueError, match=rf"{name} must be the path of a folder.*got {path!r}".replace("\\", "\\\\")):
+        function(path)
 
 
 def test_missing_path_raises(tmp_path):
@@ -396,7 +808,7 @@ def test_class_folder_without_images_is_named(tmp_path):
     make_classes(tmp_path)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "scan.dcm").write_bytes(b"DICM")
-    with pytest.raises(ValueError, match=r"every class folder must hold images \(.bmp, .*none in .*c'"):
+    with pytest.raises(ValueError, match=r"must hold images \(.*BMP, .*\); got 1 \.dcm in .*c'\. Add"):
         load_image_folder(tmp_path)
 
 
@@ -434,6 +846,13 @@ def test_single_class_warns(tmp_path):
     assert caught[0].filename == __file__
 
 
+def test_path_one_level_too_high_is_seen_though_names_repeat(tmp_path):
+    """Archives often unpack to a folder of their own name in a folder of that name."""
+    make_classes(tmp_path / "pictures" / "pictures")
+    with pytest.raises(ValueError, match=r"'pictures' alone in .* with the folders pictures in it"):
+        load_image_folder(tmp_path)
+
+
 def test_path_one_level_too_high_raises(tmp_path):
     """The whole data set would become one class named after its folder."""
     make_classes(tmp_path / "pictures")
@@ -455,13 +874,13 @@ def test_threads_change_nothing(tmp_path):
 def test_n_jobs_reads_in_other_threads(tmp_path, monkeypatch):
     """Decoding is most of the wait; a parameter that does nothing would be a lie."""
     threads = set()
-    read = datasets._read_image
+    read = _reading.read_image
 
     def spy(*args):
         threads.add(threading.get_ident())
         return read(*args)
 
-    monkeypatch.setattr(datasets, "_read_image", spy)
+    monkeypatch.setattr(_reading, "read_image", spy)
     make_classes(tmp_path)
     load_image_folder(tmp_path, n_jobs=2)
     assert threads
@@ -538,6 +957,15 @@ def test_chest_xray_groups_join_the_images_of_a_patient(tmp_path):
     save(root / "train" / "PNEUMONIA" / "person1_bacteria_2.jpeg", flat(60, (40, 50)))
     groups = fetch_chest_xray(root, image_size=16).groups.tolist()
     assert groups[:5] == ["IM-0115"] * 3 + ["person1_bacteria"] * 2
+
+
+def test_chest_xray_counts_what_it_does_not_read(tmp_path):
+    """The published counts would be off without a word."""
+    root = make_chest_xray(tmp_path)
+    (root / "train" / "NORMAL" / "IM-0001-0001.dcm").write_bytes(b"DICM")
+    with pytest.warns(UserWarning, match=r"1 file was not read in .*: 1 \.dcm") as caught:
+        assert len(fetch_chest_xray(root, image_size=16).images) == 6
+    assert caught[0].filename == __file__
 
 
 def test_chest_xray_name_without_a_patient_raises(tmp_path):
@@ -786,3 +1214,25 @@ def test_real_medmnist_package_reads_its_own_layout(tmp_path):
     assert data.target_names.tolist() == ["normal", "pneumonia"]
     with pytest.raises(ValueError, match=r"pathmnist, dermamnist.*got 'chestmnist', which has several labels"):
         fetch_medmnist("chestmnist", data_dir=tmp_path)
+
+
+class Pickled:
+    """Leaves a mark where it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def test_pickle_in_a_medmnist_file_is_not_executed(tmp_path):
+    """These files come from a download folder that others may write to."""
+    pytest.importorskip("medmnist", reason="the extra medmnist is not installed")
+    mark = tmp_path / "executed"
+    trap = np.array([Pickled(mark)], dtype=object)
+    parts = {f"{split}_{kind}": trap for split in ("train", "val", "test") for kind in ("images", "labels")}
+    np.savez(tmp_path / "pneumoniamnist.npz", **parts)
+    with pytest.raises(OSError, match=r"pneumoniamnist\.npz' is not a file of MedMNIST's, or damaged"):
+        fetch_medmnist("pneumoniamnist", data_dir=tmp_path)
+    assert not mark.exists()

@@ -600,3 +600,20 @@ def test_embeds_inside_a_cross_validated_pipeline(discs_and_squares, weights):
     pipeline = make_pipeline(small(weights), RandomOverSampler(random_state=0), SVC())
     scores = cross_validate(pipeline, X, y, cv=3, error_score="raise")["test_score"]
     assert scores.min() > 0.8
+
+
+@pytest.mark.parametrize("cls", EMBEDDERS)
+def test_numpy_scalars_are_taken_for_pythons_numbers(cls, grey):
+    """A ParameterGrid over arrays holds them."""
+    params = {"input_size": np.int64(48), "batch_size": np.int8(4), "value_range": (np.int64(0), np.float32(300))}
+    plain = {"input_size": 48, "batch_size": 4, "value_range": (0, 300)}
+    features, expected = (
+        cls(weights=None, device="cpu", random_state=0, **chosen).fit_transform(grey) for chosen in (params, plain)
+    )
+    np.testing.assert_array_equal(features, expected)
+
+
+def test_a_class_instead_of_a_memory_is_refused_by_name(grey):
+    """joblib.Memory without parentheses has the method too."""
+    with pytest.raises(ValueError, match=r"'memory' parameter .*an instance, made with parentheses, not its class"):
+        small(memory=joblib.Memory).fit(grey)

@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from gan_sampler import AugmentationOverSampler, DCGANOverSampler
-from gan_sampler.samplers import _base
+from gan_sampler.samplers import _choosing
 from gan_sampler.samplers._herding import herd
 
 PIXELS = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
@@ -58,19 +58,35 @@ class TestHerd:
         assert sorted(herd(self.REAL, self.AWAY, 100)) == list(range(100))
         assert sorted(herd(np.zeros((3, 2)), np.ones((4, 2)), 4)) == [0, 1, 2, 3]
 
+    @pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e300])
+    def test_goes_with_the_scale_and_not_with_the_offset(self, scale):
+        """Squares of features may be no numbers, and a common part takes the digits."""
+        chosen = herd(self.REAL, self.CANDIDATES, 50)
+        with np.errstate(all="raise", under="ignore"):
+            np.testing.assert_array_equal(herd(self.REAL * scale, self.CANDIDATES * scale, 50), chosen)
+        np.testing.assert_array_equal(herd(self.REAL + 2.0**30, self.CANDIDATES + 2.0**30, 50), chosen)
+
+    def test_equal_real_images_leave_the_others_their_say(self):
+        """With a median distance of 0, nothing but an equal image would be like any."""
+        real = np.concatenate([np.repeat(self.REAL[:1], 200, axis=0), self.REAL])
+        chosen = herd(real, np.concatenate([self.AWAY, self.CANDIDATES[:180]]), 40)
+        assert (chosen >= len(self.AWAY)).all()
+        all_equal = herd(np.zeros((10, 2)), np.concatenate([self.AWAY, np.full((3, 2), 0.01)]), 2)
+        assert all_equal[0] >= len(self.AWAY)
+
 
 @pytest.mark.parametrize("sizes", [[7], [3, 4], [1, 1, 5]])
 def test_batches_are_regrouped_without_loss(sizes):
     """In their order."""
     batches = torch.arange(7).split(2)
-    found = list(_base._regroup(batches, sizes))
+    found = list(_choosing.regroup(batches, sizes))
     assert [len(group) for group in found] == sizes
     assert torch.equal(torch.cat(found), torch.arange(7))
 
 
 def test_candidates_come_from_the_sampler_and_the_best_are_kept(monkeypatch):
     """In blocks too: as many as asked for, none of them twice, each one of those drawn."""
-    monkeypatch.setattr(_base, "_MAX_HERDED", 14)
+    monkeypatch.setattr(_choosing, "_MAX_HERDED", 14)
     X, y = make_shapes(40, 12)
     drawn = []
     synthesise = AugmentationOverSampler._synthesise

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from gan_sampler.images import check_images
 
@@ -215,3 +217,154 @@ def test_names_of_files_are_told_from_images(names):
     """The likeliest first try of someone with a folder."""
     with pytest.raises(ValueError, match=r"X must be \(n, H, W\).*got text. Read names of files.*load_image_folder"):
         check_images(names)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.array(5), "X must be .*got 0 axes"),
+        (5, "X must be .*; got int. Make an array"),
+        ("\0", "X must be .*; got text"),
+        ([1, 0, 1], "X must be .*got 1 axes.*labels belong into y"),
+        (pd.Series(["a", "b"]), "X must be .*got text.*labels belong into y"),
+        (np.zeros((N, H, W), complex), "X must be .*got dtype complex128. Complex data not supported"),
+        (np.zeros((N, H, W), "M8[s]"), r"X must be .*got dtype datetime64\[s\]"),
+        (np.zeros((N, H, W), "m8[s]"), r"X must be .*got dtype timedelta64\[s\]"),
+        (np.zeros((N, H, W), "V4"), r"X must be .*got dtype \|V4"),
+        (np.zeros((N, H, W), [("r", "u1")]), "X must be .*got dtype .*'r', 'u1'"),
+        (np.full((N, H, W), None), "X contains NaN"),
+        (np.full((N, H, W), 2**63 + 1, dtype=object), r"X must be .*float64 does not hold.*astype\(numpy.int64\)"),
+        (np.full((N, H, W), 10**400, dtype=object), "X must be a numeric array"),
+        (np.ma.masked_less(images_of((N, H, W)), 100), r"X must have no masked values.*X.filled\(0\)"),
+        (torch.zeros(N, H, W, requires_grad=True), r"X must be readable.*requires grad.*X.detach\(\).cpu\(\)"),
+        (torch.zeros(N, H, W, device="meta"), "X must be readable.*meta"),
+        (torch.zeros(N, H, W, dtype=torch.bfloat16), r"X must be readable.*BFloat16.*X.detach\(\).cpu\(\).float\(\)"),
+        (list(torch.zeros(N, H, W, requires_grad=True)), "X must be readable.*a list of Tensor"),
+        (pd.DataFrame({"a": ["x", "y"], "b": [1, 2]}), "X must be a numeric array.*'x'"),
+        (pd.DataFrame(np.ones((3, 3), complex)), "X must be .*Complex data not supported"),
+        ([Image.new("P", (W, H))] * N, "X must hold pictures of one mode.*got P. Convert each"),
+        ([Image.new("L", (W, H)), Image.new("RGB", (W, H))], "X must hold pictures of one mode.*got L, RGB"),
+        ([Image.new("L", (W, H)), Image.new("L", (H, W))], "X must hold images of one size"),
+        (images_of((N, H, W))[:0], "X must hold at least one image"),
+        ([-1.7e308 * np.ones((H, W)), 1.7e308 * np.ones((H, W))], "X must span a range that float64 .*Rescale it"),
+        ([np.zeros((H, W)), np.full((H, W), 1e-310)], "X must span a range that float64 .*Rescale it"),
+    ],
+)
+def test_what_holds_no_images_is_refused_by_name(X, message):
+    """Whatever lands in X, the message is about X."""
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        check_images(X)
+
+
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize <= 8, reason="float64 is this machine's longest float")
+@pytest.mark.parametrize("container", [np.asarray, lambda X: pd.DataFrame(X.reshape(len(X), -1))])
+def test_longer_floats_than_float64_are_refused(container):
+    """torch has none, and their padding bytes are random."""
+    with pytest.raises(ValueError, match=r"X must be of floats of at most 64 bits.*X.astype\(numpy.float64\)"):
+        check_images(container(np.zeros((N, H, W), np.longdouble)), image_shape=None)
+
+
+@pytest.mark.parametrize(
+    ("mode", "dtype", "shape"), [("L", "u1", ()), ("RGB", "u1", (3,)), ("1", "?", ()), ("F", "f4", ())]
+)
+def test_pictures_of_pillow_are_read_as_arrays(mode, dtype, shape):
+    """As documented: one size, one mode."""
+    X, image_format = check_images([Image.new(mode, (W, H))] * N)
+    assert X.shape == (N, H, W, *shape)
+    assert image_format.dtype == np.dtype(dtype)
+
+
+def test_a_list_of_big_endian_arrays_stays_big_endian():
+    """NumPy makes native ones of them."""
+    X, image_format = check_images(list(images_of((N, H, W), ">u2")))
+    assert X.dtype.str == ">u2"
+    assert image_format.to_array(image_format.to_tensor(X)).dtype.str == ">u2"
+
+
+def test_value_range_of_integers_is_exact():
+    """The float of 2**63 - 1 is 2**63, and text is no number."""
+    X = images_of((N, H, W), np.int64)
+    X[0, 0, 0] = 2**63 - 1
+    assert check_images(X)[1].value_range == (0, 2**63 - 1)
+    with pytest.raises(ValueError, match=r"value_range=\(0, 9223372036854775806\) must hold every value of X"):
+        check_images(X, value_range=(0, 2**63 - 2))
+    for value_range in (("0", "255"), (0, 10**400), (0, np.nan)):
+        with pytest.raises(ValueError, match="value_range must be two finite numbers"):
+            check_images(images_of((N, H, W)), value_range=value_range)
+    with pytest.raises(ValueError, match="value_range must span a range that float64 has a number for"):
+        check_images(images_of((N, H, W)) / 255, value_range=(-1.7e308, 1.7e308))
+
+
+def test_booleans_in_a_wider_range_are_their_own_kind():
+    """What was accepted at fit is accepted afterwards."""
+    X, image_format = check_images(images_of((N, H, W)) > 100, value_range=(-1, 2))
+    assert image_format.check_same(X) is not None
+
+
+def test_a_narrow_range_on_a_large_integer_keeps_its_shades():
+    """float64 knows 2**63 - 1 and 2**63 - 513 as one number."""
+    X = (2**63 - 1 - np.arange(N * H * W).reshape(N, H, W)).astype(np.int64)
+    _, image_format = check_images(X)
+    images = image_format.to_tensor(X)
+    assert len(images.unique()) == X.size
+    np.testing.assert_array_equal(image_format.to_array(images), X)
+
+
+DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"]
+LAYOUTS = [
+    ((2, 9, 8), {}),
+    ((2, 8, 9, 3), {"data_format": "channels_last"}),
+    ((2, 3, 8, 9), {"data_format": "channels_first"}),
+    ((2, 72 * 2), {"image_shape": (8, 9, 2)}),
+    ((2, 5), {"image_shape": "row"}),
+]
+
+
+def any_images(dtype, shape, rng):
+    """Random images that reach the edges of their dtype, in a wide or a narrow range somewhere in it."""
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    if dtype.kind == "f":
+        largest = float(np.finfo(dtype).max) / 2.1
+        low = rng.choice([0.0, -1.0, 1.0, largest, -largest])
+        return (low + rng.choice([1, 1e-3, 0, largest / 3]) * rng.uniform(0, 1, shape)).astype(dtype)
+    info = np.iinfo(dtype)
+    low = (info.min, 0, info.max // 3, info.max - 1)[rng.integers(4)]
+    high = min(info.max, low + (1, 200, info.max)[rng.integers(3)])
+    X = rng.integers(low, high, shape, dtype=dtype.newbyteorder("="), endpoint=True)
+    X.flat[0], X.flat[-1] = low, high
+    return X
+
+
+@pytest.mark.parametrize("byte_order", ["<", ">"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_random_images_of_every_dtype_layout_and_range(dtype, byte_order):
+    """Finite, in range, of their dtype, and the identity where floats hold the integers; X is not touched."""
+    rng = np.random.default_rng(0)
+    dtype = np.dtype(byte_order + dtype)
+    for trial in range(30):
+        shape, kwargs = LAYOUTS[trial % len(LAYOUTS)]
+        X = any_images(dtype, shape, rng).astype(dtype)
+        if trial % 7 == 1:
+            X[:] = X[..., :1]  # grey as RGB
+        before = X.tobytes()
+        least, most = (float(X.min()), float(X.max())) if dtype.kind == "f" else (int(X.min()), int(X.max()))
+        value_range = [None, (least - 1 - abs(least) / 100, most + 1 + abs(most) / 100)][trial % 2]
+        X, image_format = check_images(X, value_range=value_range, **kwargs)
+        image_format = image_format.collapse_grey(X, np.arange(2))
+        images = image_format.to_tensor(X)
+        assert images.abs().max() <= 1
+        low, high = image_format.value_range
+        if dtype.kind != "f" and high - low < 2**22:
+            np.testing.assert_array_equal(image_format.to_array(images), X)
+        rows = image_format.to_rows(X)
+        if image_format.fits_floats:
+            assert image_format.from_rows(rows).tobytes() == before
+        noise = torch.from_numpy(rng.normal(0, 2, images.shape))
+        extreme = rng.uniform(-1, 1, rows.shape).astype(rows.dtype) * np.finfo(rows.dtype).max
+        for made in (image_format.to_array(images), image_format.to_array(noise), image_format.from_rows(extreme)):
+            assert made.dtype.str == dtype.str
+            assert np.isfinite(made).all()
+            assert low <= made.min().item()
+            assert made.max().item() <= high
+        assert X.tobytes() == before

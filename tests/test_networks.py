@@ -1,12 +1,22 @@
 """Networks of any image size."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import conv2d, conv_transpose2d
 
-from gan_sampler.networks import Discriminator, Generator, _resampling
-from gan_sampler.networks._dcgan import pyramid_sizes, pyramid_widths
+from gan_sampler.networks import (
+    ConditionalGenerator,
+    Discriminator,
+    Encoder,
+    Generator,
+    PatchDiscriminator,
+    ProjectionDiscriminator,
+    Translator,
+    _resampling,
+)
+from gan_sampler.networks._dcgan import pyramid_channels, pyramid_sizes
 from gan_sampler.networks._resampling import DownsamplingConv2d, UpsamplingConv2d
 
 IMAGE_SHAPES = [(1, 8, 8), (3, 9, 31), (1, 28, 28), (4, 33, 17), (1, 1, 7), (2, 1, 1), (1, 64, 48)]
@@ -17,8 +27,8 @@ IMAGE_SHAPES = [(1, 8, 8), (3, 9, 31), (1, 28, 28), (4, 33, 17), (1, 1, 7), (2, 
 def test_any_size_goes_in_and_comes_out(image_shape, norm):
     """Square or not, odd or even, and single rows; values within tanh's range."""
     generator, discriminator = (
-        Generator(image_shape, width=4, norm=norm),
-        Discriminator(image_shape, width=4, norm=norm),
+        Generator(image_shape, base_channels=4, norm=norm),
+        Discriminator(image_shape, base_channels=4, norm=norm),
     )
     images = generator(torch.randn(3, 100))
     assert images.shape == (3, *image_shape)
@@ -42,16 +52,16 @@ def test_number_of_doublings_follows_from_the_image_size(size, base_size, expect
 
 
 def test_channels_halve_as_resolution_doubles_or_stay_flat():
-    """DCGAN's pyramid is 512, 256, 128, 64 at 64 pixels; it stops widening at eight times the width."""
-    assert pyramid_widths(4, 64, "pyramid") == [512, 256, 128, 64]
-    assert pyramid_widths(6, 64, "pyramid") == [512, 512, 512, 256, 128, 64]
-    assert pyramid_widths(4, 128, "flat") == [128, 128, 128, 128]
+    """DCGAN's pyramid is 512, 256, 128, 64 at 64 pixels; it stops widening at eight times the base channels."""
+    assert pyramid_channels(4, 64, "pyramid") == [512, 256, 128, 64]
+    assert pyramid_channels(6, 64, "pyramid") == [512, 512, 512, 256, 128, 64]
+    assert pyramid_channels(4, 128, "flat") == [128, 128, 128, 128]
 
 
 def test_the_reports_networks_have_its_layers():
     """A dense layer of 8192, four transposed convolutions; five convolutions, flatten, dropout, one logit."""
-    generator = Generator((3, 128, 128), width=128, channels="flat", base_size=8, norm=None)
-    discriminator = Discriminator((3, 128, 128), width=128, channels="flat", dropout=0.4)
+    generator = Generator((3, 128, 128), base_channels=128, channels="flat", base_size=8, norm=None)
+    discriminator = Discriminator((3, 128, 128), base_channels=128, channels="flat", dropout=0.4)
     dense = [module for module in generator.modules() if isinstance(module, nn.Linear)]
     assert [module.out_features for module in dense] == [8192]
     assert sum(isinstance(module, nn.ConvTranspose2d) for module in generator.modules()) == 4
@@ -64,13 +74,15 @@ def test_normalisation_is_where_it_was_asked_for():
     """Batch normalisation leaves out the generator's last layer and the discriminator's first, as DCGAN does."""
     counted = {
         norm: (
-            sum(isinstance(m, nn.BatchNorm2d) for m in Generator((1, 32, 32), width=4, norm=norm).modules()),
-            sum(isinstance(m, nn.BatchNorm2d) for m in Discriminator((1, 32, 32), width=4, norm=norm).modules()),
+            sum(isinstance(m, nn.BatchNorm2d) for m in Generator((1, 32, 32), base_channels=4, norm=norm).modules()),
+            sum(
+                isinstance(m, nn.BatchNorm2d) for m in Discriminator((1, 32, 32), base_channels=4, norm=norm).modules()
+            ),
         )
         for norm in ("batch", "spectral", None)
     }
     assert counted == {"batch": (3, 2), "spectral": (0, 0), None: (0, 0)}
-    spectral = Discriminator((1, 32, 32), width=4, norm="spectral")
+    spectral = Discriminator((1, 32, 32), base_channels=4, norm="spectral")
     convolutions = [m for m in spectral.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     assert len(convolutions) == 4
     assert all(nn.utils.parametrize.is_parametrized(m, "weight") for m in convolutions)
@@ -81,19 +93,100 @@ def test_gradients_reach_every_parameter(norm):
     """A layer left out of the graph would never learn."""
     torch.manual_seed(0)
     generator, discriminator = (
-        Generator((1, 16, 16), width=4, norm=norm),
-        Discriminator((1, 16, 16), width=4, norm=norm),
+        Generator((1, 16, 16), base_channels=4, norm=norm),
+        Discriminator((1, 16, 16), base_channels=4, norm=norm),
     )
     discriminator(generator(torch.randn(4, 100))).sum().backward()
     for network in (generator, discriminator):
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
 
-def test_without_normalisation_signals_keep_their_size():
-    """With DCGAN's small weights an unnormalised discriminator starts blind: its logits would all be near zero."""
+def root_mean_squares(network, inputs):
+    """Return those of each layer's outputs in a forward pass, and of the middle half of its map alone."""
+    found = []
+
+    def look(module, layer_inputs, outputs):
+        squares = outputs.detach().square()
+        middle = squares
+        for axis in range(2, squares.ndim):
+            side = squares.shape[axis]
+            middle = middle.narrow(axis, side // 4, side - 2 * (side // 4))
+        found.append([squares.mean().sqrt(), middle.mean().sqrt()])
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            module.register_forward_hook(look)
+    with torch.no_grad():
+        network(inputs)
+    return torch.tensor(found)  # (n_layers, 2)
+
+
+@pytest.mark.parametrize("channels", ["pyramid", "flat"])
+@pytest.mark.parametrize(
+    ("image_shape", "base_channels"), [((1, 8, 8), 32), ((3, 16, 16), 16), ((1, 40, 28), 16), ((1, 64, 64), 16)]
+)
+def test_without_normalisation_every_layer_keeps_the_variance(image_shape, base_channels, channels):
+    """Within a tenth of 1 inside the maps, from noise to what tanh is given, and from images to logits; of ten draws.
+
+    The fan-in of a transposed convolution is not torch's, and a dense layer on noise comes after no activation. Borders
+    have fewer inputs, so that whole maps, and the logits that are made of the smallest, have a sixth less; a logit is
+    one number a draw, hence the wider tolerance.
+    """
+    how = {"base_channels": base_channels, "channels": channels, "norm": None}
+    for make, inputs in (
+        (lambda: Generator(image_shape, **how), torch.randn(16, 100)),
+        (lambda: Discriminator(image_shape, **how), 0.52**0.5 * torch.randn(16, *image_shape)),
+    ):
+        measured = []
+        for seed in range(10):
+            torch.manual_seed(seed)
+            measured.append(root_mean_squares(make(), inputs).square())
+        wholes, middles = torch.stack(measured).mean(0).sqrt().T
+        assert ((wholes - 1).abs() < 0.3).all(), wholes
+        assert ((middles - 1).abs()[: len(middles) - (len(inputs.shape) > 2)] < 0.1).all(), middles
+
+
+def test_without_normalisation_images_fill_the_range_and_tanh_is_not_saturated():
+    """Images of one grey, or of black and white alone, would have next to no gradient."""
     torch.manual_seed(0)
-    logits = Discriminator((1, 64, 64), width=16, norm=None)(torch.rand(64, 1, 64, 64) * 2 - 1)
-    assert 0.05 < logits.std() + logits.mean().abs() < 5
+    images = Generator((1, 32, 32), base_channels=16, norm=None)(torch.randn(64, 100))
+    assert 0.4 < images.std() < 0.75
+    assert (images.abs() > 0.99).float().mean() < 0.02
+
+
+def test_a_conditional_generator_without_normalisation_keeps_the_variance_too():
+    """Half of what its dense layer is given, the class's vector, is next to nothing."""
+    torch.manual_seed(0)
+    generator = ConditionalGenerator((1, 16, 16), 2, base_channels=32, norm=None)
+    dense = generator.unconditional.layers[0](torch.cat([torch.randn(64, 100), torch.zeros(64, 100)], dim=1))
+    assert dense.std().item() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("number", [np.int64, np.int32, np.uint8])
+def test_numpy_integers_are_sizes_like_any_other(number):
+    """A ParameterGrid over an array gives these, and shapes of arrays may be made of them."""
+    shape, four = tuple(map(number, (1, 16, 16))), number(4)
+    torch.manual_seed(0)
+    images = Generator(shape, latent_dim=four, base_channels=four, base_size=four)(torch.randn(2, 4))
+    assert images.shape == (2, 1, 16, 16)
+    assert Discriminator(shape, base_channels=four, dropout=np.float32(0.5))(images).shape == (2,)
+    assert Encoder(shape, latent_dim=four, base_channels=four)(images).shape == (2, 4)
+    assert (
+        ConditionalGenerator(shape, four, latent_dim=four, base_channels=four)(torch.randn(2, 4), 1).shape
+        == images.shape
+    )
+    assert ProjectionDiscriminator(shape, four, base_channels=four)(images, 1).shape == (2,)
+    assert Translator(shape, base_channels=four, n_blocks=number(1))(images).shape == images.shape
+    assert PatchDiscriminator(shape, base_channels=four)(images).shape[:2] == (2, 1)
+
+
+def test_drawn_images_keep_more_than_bfloat16_under_mixed_precision():
+    """The last layer runs in float32: 8 bits to a number would tell drawn images from real ones."""
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        images = Generator((1, 8, 8), latent_dim=8, base_channels=4)(torch.randn(64, 8))
+    assert images.dtype == torch.float32
+    assert len(images.unique()) > 1.5 * len(images.bfloat16().unique())
 
 
 @pytest.mark.parametrize("channels", [1, 3, 6])

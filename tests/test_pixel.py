@@ -1,10 +1,14 @@
 """imbalanced-learn's samplers on images."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from imblearn import FunctionSampler
+from imblearn.combine import SMOTEENN, SMOTETomek
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
 from imblearn.pipeline import make_pipeline
-from imblearn.under_sampling import RandomUnderSampler, TomekLinks
+from imblearn.under_sampling import EditedNearestNeighbours, RandomUnderSampler, TomekLinks
 from sklearn.base import clone
 
 from gan_sampler import PixelSampler
@@ -83,3 +87,106 @@ def test_rows_need_their_shape(shapes):
     X, y = shapes
     with pytest.raises(ValueError, match=r"Pass image_shape=\(H, W\)"):
         PixelSampler(SMOTE()).fit_resample(X.reshape(len(X), -1), y)
+
+
+def extreme_images(dtype, seed=0):
+    """24 images over all that a dtype holds, 8 of them rare."""
+    rng = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        X = rng.choice([-0.0, 0.0, 0.5, 1.0], (24, 8, 8))
+    else:
+        info = np.iinfo(dtype)
+        X = rng.integers(info.min, info.max, (24, 8, 8), dtype=np.dtype(dtype).newbyteorder("="), endpoint=True)
+        X[0, 0, 0], X[1, 0, 0] = info.min, info.max
+    return X.astype(dtype), (np.arange(24) % 3 == 0).astype(int)
+
+
+@pytest.mark.parametrize("dtype", ["<i8", "<u8", ">i8", ">u8", "<f2", "<f4", ">f8", "<u4"])
+@pytest.mark.parametrize("inner", [SMOTE(k_neighbors=3), RandomOverSampler(), RandomOverSampler(shrinkage=0.1)])
+def test_originals_are_kept_to_the_last_bit(inner, dtype):
+    """Through float64, 2**64 - 1 becomes 0, and a clipped -0.0 becomes 0.0."""
+    X, y = extreme_images(dtype)
+    X_res, y_res = PixelSampler(inner).fit_resample(X, y)
+    assert X_res.dtype.str == dtype
+    assert X_res[: len(X)].tobytes() == X.tobytes()
+    assert y_res.sum() == len(y_res) - y_res.sum() == 16
+
+
+def test_64_bit_integers_that_differ_beyond_float64_are_told_apart():
+    """2**53 + 0 and 2**53 + 1 are one float64, and would have no neighbours."""
+    X, y = extreme_images("<u1")
+    X = X.astype(np.int64) + 2**53
+    sampler = PixelSampler(SMOTE(k_neighbors=3, random_state=0))
+    X_res, _ = sampler.fit_resample(X, y)
+    expected, _ = sampler.fit_resample((X - 2**53).astype(np.uint8), y)
+    np.testing.assert_array_equal(X_res - 2**53, expected)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        TomekLinks(),
+        EditedNearestNeighbours(n_neighbors=2),
+        RandomUnderSampler(random_state=0),
+        SMOTETomek(smote=SMOTE(k_neighbors=3)),
+        SMOTEENN(smote=SMOTE(k_neighbors=3), enn=EditedNearestNeighbours(n_neighbors=2, kind_sel="mode")),
+        make_pipeline(SMOTE(k_neighbors=3), RandomUnderSampler(sampling_strategy={0: 12}, random_state=0)),
+        FunctionSampler(func=lambda X, y: (X[::-1], y[::-1])),
+    ],
+)
+def test_kept_images_are_found_again_wherever_the_sampler_puts_them(inner):
+    """Under-sampled, cleaned, combined, in a pipeline or in another order: what is an original in floats is one."""
+    X, y = extreme_images("<u8")
+    X[6:9] = X[9:12] ^ 1  # equal in float64, and of the same labels
+    X_res, y_res = PixelSampler(inner).fit_resample(X, y)
+    known = {(image.tobytes(), label) for image, label in zip(X, y, strict=True)}
+    floats = {image.astype(np.float64).tobytes() for image in X}
+    is_kept = [image.astype(np.float64).tobytes() in floats for image in X_res]
+    assert sum(is_kept) >= 10
+    kept = [(image.tobytes(), label) for image, label in zip(X_res[is_kept], y_res[is_kept], strict=True)]
+    assert known.issuperset(kept)
+    if len(X_res) <= len(X):  # nothing is repeated: of two that are equal in float64, neither may come twice
+        assert len(set(kept)) == len(kept)
+
+
+def test_samplers_that_look_at_labels_alone_take_no_memory_beyond_the_output(shapes):
+    """Rows of floats would take eleven times the output's."""
+    X = np.zeros((20000, 16, 16), dtype=np.uint8)
+    y = np.arange(20000) < 100
+    sampler = PixelSampler(RandomOverSampler(random_state=0))
+    tracemalloc.start()
+    try:
+        X_res, _ = sampler.fit_resample(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.3 * X_res.nbytes
+    assert sampler.sampler_.n_features_in_ == sampler.n_features_in_ == 256
+
+
+def test_nothing_of_an_earlier_fit_is_left(shapes):
+    """Indices of another resampling would pick the wrong images."""
+    sampler = PixelSampler(RandomUnderSampler(random_state=0))
+    sampler.fit_resample(*shapes)
+    assert len(sampler.sample_indices_) == 20
+    sampler.set_params(sampler=SMOTE()).fit_resample(*shapes)
+    assert not hasattr(sampler, "sample_indices_")
+    sampler.set_params(sampler=make_pipeline(SMOTE())).fit_resample(*shapes)
+    assert not hasattr(sampler, "sampling_strategy_")  # of which a pipeline has none
+    sampler.set_params(sampler=SMOTE(k_neighbors=1000))
+    with pytest.raises(ValueError, match="n_neighbors"):
+        sampler.fit_resample(*shapes)
+    assert not hasattr(sampler, "sampler_")
+
+
+def test_a_class_instead_of_a_sampler_is_refused_by_name(shapes):
+    """clone would speak of an object that cannot be cloned."""
+    with pytest.raises(ValueError, match=r"'sampler' parameter .*an instance, made with parentheses, not its class"):
+        PixelSampler(SMOTE).fit_resample(*shapes)
+
+
+@pytest.mark.parametrize("func", [lambda X, y: (X * np.nan, y), lambda X, y: (X[:, :5], y)])
+def test_a_sampler_that_spoils_images_is_named(func, shapes):
+    """NaN would become any integer."""
+    with pytest.raises(ValueError, match=r"sampler must return rows of 144 finite numbers.*FunctionSampler returned"):
+        PixelSampler(FunctionSampler(func=func)).fit_resample(*shapes)

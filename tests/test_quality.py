@@ -4,6 +4,7 @@ import copy
 import pickle
 import warnings
 
+import memorisation as memorisation_table
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -15,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from gan_sampler import QualityWarning, quality_report
-from gan_sampler.quality import _measures, _report
+from gan_sampler.quality import MEASURES, Measure, _judgement, _measures, _report, register
 
 SIZE, N = 16, 120
 
@@ -153,18 +154,85 @@ def test_what_is_missing_is_named():
 
 def test_the_printed_report_says_what_bad_numbers_mean(reports):
     """A table of numbers without alarm would be taken for praise."""
-    assert "Artefacts give nearly every image away" in str(reports["noise"])
+    assert "artefacts stand for the class" in str(reports["noise"])
+    assert "Do not use these images: they are unlike any real image, precision is 0.00" in str(reports["noise"])
     assert "A classifier learns less" in str(reports["wrong class"])
     assert "Most kinds of real images are missing" in str(reports["collapsed"])
-    assert not list(reports["perfect"]._verdict())
+    assert not list(_judgement.find_notes(reports["perfect"]))
 
 
-def test_memorisation_without_memory_has_uniform_p():
-    """A test of level .1 must raise false alarms at about one time in ten."""
-    rng = np.random.RandomState(0)
-    p = [_measures.memorisation(*rng.normal(size=(3, 30, 5)), np.random.RandomState(i))[1] for i in range(100)]
-    assert 0.03 <= np.mean(np.array(p) <= 0.1) <= 0.2
-    assert 0.35 <= np.mean(np.array(p) <= 0.5) <= 0.65
+def gaussians(rng, n):
+    """Features of one kind."""
+    return rng.normal(size=(n, 8))
+
+
+def doubles(rng, n):
+    """A third of them near-doubles of others, as of one patient."""
+    points = rng.normal(size=(n, 8))
+    points[: n // 3] = points[n // 3 : 2 * (n // 3)] + 0.01 * rng.normal(size=(n // 3, 8))
+    return points
+
+
+def memorisation(train, held_out, synthetic):
+    """In one space."""
+    return _measures.memorisation(*([_measures.three_nearest(train, [x])] for x in (held_out, synthetic)))
+
+
+class TestMemorisation:
+    """Copies raise the share, nothing else does."""
+
+    @pytest.mark.parametrize("draw", [gaussians, doubles])
+    @pytest.mark.parametrize("sizes", [(40, 10, 100), (300, 10, 50), (200, 100, 100)])
+    def test_false_alarms_are_no_more_than_the_level(self, draw, sizes):
+        """Also with ten held-out images, and where training images are there nearly twice."""
+        rng = np.random.RandomState(0)
+        found = np.array([memorisation(*(draw(rng, n) for n in sizes)) for _ in range(200)])
+        assert found[:, 0].mean() == pytest.approx(0.5, abs=0.03)
+        assert np.mean(found[:, 1] <= 0.05) <= 0.05 + 3 * (0.05 * 0.95 / 200) ** 0.5
+        assert np.mean(found[:, 1] <= 0.5) >= 0.3
+
+    def test_a_tenth_of_copies_is_found_where_enough_is_held_out(self):
+        """They hardly move the share."""
+        rng = np.random.RandomState(0)
+        train, held_out, synthetic = gaussians(rng, 500), gaussians(rng, 200), gaussians(rng, 300)
+        synthetic[:30] = train[:30] + 0.02 * gaussians(rng, 30)
+        share, p = memorisation(train, held_out, synthetic)
+        assert share < 0.6
+        assert p < 0.01
+        assert memorisation(train, held_out[:10], synthetic)[1] > 0.01  # ten are too few, as documented
+
+    def test_one_image_again_and_again_proves_nothing(self):
+        """Whether it is near a training image by chance is one question, not a hundred."""
+        rng = np.random.RandomState(0)
+        for _ in range(30):
+            train, held_out, one = gaussians(rng, 100), gaussians(rng, 50), gaussians(rng, 1)
+            assert memorisation(train, held_out, one + 0.01 * gaussians(rng, 100))[1] > 0.01
+
+    def test_versions_are_shifted_by_a_pixel_and_mirrored(self):
+        """A copy of either kind is at no distance from one of them; large images are averaged down."""
+        rng = np.random.RandomState(0)
+        images = rng.rand(3, 2, 9, 12).astype(np.float32)
+        inside = images[:, :, 1:-1, 1:-1].reshape(3, -1)
+        for changed in (images, np.roll(images, 1, 2), np.roll(images, -1, 3), np.roll(images, 1, 3)[..., ::-1]):
+            versions = _measures.versions_of(np.ascontiguousarray(changed))
+            assert min(np.abs(version - inside).max() for version in versions) == 0
+        assert _measures.versions_of(np.ones((2, 1, 128, 65), np.float32))[0].shape == (2, 30 * 30)
+        assert len(_measures.versions_of(np.ones((2, 1, 1, 20), np.float32))) == 6
+
+    @pytest.mark.parametrize("kind", ["noisy", "shifted", "mirrored"])
+    @pytest.mark.filterwarnings("ignore:The synthetic images are in part near-copies")
+    def test_changed_copies_of_many_images_are_found_with_few_held_out(self, kind):
+        """Thinning the training images to as many as are held out lost the sources of most."""
+        train = discs(2000, 20)
+        copied = train[np.random.RandomState(0).permutation(2000)[:150]]
+        made = {
+            "noisy": jittered(copied),
+            "shifted": np.pad(copied, ((0, 0), (0, 0), (1, 0)), mode="edge")[:, :, :-1],
+            "mirrored": copied[:, :, ::-1],
+        }[kind]
+        with pytest.warns(QualityWarning, match=r"nearer to single images trained on .* memorisation is (1|0\.9)"):
+            report = quality_report(train, made, discs(200, 21), embedder=FLAT, max_images=200, random_state=0)
+        assert report.memorisation > 0.95
 
 
 def test_doubles_among_the_real_images_are_told_apart_from_copies_of_them():
@@ -211,13 +279,13 @@ def test_memorisation_is_not_seen_where_images_are_there_more_than_once():
     assert report.memorisation_p > 0.1
 
 
-def test_memorisation_is_warned_of_only_where_it_can_be_told():
+def test_memorisation_is_warned_of_only_where_it_can_be_inferred():
     """Held-out images of another source are farther away whatever the generator did."""
     options = {"embedder": EMBEDDER, "random_state": 0}
     with pytest.warns(QualityWarning, match=r"memorisation is 0\.[6-9]|memorisation is 1"):
         quality_report(REAL, SYNTHETIC["copied"], HELD_OUT, **options)
-    with pytest.warns(QualityWarning, match=r"cannot be told: .* another kind, .* AUC of (1|0\.9)") as found:
-        quality_report(REAL, SYNTHETIC["perfect"], OTHERS, **options)
+    with pytest.warns(QualityWarning, match=r"cannot be inferred .* another kind, .* AUC of (1|0\.9)") as found:
+        quality_report(REAL, SYNTHETIC["perfect"], SYNTHETIC["noise"], **options)
     assert len(found) == 1
 
 
@@ -387,3 +455,177 @@ def test_the_same_seed_gives_the_same_report():
     )
     assert repr(first) == repr(second)
     np.testing.assert_array_equal(state, np.random.get_state()[1])
+
+
+class TestMeasures:
+    """One place for each."""
+
+    def test_a_new_measure_is_registered_computed_printed_and_taken_out_again(self):
+        """In one place, for both columns."""
+        brightness = Measure(
+            "brightness",
+            "mean, synthetic less real",
+            "0",
+            lambda sets: sets.pixels_other.mean() - sets.pixels_real.mean(),
+            digits=".4f",
+        )
+        register(brightness)
+        try:
+            report = quality_report(REAL, SYNTHETIC["perfect"], HELD_OUT, embedder=EMBEDDER, random_state=0)
+        finally:
+            del MEASURES["brightness"]
+        expected = (SYNTHETIC["perfect"].mean() - REAL.mean()) / 127.5
+        assert report.brightness == report.measures["brightness"] == pytest.approx(expected, abs=1e-5)
+        line = next(line for line in str(report).splitlines() if "mean, synthetic less real" in line)
+        assert line.split()[-3:] == [f"{report.brightness:.4f}", f"{report.reference['brightness']:.4f}", "0"]
+        assert str(pickle.loads(pickle.dumps(report))) == str(report)
+        assert report.reference["brightness"] == pytest.approx((HELD_OUT.mean() - REAL.mean()) / 127.5, abs=1e-5)
+        assert "brightness" in dir(report)
+        assert "brightness" in repr(report)
+        after = quality_report(REAL, SYNTHETIC["perfect"], embedder=EMBEDDER, random_state=0)
+        with pytest.raises(AttributeError, match="has no attribute 'brightness'"):
+            _ = after.brightness
+
+    def test_what_cannot_be_registered_is_refused(self):
+        """By name."""
+        with pytest.raises(ValueError, match="name must be new; there is a measure 'kid' already"):
+            register(MEASURES["kid"])
+        with pytest.raises(ValueError, match="must be new; a report has an attribute 'plot'"):
+            register(Measure("plot", "", "", len))
+        with pytest.raises(ValueError, match="must be a name of a public attribute; got 'two words'"):
+            register(Measure("two words", "", "", len))
+        with pytest.raises(TypeError, match="measure must be a Measure; got 'kid'"):
+            register("kid")
+
+    def test_each_number_has_its_own_name_in_the_table(self, reports):
+        """What one calls diversity the other calls spread."""
+        text = str(reports["perfect"])
+        for label in ("KID", "density", "precision", "recall", "coverage", "spread", "near-copies", "memorisation"):
+            assert f"\n  {label} " in text
+        assert "iversity" not in text
+
+
+class TestPoorImages:
+    """A fit that nobody looks at must not end in noise."""
+
+    @pytest.mark.parametrize(
+        ("name", "fault"), [("noise", "precision is 0.00"), ("wrong class", "utility is"), ("collapsed", "spread is")]
+    )
+    def test_they_are_warned_of_with_the_reason(self, reports, name, fault):
+        """Once, with all reasons."""
+        assert reports[name].is_poor
+        assert any(fault in reason for reason in reports[name].faults)
+        with pytest.warns(QualityWarning, match=f"My images should not be used: .*{fault}") as found:
+            quality_report(REAL, SYNTHETIC[name], X_rest=OTHERS, embedder=EMBEDDER, random_state=0, name="My images")
+        assert len(found) == 1
+
+    @pytest.mark.parametrize("name", ["perfect", "copied", "blurred"])
+    def test_others_are_not(self, reports, name):
+        """Copies are plausible."""
+        assert not reports[name].is_poor
+        assert reports[name].faults == ()
+
+    @pytest.mark.parametrize(("n_real", "n_synthetic"), [(10, 10), (200, 10), (10, 60)])
+    def test_real_images_in_their_place_never_are(self, n_real, n_synthetic):
+        """However few: ten images cannot cover two hundred."""
+        for seed in range(4):
+            real, more = discs(n_real, 40 + seed), discs(n_synthetic, 60 + seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", QualityWarning)
+                report = quality_report(real, more, X_rest=255 - discs(20, seed), embedder=FLAT, random_state=0)
+            assert not report.is_poor
+
+    def test_coverage_expected_is_that_of_real_images(self):
+        """On average."""
+        rng = np.random.RandomState(0)
+        for n_real, n_synthetic in ((30, 10), (10, 30)):
+            found = [
+                _measures.fidelity_and_diversity(rng.normal(size=(n_real, 3)), rng.normal(size=(n_synthetic, 3)))
+                for _ in range(20)
+            ]
+            expected = _measures.expected_coverage(n_real, n_synthetic)
+            assert np.mean([measures["coverage"] for measures in found]) == pytest.approx(expected, abs=0.08)
+
+
+class TestValues:
+    """Any that images may have."""
+
+    @pytest.mark.parametrize(
+        "images",
+        [
+            1e8 + np.random.RandomState(0).rand(20, 8, 8),
+            2**62 + np.random.RandomState(0).randint(9, size=(20, 8, 8)),
+            2**63 + np.random.RandomState(0).randint(9, size=(20, 8, 8)).astype(np.uint64),
+            1 + np.random.RandomState(0).randint(9, size=(20, 8, 8)).astype(np.longdouble) * 2**-60,
+        ],
+        ids=["float64", "int64", "uint64", "longdouble"],
+    )
+    def test_images_that_differ_in_the_last_digits_differ(self, images):
+        """In float32 they would be one."""
+        assert len(_report._first_of_each(images)) == 20
+        assert len(_report._first_of_each(np.repeat(images, 2, axis=0))) == 20
+
+    def test_a_report_of_images_on_a_large_offset_is_that_without(self):
+        """Equal images are told by value, and distances from what differs."""
+        rng = np.random.RandomState(0)
+        real, synthetic = rng.randint(9, size=(2, 20, 8, 8)).astype(float)
+        raw = FunctionTransformer(lambda X: X.reshape(len(X), -1))
+        reports = [
+            quality_report(real + offset, synthetic + offset, embedder=raw, random_state=0) for offset in (0, 1e8)
+        ]
+        for name in ("density", "precision", "recall", "coverage", "spread", "near_copies"):
+            assert getattr(reports[1], name) == pytest.approx(getattr(reports[0], name))
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64, np.uint64, bool])
+    def test_equal_values_are_equal_in_every_dtype(self, dtype):
+        """Integers, booleans; and floats, with either zero."""
+        image = np.eye(8)
+        assert _report._fingerprint(image.astype(dtype)) == _report._fingerprint(image.astype(np.int16))
+        for other in (np.float16, np.float32, np.longdouble):
+            assert _report._fingerprint(-image.astype(other)) == _report._fingerprint(-image)
+        assert _report._fingerprint(np.zeros((8, 8))) == _report._fingerprint(-np.zeros((8, 8)))
+
+    @pytest.mark.parametrize("argument", ["X_real", "X_synthetic", "X_holdout", "X_rest"])
+    @pytest.mark.parametrize("empty", [[], REAL[:0]])
+    def test_an_empty_set_is_named(self, argument, empty):
+        """As one that is too small is."""
+        sets = {"X_real": REAL, "X_synthetic": REAL, "X_holdout": HELD_OUT, "X_rest": OTHERS, argument: empty}
+        with pytest.raises(ValueError, match=f"{argument} must hold at least 10 images to be measured; got none"):
+            quality_report(**sets, embedder=EMBEDDER)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda X: flatten(X) * 1e300, "numbers of at most 1e.50.* FunctionTransformer returned .*X_real"),
+            (lambda X: flatten(X) * 1e-320, "different numbers for different images"),
+            (lambda X: np.ones((len(X), 4)), "different numbers for different images; those for all images of X_real"),
+        ],
+    )
+    def test_features_that_cannot_be_compared_are_refused_by_name(self, change, message):
+        """In place of NaN or a LinAlgError."""
+        with pytest.raises(ValueError, match=f"embedder must be a transformer that returns {message}"):
+            quality_report(REAL, SYNTHETIC["perfect"], HELD_OUT, embedder=FunctionTransformer(change))
+
+    def test_small_features_are_compared_as_any(self):
+        """Their squares would underflow."""
+        tiny = FunctionTransformer(lambda X: flatten(X) * 1e-200)
+        reports = [quality_report(REAL, HELD_OUT, embedder=embedder, random_state=0) for embedder in (FLAT, tiny)]
+        for name in ("density", "recall", "spread", "near_copies", "auc_features"):
+            assert getattr(reports[1], name) == pytest.approx(getattr(reports[0], name), abs=0.01)
+
+
+def test_the_memorisation_table_is_made_of_both_tests(monkeypatch):
+    """All kinds of copies, as a whole and in part, and what is none."""
+    monkeypatch.setattr(memorisation_table, "N_HELD_OUT", (10, 20))
+    monkeypatch.setattr(memorisation_table, "N_SYNTHETIC", 20)
+    monkeypatch.setattr(memorisation_table, "N_DRAWS", 3)
+    images = discs(110, 0)
+    found = list(memorisation_table.run_seed(images, flatten(images), 60, 0, flatten))
+    table = memorisation_table.summarise(found)
+    assert len(table) == 2 * (4 * 3 + 3)
+    assert set(table.n_draws) == {3}
+    by_kind = table[table.n_held_out == 20].set_index(["synthetic", "copies"])
+    assert min(by_kind.share["exact", 1.0], by_kind.share["mirrored", 1.0]) > 0.8
+    assert by_kind.alarm["exact", 1.0] == 1
+    assert by_kind.share["fresh", 0.0] < 0.8
+    assert "shifted by a pixel" in memorisation_table.show(table)

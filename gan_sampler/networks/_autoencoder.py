@@ -16,7 +16,7 @@ class Encoder(Discriminator):
     latent_dim : int
         Length of a code.
     **how
-        ``width``, ``channels`` and ``norm``, as `Discriminator` takes them.
+        ``base_channels``, ``channels`` and ``norm``, as `Discriminator` takes them.
     """
 
     def __init__(self, image_shape, *, latent_dim, **how):

@@ -1,4 +1,4 @@
-"""DCGAN's networks, told which class an image is to be, or is, of.
+"""DCGAN's networks, conditional on the class of an image.
 
 References
 ----------
@@ -63,6 +63,8 @@ class ConditionalGenerator(nn.Module):
         self.class_vectors = nn.Parameter(torch.randn(n_classes, latent_dim) / latent_dim)
         self.unconditional = Generator(image_shape, latent_dim=2 * latent_dim, **how)
         layers = self.unconditional.layers
+        if how.get("norm", "batch") is None:  # the half of the input that is the class's is next to nothing
+            nn.init.normal_(layers[0].weight, std=latent_dim**-0.5)
         for i, layer in enumerate(layers):
             if isinstance(layer, nn.BatchNorm2d):
                 layers[i] = ClassBatchNorm2d(layer, n_classes)
@@ -134,7 +136,7 @@ class ProjectionDiscriminator(nn.Module):
         self.class_vectors = nn.Parameter(torch.randn(n_classes, n_features) * n_features**-0.5)
 
     def forward(self, images, index):
-        """Judge images.
+        """Return the logits of images.
 
         Parameters
         ----------
@@ -146,7 +148,7 @@ class ProjectionDiscriminator(nn.Module):
         Returns
         -------
         logits : torch.Tensor of shape (n,)
-            Positive for images judged real and of their class.
+            Positive for images taken to be real and of their class.
         """
         features = self.unconditional.features(images)
-        return self.unconditional.judge(features) + features @ self.class_vectors[index]
+        return self.unconditional.logits(features) + features @ self.class_vectors[index]

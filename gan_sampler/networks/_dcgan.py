@@ -8,6 +8,7 @@ References
 
 import itertools
 import math
+import operator
 
 import torch
 from torch import nn
@@ -16,8 +17,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ._resampling import DownsamplingConv2d, UpsamplingConv2d
 
-_MAX_WIDENING = 8  # a pyramid's deepest layers have at most this many times its width, as in DCGAN
+_MAX_WIDENING = 8  # a pyramid's deepest layers have at most this many times its base channels, as in DCGAN
 _LEAK = 0.2
+_GAIN = nn.init.calculate_gain("leaky_relu", _LEAK)  # makes up for what the activation takes from the mean square
 
 
 def pyramid_sizes(height, width, base_size):
@@ -43,14 +45,15 @@ def pyramid_sizes(height, width, base_size):
     return [(base_height * 2**i, base_width * 2**i) for i in range(doublings + 1)]
 
 
-def pyramid_widths(n_maps, width, channels):
+def pyramid_channels(n_maps, base_channels, channels):
     """Return the number of channels of `n_maps` hidden maps, deepest first.
 
-    ``channels="pyramid"`` halves them as the resolution doubles, down to `width`; ``"flat"`` keeps `width`.
+    ``channels="pyramid"`` halves them as the resolution doubles, down to `base_channels`; ``"flat"`` keeps that number.
     """
+    base_channels = operator.index(base_channels)  # torch refuses NumPy's integers in some places
     if channels == "flat":
-        return [width] * n_maps
-    return [width * min(2**i, _MAX_WIDENING) for i in reversed(range(n_maps))]
+        return [base_channels] * n_maps
+    return [base_channels * min(2**i, _MAX_WIDENING) for i in reversed(range(n_maps))]
 
 
 class Generator(nn.Module):
@@ -62,35 +65,35 @@ class Generator(nn.Module):
         Channels, height and width of the images.
     latent_dim : int, default=100
         Length of a noise vector.
-    width : int, default=64
+    base_channels : int, default=64
         Channels of the last hidden map.
     channels : {"pyramid", "flat"}, default="pyramid"
-        Whether channels halve as the resolution doubles, or stay at `width`.
+        Whether channels halve as the resolution doubles, or stay at `base_channels`.
     base_size : int, default=4
         Shorter side of the map that the noise is projected to, in pixels; the number of doublings follows.
     norm : {"batch", "spectral"} or None, default="batch"
         Normalisation of every layer but the last.
     """
 
-    def __init__(self, image_shape, *, latent_dim=100, width=64, channels="pyramid", base_size=4, norm="batch"):
+    def __init__(self, image_shape, *, latent_dim=100, base_channels=64, channels="pyramid", base_size=4, norm="batch"):
         super().__init__()
         n_channels, self.height, self.width = image_shape
         self.latent_dim = latent_dim
         sizes = pyramid_sizes(self.height, self.width, base_size)
-        widths = pyramid_widths(len(sizes) - 1, width, channels)
-        n_base = widths[0] * math.prod(sizes[0])
+        map_channels = pyramid_channels(len(sizes) - 1, base_channels, channels)
+        n_base = map_channels[0] * math.prod(sizes[0])
         layers = [
             _maybe_spectral(nn.Linear(latent_dim, n_base, bias=norm != "batch"), norm),
-            nn.Unflatten(1, (widths[0], *sizes[0])),  # (n, widths[0], *sizes[0])
-            *_norm_and_activation(widths[0], norm),
+            nn.Unflatten(1, (map_channels[0], *sizes[0])),  # (n, map_channels[0], *sizes[0])
+            *_norm_and_activation(map_channels[0], norm),
         ]
-        for n_in, n_out in itertools.pairwise(widths):  # each doubles height and width
+        for n_in, n_out in itertools.pairwise(map_channels):  # each doubles height and width
             layers += [_upsampling(n_in, n_out, norm), *_norm_and_activation(n_out, norm)]
-        self.layers = nn.Sequential(*layers)  # (n, widths[-1], *sizes[-2])
+        self.layers = nn.Sequential(*layers)  # (n, map_channels[-1], *sizes[-2])
         self.to_image = nn.Sequential(
-            _upsampling(widths[-1], n_channels, None), nn.Tanh()
+            _upsampling(map_channels[-1], n_channels, None), nn.Tanh()
         )  # (n, n_channels, *sizes[-1])
-        _initialise(self, norm)
+        _initialise(self, norm, gain=1.0)
 
     def forward(self, noise):
         """Draw images.
@@ -120,10 +123,10 @@ class Discriminator(nn.Module):
     ----------
     image_shape : tuple of (int, int, int)
         Channels, height and width of the images.
-    width : int, default=64
+    base_channels : int, default=64
         Channels after the first convolution.
     channels : {"pyramid", "flat"}, default="pyramid"
-        Whether channels double as the resolution halves, or stay at `width`.
+        Whether channels double as the resolution halves, or stay at `base_channels`.
     norm : {"batch", "spectral"} or None, default=None
         Normalisation of every convolution; batch normalisation leaves out the first.
     dropout : float, default=0.0
@@ -132,23 +135,23 @@ class Discriminator(nn.Module):
 
     _BASE_SIZE = 4  # pixels, as in DCGAN
 
-    def __init__(self, image_shape, *, width=64, channels="pyramid", norm=None, dropout=0.0):
+    def __init__(self, image_shape, *, base_channels=64, channels="pyramid", norm=None, dropout=0.0):
         super().__init__()
-        n_channels, height, image_width = image_shape
-        sizes = pyramid_sizes(height, image_width, self._BASE_SIZE)
-        widths = pyramid_widths(len(sizes) - 1, width, channels)[::-1]
-        spare_rows, spare_columns = sizes[-1][0] - height, sizes[-1][1] - image_width
+        n_channels, height, width = image_shape
+        sizes = pyramid_sizes(height, width, self._BASE_SIZE)
+        map_channels = pyramid_channels(len(sizes) - 1, base_channels, channels)[::-1]
+        spare_rows, spare_columns = sizes[-1][0] - height, sizes[-1][1] - width
         self.padding = (spare_columns // 2, -(-spare_columns // 2), spare_rows // 2, -(-spare_rows // 2))
-        layers = [_downsampling(n_channels, widths[0], "spectral" if norm == "spectral" else None), _activation()]
-        for n_in, n_out in itertools.pairwise(widths):  # each halves height and width
+        layers = [_downsampling(n_channels, map_channels[0], "spectral" if norm == "spectral" else None), _activation()]
+        for n_in, n_out in itertools.pairwise(map_channels):  # each halves height and width
             layers += [_downsampling(n_in, n_out, norm), *_norm_and_activation(n_out, norm)]
-        n_features = widths[-1] * math.prod(sizes[0])
+        n_features = map_channels[-1] * math.prod(sizes[0])
         layers += [nn.Flatten(), nn.Dropout(dropout), _maybe_spectral(nn.Linear(n_features, 1), norm)]
         self.layers = nn.Sequential(*layers)
-        _initialise(self, norm)
+        _initialise(self, norm, gain=_GAIN)  # images in [-1, 1] have about the mean square of activations, a half
 
     def forward(self, images):
-        """Judge images.
+        """Return the logits of images.
 
         Parameters
         ----------
@@ -158,15 +161,15 @@ class Discriminator(nn.Module):
         Returns
         -------
         logits : torch.Tensor of shape (n,)
-            Positive for images judged real.
+            Positive for images taken to be real.
         """
-        return self.judge(self.features(images))
+        return self.logits(self.features(images))
 
     def features(self, images):
         """Return what the last layer sees of images (n, channels, height, width): (n, n_features)."""
         return self.layers[:-1](pad(images, self.padding))
 
-    def judge(self, features):
+    def logits(self, features):
         """Return the logits of `features`: (n, n_features) to (n,)."""
         return self.layers[-1](features).squeeze(1)
 
@@ -194,22 +197,41 @@ def _activation():
 
 
 @torch.no_grad()
-def _initialise(network, norm):
+def _initialise(network, norm, gain):
     """Draw the weights: N(0, 0.02²) under a normalisation, as DCGAN does, else so that layers keep the variance.
 
     Without normalisation DCGAN's small weights would shrink the signal at every layer, and the discriminator would
-    learn nothing for thousands of steps (He et al. 2015, https://arxiv.org/abs/1502.01852). Spectral normalisation
-    sets the scale itself, so torch's own draw stays.
+    learn nothing for thousands of steps. So every layer's output has variance 1, up to the tanh (He et al. 2015,
+    https://arxiv.org/abs/1502.01852); beside the borders of a map, where inputs are missing, less. Spectral
+    normalisation sets the scale itself, so torch's own draw stays.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Changed in place.
+    norm : {"batch", "spectral"} or None
+        As `Generator` takes it.
+    gain : float
+        Of the first layer: one over the root mean square of what the network is given.
     """
     if norm == "spectral":
         return
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            if norm is None:
-                nn.init.kaiming_normal_(module.weight, a=_LEAK)
-            else:
-                nn.init.normal_(module.weight, 0.0, 0.02)
+            nn.init.normal_(module.weight, 0.0, 0.02 if norm == "batch" else gain / math.sqrt(_fan_in(module)))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+            gain = _GAIN  # of every later layer
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def _fan_in(layer):
+    """Return of how many inputs an output of the layer is the weighted sum, away from the borders.
+
+    torch counts the outputs of an input in place of that for transposed convolutions.
+    """
+    if isinstance(layer, nn.Linear):
+        return layer.in_features
+    n_inputs = layer.in_channels * math.prod(layer.kernel_size)
+    return n_inputs / math.prod(layer.stride) if isinstance(layer, nn.ConvTranspose2d) else n_inputs

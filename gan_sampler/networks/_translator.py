@@ -1,4 +1,4 @@
-"""CycleGAN's networks: images to images, and images to judgements of their patches.
+"""CycleGAN's networks: images to images, and images to logits of their patches.
 
 References
 ----------
@@ -23,25 +23,28 @@ class Translator(nn.Module):
     ----------
     image_shape : tuple of (int, int, int)
         Channels, height and width of the images.
-    width : int, default=64
+    base_channels : int, default=64
         Channels at full resolution; twice and four times as many at a half and a quarter of it.
     n_blocks : int, default=6
         Residual blocks.
     """
 
-    def __init__(self, image_shape, *, width=64, n_blocks=6):
+    def __init__(self, image_shape, *, base_channels=64, n_blocks=6):
         super().__init__()
         n_channels, self.height, self.width = image_shape
         self.padding = _canvas_padding(self.height, self.width)
-        layers = [nn.Conv2d(n_channels, width, 7, padding=3, padding_mode="reflect"), *_norm_and_relu(width)]
-        for n_in in (width, 2 * width):
+        layers = [nn.Conv2d(n_channels, base_channels, 7, padding=3, padding_mode="reflect")]
+        layers += _norm_and_relu(base_channels)
+        for n_in in (base_channels, 2 * base_channels):
             layers += [nn.Conv2d(n_in, 2 * n_in, 3, stride=2, padding=1), *_norm_and_relu(2 * n_in)]
-        layers += [ResidualBlock(4 * width) for _ in range(n_blocks)]
-        for n_in in (4 * width, 2 * width):
+        layers += [ResidualBlock(4 * base_channels) for _ in range(n_blocks)]
+        for n_in in (4 * base_channels, 2 * base_channels):
             # A kernel that the stride divides, against checkerboards; the paper's is one smaller.
             layers += [nn.ConvTranspose2d(n_in, n_in // 2, 4, stride=2, padding=1), *_norm_and_relu(n_in // 2)]
         self.layers = nn.Sequential(*layers)
-        self.to_image = nn.Sequential(nn.Conv2d(width, n_channels, 7, padding=3, padding_mode="reflect"), nn.Tanh())
+        self.to_image = nn.Sequential(
+            nn.Conv2d(base_channels, n_channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()
+        )
         _initialise(self)
 
     def forward(self, images):
@@ -58,17 +61,17 @@ class ResidualBlock(nn.Module):
 
     Parameters
     ----------
-    width : int
+    n_channels : int
         Channels.
     """
 
-    def __init__(self, width):
+    def __init__(self, n_channels):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect"),
-            *_norm_and_relu(width),
-            nn.Conv2d(width, width, 3, padding=1, padding_mode="reflect"),
-            nn.InstanceNorm2d(width),
+            nn.Conv2d(n_channels, n_channels, 3, padding=1, padding_mode="reflect"),
+            *_norm_and_relu(n_channels),
+            nn.Conv2d(n_channels, n_channels, 3, padding=1, padding_mode="reflect"),
+            nn.InstanceNorm2d(n_channels),
         )
 
     def forward(self, features):
@@ -77,32 +80,32 @@ class ResidualBlock(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Images to logits of overlapping patches, so that it judges texture rather than layout [1]_.
+    """Images to logits of overlapping patches, so that it sees texture rather than layout [1]_.
 
     Parameters
     ----------
     image_shape : tuple of (int, int, int)
         Channels, height and width of the images.
-    width : int, default=64
+    base_channels : int, default=64
         Channels after the first convolution; they double with each halving.
     """
 
-    def __init__(self, image_shape, *, width=64):
+    def __init__(self, image_shape, *, base_channels=64):
         super().__init__()
-        n_channels, height, image_width = image_shape
-        self.padding = _canvas_padding(height, image_width)
-        shorter = min(height, image_width)
+        n_channels, height, width = image_shape
+        self.padding = _canvas_padding(height, width)
+        shorter = min(height, width)
         n_halvings = 1 + (shorter >= 16) + (shorter >= 64)  # patches of 10, 22 and 46 pixels; the paper's are of 70
-        layers = [nn.Conv2d(n_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        layers = [nn.Conv2d(n_channels, base_channels, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         for i in range(n_halvings - 1):
-            n_in, n_out = width * 2**i, width * 2 ** (i + 1)
+            n_in, n_out = base_channels * 2**i, base_channels * 2 ** (i + 1)
             layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1), nn.InstanceNorm2d(n_out), nn.LeakyReLU(0.2)]
-        layers += [nn.Conv2d(width * 2 ** (n_halvings - 1), 1, 4, padding=1)]
+        layers += [nn.Conv2d(base_channels * 2 ** (n_halvings - 1), 1, 4, padding=1)]
         self.layers = nn.Sequential(*layers)
         _initialise(self)
 
     def forward(self, images):
-        """Judge patches: images (n, channels, height, width) in [-1, 1] to logits (n, 1, rows, columns)."""
+        """Return the logits of patches: images (n, channels, height, width) in [-1, 1] to (n, 1, rows, columns)."""
         return self.layers(pad(images, self.padding, mode="replicate"))
 
 
@@ -112,8 +115,8 @@ def _canvas_padding(height, width):
     return spare_columns // 2, -(-spare_columns // 2), spare_rows // 2, -(-spare_rows // 2)
 
 
-def _norm_and_relu(width):
-    return [nn.InstanceNorm2d(width), nn.ReLU(inplace=True)]
+def _norm_and_relu(n_channels):
+    return [nn.InstanceNorm2d(n_channels), nn.ReLU(inplace=True)]
 
 
 @torch.no_grad()

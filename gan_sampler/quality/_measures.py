@@ -12,21 +12,27 @@ References
    https://arxiv.org/abs/1904.06991
 .. [6] C. Esteban, S. L. Hyland, G. Rätsch, "Real-valued (Medical) Time Series Generation with Recurrent Conditional
    GANs", 2017. https://arxiv.org/abs/1706.02633 (train on synthetic, test on real)
+.. [7] D. R. Cox, "Some Applications of Exponential Ordered Scores", Journal of the Royal Statistical Society B 26,
+   1964.
 """
 
 import contextlib
 import io
 
 import numpy as np
+import torch
+from scipy.stats import f
 from sklearn.base import clone
 from sklearn.metrics import euclidean_distances, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
+from torch.nn.functional import avg_pool2d
 
 N_NEIGHBORS = 5  # of density, coverage, precision, recall and realism, as in [2]_
 COPY_RATIO = 1 / 3  # of the way from a real image to its third-nearest real one; nearer is a near-copy
 MIN_DIFFERENT = 5  # real images, so that each has four others
-_N_FOLDS, _N_PERMUTATIONS = 5, 999
+_N_FOLDS = 5
+_COARSE = 32  # pixels to which large images are averaged down before they are looked at shifted
 
 
 def kernel_inception_distance(real, synthetic):
@@ -75,10 +81,23 @@ def fidelity_and_diversity(real, synthetic):
     measures : dict of str to float
     """
     compute_prdc = import_prdc()
-    n_neighbors = min(N_NEIGHBORS, len(real) - 2, len(synthetic) - 2)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints the number of images
-        measures = compute_prdc(real, synthetic, nearest_k=n_neighbors)
+        measures = compute_prdc(real, synthetic, nearest_k=_count_neighbors(len(real), len(synthetic)))
     return {name: float(value) for name, value in measures.items()}
+
+
+def expected_coverage(n_real, n_synthetic):
+    """Return the coverage to be expected where both are of one distribution: few images cover few.
+
+    A real image is not covered when its five nearest among all the others are real, which in random order has the
+    chance that the first five places of ``n_real - 1 + n_synthetic`` go to real ones.
+    """
+    n_others = n_real - 1 - np.arange(_count_neighbors(n_real, n_synthetic))
+    return float(1 - np.prod(n_others / (n_others + n_synthetic)))
+
+
+def _count_neighbors(n_real, n_synthetic):
+    return min(N_NEIGHBORS, n_real - 2, n_synthetic - 2)
 
 
 def import_prdc():
@@ -100,7 +119,7 @@ def relative_spread(real, synthetic):
 
 
 def two_sample_auc(real, synthetic, classifier, random_state):
-    """Return how well a classifier tells synthetic from real images it has not seen [3]_.
+    """Return how well a classifier separates synthetic from real images it has not seen [3]_.
 
     Area under the ROC curve over five folds: .5 when it cannot, 1 when it always can. Lower is better. Copies, of
     which one falls into the training folds as real and one into the test fold as synthetic, push it below .5.
@@ -151,30 +170,119 @@ def find_near_copies(real, synthetic):
     return is_copy, among_real[:, 0] <= COPY_RATIO * third
 
 
-def memorisation(train, held_out, synthetic, random_state):
-    """Return how often synthetic images lie nearer to the images trained on than to as many held-out ones.
+def memorisation(held_out, synthetic):
+    """Return how often a synthetic image copies its nearest training image more closely than a held-out one does.
 
-    In the spirit of [4]_, but each synthetic image is compared with itself, so that blur, which brings an image nearer
-    to all others, does not count. .5 when training images are no nearer than others of their kind; 1 when every
-    synthetic image is a copy. Lower is better.
+    The test of [4]_, one-sided, with another score than the distance to the nearest of all training images, because
+    blur brings an image nearer to every other. The score of an image is how much nearer, in squares, its nearest
+    training image is than the third-nearest: ``(d_3**2 - d_1**2) / max(d_3**2, s)``, where s is the median of
+    ``d_3**2`` over held-out images. It is near 1 for a copy. Blur and noise add about as much to every squared
+    distance of an image, so the numerator keeps still; the denominator lets images far from everything score low. The
+    third, so that an image which is in the data twice does not hide the copies of it. Of several spaces, the largest
+    score counts.
+
+    Parameters
+    ----------
+    held_out, synthetic : list of (rows, squares)
+        What `three_nearest` found among the training images, in features, in pixels...
 
     Returns
     -------
     share : float
+        Chance that the score of a synthetic image is above that of a held-out one (Mann and Whitney's U over its
+        maximum): .5 when training images are no nearer than to others of their kind, 1 when every image is a copy.
+        Lower is better.
     p_value : float
-        Chance of a share as large if training and held-out images were exchangeable, from 999 permutations. They are
-        not where the features were learnt from the training images, as by a fitted PCA.
+        Chance, at most, of scores as high if, given the training images, synthetic and held-out ones were drawn from
+        one distribution: by exponential ranks, which look at the top, with an F approximation [7]_. Synthetic images
+        with the same nearest training image count as about one, so that a generator that draws one image again and
+        again proves nothing.
+
+    Notes
+    -----
+    At a level of .01, 200 synthetic X-rays that all are copies were found with ten held-out images in at least 35 of 40
+    draws. If one in ten is a copy, 50 held-out images do not suffice; 500 found it in 22 to 40 of 40 draws where 400 to
+    5,000 were trained on, in 13 to 17 where 40 were. One in a hundred is not found with 500 held out.
+    docs/memorisation.md has the table.
     """
-    size = min(len(train), len(held_out))
-    chosen = [x[random_state.permutation(len(x))[:size]] for x in (train, held_out)]
-    to_real = euclidean_distances(synthetic, np.concatenate(chosen))  # (n_synthetic, 2 * size)
-    share = _share_nearer(to_real, np.arange(size))
-    permuted = [_share_nearer(to_real, random_state.permutation(2 * size)[:size]) for _ in range(_N_PERMUTATIONS)]
-    return share, (1 + sum(other >= share for other in permuted)) / (1 + _N_PERMUTATIONS)
+    scores = [[], []]
+    for (_, of_held_out), (_, of_synthetic) in zip(held_out, synthetic, strict=True):
+        typical = max(np.median(of_held_out[:, 2]), np.finfo(float).tiny)
+        for found, squares in zip(scores, (of_held_out, of_synthetic), strict=True):
+            found.append((squares[:, 2] - squares[:, 0]) / np.maximum(squares[:, 2], typical))
+    held_out_scores, synthetic_scores = (np.max(found, axis=0) for found in scores)
+    n_held_out, n_synthetic = len(held_out_scores), len(synthetic_scores)
+    is_synthetic = np.repeat([False, True], [n_held_out, n_synthetic])
+    scores = np.concatenate([held_out_scores, synthetic_scores])
+    share = roc_auc_score(is_synthetic, scores)
+
+    around_each = np.unique(synthetic[0][0], return_counts=True)[1]
+    n_different = n_synthetic**2 / np.square(around_each).sum()
+    exponential = _exponential_scores(scores, np.where(is_synthetic, n_different / n_synthetic, 1.0))
+    ratio = exponential[is_synthetic].mean() / exponential[~is_synthetic].mean()
+    return float(share), float(f.sf(ratio, 2 * n_different, 2 * n_held_out))
+
+
+def _exponential_scores(values, weights):
+    """Return what values of these ranks have on average in a sample of the exponential distribution; the top counts."""
+    which = np.unique(values, return_inverse=True)[1]
+    order = np.argsort(which, kind="stable")
+    at_risk = weights[order][::-1].cumsum()[::-1]
+    cumulated = (weights[order] / at_risk).cumsum()
+    return (np.bincount(which[order], cumulated) / np.bincount(which))[which]  # equal values share theirs
+
+
+def three_nearest(train, versions):
+    """Find the training images nearest to images of which there are several versions, the nearest of which counts.
+
+    Parameters
+    ----------
+    train : ndarray of shape (n_train, n_features)
+        At least three images, no two of them equal.
+    versions : list of ndarray of shape (n, n_features)
+        The same images as they are, shifted, mirrored...
+
+    Returns
+    -------
+    rows : ndarray of shape (n,), int
+        The nearest training image of each.
+    squares : ndarray of shape (n, 3)
+        Squared distances to the three nearest, in order.
+    """
+    squares = euclidean_distances(versions[0], train, squared=True)
+    for images in versions[1:]:
+        np.minimum(squares, euclidean_distances(images, train, squared=True), out=squares)
+    return squares.argmin(1), np.sort(np.partition(squares, 2, axis=1)[:, :3], axis=1)
+
+
+def versions_of(images):
+    """Return images, and the same mirrored, each in place and shifted by a pixel in four directions.
+
+    Where the shift would have to invent a border, all lose one; sides of more than 32 pixels are averaged down first.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, channels, height, width), float32
+
+    Returns
+    -------
+    versions : list of ndarray of shape (n, n_features)
+        Ten of them, or six where the height is less than three pixels; the first is that in place.
+    """
+    height, width = images.shape[2:]
+    images = avg_pool2d(torch.from_numpy(images), (max(1, height // _COARSE), max(1, width // _COARSE))).numpy()
+    height, width = images.shape[2:]
+    down, right = min(1, (height - 1) // 2), min(1, (width - 1) // 2)
+    shifts = dict.fromkeys([(down, right), (0, right), (2 * down, right), (down, 0), (down, 2 * right)])
+    return [
+        side[:, :, i : i + height - 2 * down, j : j + width - 2 * right].reshape(len(images), -1)
+        for side in (images, images[..., ::-1])
+        for i, j in shifts
+    ]
 
 
 def utility(real, synthetic, rest, classifier, random_state, held_out=None):
-    """Return how well a classifier trained on synthetic images, and one trained on real ones, tells the class.
+    """Return how well a classifier trained on synthetic images, and one trained on real ones, recognises the class.
 
     Train on synthetic, test on real [6]_: the area under the ROC curve of this class against the others, over five
     folds of real images, or, where there are any, on held-out images of the class and the test folds of the others.
@@ -241,13 +349,6 @@ def _off_diagonal(square):
     square = square.copy()
     np.fill_diagonal(square, 0)
     return square
-
-
-def _share_nearer(distances, columns):
-    is_trained_on = np.zeros(distances.shape[1], dtype=bool)
-    is_trained_on[columns] = True
-    to_trained, to_others = distances[:, is_trained_on].min(1), distances[:, ~is_trained_on].min(1)
-    return float(np.mean((to_trained < to_others) + 0.5 * (to_trained == to_others)))
 
 
 def _scoring(classifier):

@@ -6,7 +6,8 @@ from ._conditional import ConditionalDCGANOverSampler
 from ._cyclegan import CycleGANOverSampler
 from ._dcgan import DCGANOverSampler
 from ._deep_smote import DeepSMOTE
-from ._gan import BaseGANOverSampler, CollapseWarning
+from ._gan import BaseGANOverSampler
+from ._judging import CollapseWarning, PoorQualityError
 from ._pixel import PixelSampler
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "DCGANOverSampler",
     "DeepSMOTE",
     "PixelSampler",
+    "PoorQualityError",
 ]

@@ -3,10 +3,13 @@
 import math
 from numbers import Real
 
+import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 from torchvision.transforms import v2
 
+from ..runtime import draw_seed, isolated
 from ._base import BaseImageOverSampler
 
 _BATCH_SIZE = 256
@@ -52,6 +55,9 @@ class AugmentationOverSampler(BaseImageOverSampler):
     quality : bool or transformer, default=False
         Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`; with
         `EfficientNetLite0Embedder` (True) or the transformer given. Costs about a minute for each class.
+    on_poor_quality : {"warn", "raise", "repeat"}, default="warn"
+        What to do when the images of a class cannot be used, because they are noise or all alike: make them with a
+        warning, raise a :class:`PoorQualityError`, or repeat real images in their place, as in `DCGANOverSampler`.
     device : str or torch.device, default="auto"
         Where the changes are computed: "auto" takes the first CUDA device, else the CPU.
     random_state : int, RandomState instance or None, default=None
@@ -128,6 +134,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
         synthetic_ratio=0.25,
         herding=False,
         quality=False,
+        on_poor_quality="warn",
         device="auto",
         random_state=None,
         verbose=0,
@@ -141,6 +148,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
             synthetic_ratio=synthetic_ratio,
             herding=herding,
             quality=quality,
+            on_poor_quality=on_poor_quality,
             device=device,
             random_state=random_state,
             verbose=verbose,
@@ -153,13 +161,18 @@ class AugmentationOverSampler(BaseImageOverSampler):
         self.horizontal_flip = horizontal_flip
         self.vertical_flip = vertical_flip
 
-    def _synthesise(self, X, y, label, n_images):
+    def _score(self, X, y, label, random_state):
+        return None  # small changes to real images are as varied, and as good, as these
+
+    def _synthesise(self, X, y, label, n_images, random_state):
         images = self.image_format_.to_tensor(X[y == label]).to(self.device_)
         change = self._make_change(*images.shape[2:])
         passes = -(-n_images // len(images))
-        order = torch.cat([torch.randperm(len(images)) for _ in range(passes)])[:n_images]
-        for rows in order.split(_BATCH_SIZE):
-            yield torch.stack([change(image) for image in images[rows.to(images.device)]])
+        order = np.concatenate([random_state.permutation(len(images)) for _ in range(passes)])[:n_images]
+        for batch in gen_batches(n_images, _BATCH_SIZE):
+            with isolated(self.device_, draw_seed(random_state)):  # torchvision draws from torch's own stream
+                changed = torch.stack([change(images[row]) for row in order[batch]])
+            yield changed
 
     def _margins(self, height, width):
         """Return how far images are continued outwards, so that a moved one shows no empty wedge that gives it away.

@@ -1,160 +1,37 @@
-"""What every image over-sampler shares: input gate, class loop, output."""
+"""What every image over-sampler shares: plan, learn, judge, make, measure."""
 
 import copy
-import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from numbers import Real
 
 import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_target_type
 from sklearn.base import clone
-from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import validate_data
+from sklearn.utils._param_validation import Interval, StrOptions
+from tqdm.auto import tqdm
 
-from ..embedding import EfficientNetLite0Embedder, embed
-from ..images import IMAGE_PARAMETER_CONSTRAINTS, as_numeric_array, check_images
+from ..embedding import EfficientNetLite0Embedder, HasMethodsOfInstance, embed
+from ..images import IMAGE_PARAMETER_CONSTRAINTS
 from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
-from ..quality import QualityWarning, import_prdc, quality_report
-from ..runtime import (
-    DEVICE_CONSTRAINT,
-    draw_seed,
-    isolated,
-    own_random_state,
-    resolve_device,
-    stacklevel_of_user,
-)
-from ._herding import herd
-
-_MAX_REST = 1000  # images of other classes that the quality report looks at
-_CANDIDATES = 4  # images drawn for each one that herding keeps
-_MAX_HERDED = 1000  # images of either kind that are herded together, so that the time stays proportional
-
-
-def check_image_target(sampler, X, y):
-    """Check images and labels for a sampler, and set `image_format_`, `image_shape_` and `n_features_in_` on it.
-
-    Parameters
-    ----------
-    sampler : estimator
-        Has parameters `image_shape`, `data_format` and `value_range`.
-    X : array-like
-        Images, as `gan_sampler.images.check_images` takes them.
-    y : array-like of shape (n,)
-        Labels.
-
-    Returns
-    -------
-    X : ndarray
-        The images.
-    y : ndarray of shape (n,)
-        The labels.
-    binarize_y : bool
-        Whether labels came one-vs-all encoded.
-
-    Raises
-    ------
-    ValueError
-        When images or labels are not what they must be, or differ in number.
-    """
-    y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
-    y = np.asarray(y)
-    X_as_given = X
-    X, image_format = check_images(
-        X, image_shape=sampler.image_shape, data_format=sampler.data_format, value_range=sampler.value_range
-    )
-    if len(X) != len(y):
-        raise ValueError(
-            f"X and y must be of one length; got {len(X)} images and {len(y)} labels. If X is one colour image, "
-            "give it a leading axis: X[None]."
-        )
-    if X.ndim == 2:
-        validate_data(sampler, X=X_as_given, y=y, reset=True, skip_check_array=True)  # takes the names of columns
-    elif hasattr(sampler, "feature_names_in_"):
-        del sampler.feature_names_in_  # those of an earlier fit
-    sampler.n_features_in_ = image_format.n_features
-    sampler.image_format_ = image_format
-    sampler.image_shape_ = image_format.image_shape
-    return X, y, binarize_y
-
-
-class ImagesMixin:
-    """`fit` and `fit_resample` of imbalanced-learn's samplers, for images."""
-
-    def fit(self, X, y, **params):
-        """Check images, labels and parameters; `fit_resample` does the work.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, n_features)
-            Images, as for `fit_resample`.
-        y : array-like of shape (n,)
-            Labels.
-        **params : dict
-            Must be empty; here because imbalanced-learn's samplers have it.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        ValueError
-            When images, labels or parameters cannot be used.
-        """
-        _require_labels(y)
-        return super().fit(X, y, **params)
-
-    def fit_resample(self, X, y, **params):
-        """Learn from images, and return them resampled.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, n_features)
-            Images, at least 8 x 8 pixels, of integers or floats without NaN; rows need `image_shape`.
-        y : array-like of shape (n,)
-            Labels of any type that can be sorted.
-        **params : dict
-            Must be empty; here because imbalanced-learn's samplers have it.
-
-        Returns
-        -------
-        X_resampled : ndarray of shape (n_resampled, *X.shape[1:]), or what `X` was
-            Images in the same layout, dtype and value range: of an over-sampler those of `X`, untouched and in their
-            order, then repeated ones if any, then new ones. A DataFrame comes back as a DataFrame and a list as a list
-            of arrays.
-        y_resampled : ndarray of shape (n_resampled,), or what `y` was
-            Their labels.
-
-        Raises
-        ------
-        ValueError
-            When images, labels or parameters cannot be used, or a class has too few images to learn from.
-        TypeError
-            When `X` is sparse.
-        """
-        _require_labels(y)
-        if not isinstance(X, list):
-            return super().fit_resample(X, y, **params)
-        X_resampled, y_resampled = super().fit_resample(as_numeric_array(X, "X"), y, **params)
-        return list(X_resampled), y_resampled
-
-
-def _require_labels(y):
-    if y is None:
-        raise ValueError(
-            "y must hold a label for each image; got None: a sampler requires y to be passed, but the target y is None."
-        )
+from ..quality import QualityWarning, import_prdc
+from ..runtime import DEVICE_CONSTRAINT, draw_seed, own_random_state, resolve_device
+from ..training import PixelFrechetDistance
+from ._bars import counted
+from ._choosing import CANDIDATES, Chooser
+from ._input import ImagesMixin, check_image_target
+from ._judging import REPEATED, PoorQualityError, describe_poor, find_poor, measure, warn, warn_of_poor
+from ._labels import plain_label
+from ._plan import Resampled, check_counts, make_plan
 
 
 class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
     """Base class of samplers that make images of the classes a data set has too few of.
 
-    It owns the input gate, the loop over classes and the assembly of the output. A subclass implements
-    `_synthesise`, which gets the images and yields new ones of one class; where all classes are learnt before the
-    first image is made, it overrides `_learn`.
+    It owns the input gate, the loop over classes, the judgement and the assembly of the output. A subclass implements
+    `_synthesise`, which yields new images of one class; where something is learnt before the first image is made, it
+    overrides `_learn`.
 
     Warning: This class should not be used directly. Use the derived classes instead.
     """
@@ -167,9 +44,11 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         **IMAGE_PARAMETER_CONSTRAINTS,
         "synthetic_classes": [StrOptions({"resampled", "all"})],
         "synthetic_ratio": [Interval(Real, 0, None, closed="neither")],
-        "herding": ["boolean", HasMethods(["fit", "transform"])],
-        "quality": ["boolean", HasMethods(["fit", "transform"])],
+        "herding": ["boolean", HasMethodsOfInstance(["fit", "transform"])],
+        "quality": ["boolean", HasMethodsOfInstance(["fit", "transform"])],
+        "on_poor_quality": [StrOptions({"warn", "raise", "repeat"})],
         "device": DEVICE_CONSTRAINT,
+        "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
@@ -184,6 +63,7 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         synthetic_ratio=0.25,
         herding=False,
         quality=False,
+        on_poor_quality="warn",
         device="auto",
         random_state=None,
         verbose=0,
@@ -196,12 +76,13 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         self.synthetic_ratio = synthetic_ratio
         self.herding = herding
         self.quality = quality
+        self.on_poor_quality = on_poor_quality
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
     @abstractmethod
-    def _synthesise(self, X, y, label, n_images):
+    def _synthesise(self, X, y, label, n_images, random_state):
         """Yield new images of one class.
 
         Parameters
@@ -214,6 +95,8 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
             The class.
         n_images : int
             Number of images wanted.
+        random_state : RandomState
+            To draw from, of this class alone.
 
         Yields
         ------
@@ -222,9 +105,10 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         """
 
     def _rows_learnt(self, y, rows):
+        """Return the rows of the images that are learnt from, which decide whether there is colour to be learnt."""
         return np.concatenate(list(rows.values()))
 
-    def _learn(self, X, y, rows, random_state):
+    def _learn(self, X, y, rows, random_states):
         """Prepare for `_synthesise`.
 
         Parameters
@@ -235,49 +119,68 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
             Their labels.
         rows : dict of label to ndarray of int
             Where the images of each class to be over-sampled stand in `X`.
-        random_state : RandomState
-            To draw seeds from.
+        random_states : dict of label to RandomState
+            To draw from, for every class in `y`, and for all classes together under None.
         """
+
+    def _score(self, X, y, label, random_state):
+        """Return how like the real images of a class its synthetic ones are: the record of a `PixelFrechetDistance`.
+
+        Where training has no such record, images are drawn for it. None where there is nothing to judge.
+        """
+        score = PixelFrechetDistance(self.image_format_.to_compact_tensor(X[y == label]).to(self.device_))
+        return score(torch.cat(list(self._synthesise(X, y, label, score.n_images, random_state))))
+
+    def _advice(self):
+        """Return what may help against poor images, for a warning."""
+        if not hasattr(self, "n_steps"):
+            return "Collect more images, or use another sampler."
+        return (
+            "Train longer (n_steps), with a smaller learning_rate, or on more or smaller images; history_ shows how it "
+            "went."
+        )
 
     def _resolve_devices(self):
         return [resolve_device(self.device)]
 
     def _check_X_y(self, X, y):
-        return check_image_target(self, X, y)
+        X, y, binarize_y = check_image_target(self, X, y)
+        if callable(self.sampling_strategy):  # asked once; this is a copy of the caller's sampler
+            self.sampling_strategy = self.sampling_strategy(y)
+            check_counts(self.sampling_strategy, "a callable that returns a dict")
+        elif isinstance(self.sampling_strategy, Mapping):
+            check_counts(self.sampling_strategy, "a dict")
+        return X, y, binarize_y
 
     def _fit_resample(self, X, y):
         self.device_ = self._resolve_devices()[0]
+        self.sampling_strategy_ = {plain_label(label): int(n) for label, n in self.sampling_strategy_.items()}
         random_state = own_random_state(self.random_state)
-        n_repeated, n_synthetic = self._plan(y)
-        rows = {label: np.flatnonzero(y == label) for label in n_synthetic}
-        self._check_enough_images(rows)
-        vars(self).pop("quality_", None)  # that of an earlier fit
-        herder, embedder = self._embedder("herding", X, rows), self._embedder("quality", X, rows)
-        if rows:  # what is learnt decides whether colour can be left out, so that no other image is read
-            self.image_format_ = self.image_format_.collapse_grey(X, self._rows_learnt(y, rows))
-        self._learn(X, y, rows, random_state)
+        # A stream for every class, so that its images do not depend on which others are over-sampled.
+        random_states = {
+            label: np.random.RandomState(draw_seed(random_state)) for label in [None, *map(plain_label, np.unique(y))]
+        }
+        plan = make_plan(y, self.sampling_strategy_, self.synthetic_classes, self.synthetic_ratio)
+        self._check_enough_images(plan.rows)
+        resampled = Resampled(X, y, sum(plan.n_repeated.values()) + sum(plan.n_synthetic.values()))
+        herder, embedder = (self._embedder(name, X, plan.rows) for name in ("herding", "quality"))
+        if plan.rows:
+            # What is learnt decides whether colour can be left out, so that no other image is read.
+            self.image_format_ = self.image_format_.collapse_grey(X, self._rows_learnt(y, plan.rows))
+        self._learn(X, y, plan.rows, random_states)
+        self._judge(X, y, plan, random_states)
 
-        new_labels = [np.full(n, label, y.dtype) for plan in (n_repeated, n_synthetic) for label, n in plan.items()]
-        y_resampled = np.concatenate([y, *new_labels])
-        X_resampled = np.empty((len(y_resampled), *X.shape[1:]), dtype=X.dtype)
-        X_resampled[: len(X)] = X
-        filled = len(X)
-        for label, n_images in n_repeated.items():
-            repeated = np.resize(random_state.permutation(rows[label]), n_images)  # each as often, give or take one
-            np.take(X, repeated, axis=0, out=X_resampled[filled : filled + n_images], mode="clip")
-            filled += n_images
-        n_real, made = filled, {}
-        for label, n_images in n_synthetic.items():
-            made[label] = X_resampled[filled : filled + n_images]
-            with isolated(self.device_, draw_seed(random_state)):
-                self.image_format_.fill(made[label], self._make(X, y, label, n_images, herder))
-            filled += n_images
-        self.synthetic_mask_ = np.arange(len(X_resampled)) >= n_real
+        for label, n_images in plan.n_repeated.items():
+            resampled.repeat(random_states[label].permutation(plan.rows[label]), resampled.add(label, n_images))
+        places = {label: resampled.add(label, n_images) for label, n_images in plan.n_synthetic.items()}
+        for label, place in places.items():
+            n_images = plan.n_synthetic[label]
+            images = self._make(X, y, label, n_images, herder, random_states[label])
+            self.image_format_.fill(resampled.X[place], images)
         if embedder is not None:
-            self.quality_ = {
-                label: self._measure(X, y, images, label, embedder, random_state) for label, images in made.items()
-            }
-        return X_resampled, y_resampled
+            self._measure(X, y, plan, places, resampled, embedder, random_states)
+        self.synthetic_mask_ = resampled.is_synthetic
+        return resampled.X, resampled.y
 
     def _check_enough_images(self, rows):
         leave_out = "name the other classes alone in sampling_strategy={label: n_images}"
@@ -287,26 +190,17 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         for label, found in rows.items():
             if len(found) < least:
                 raise ValueError(
-                    f"Class {plain_label(label)!r} has {len(found)} image(s); at least {least} are needed "
+                    f"Class {label!r} has {len(found)} image(s); at least {least} are needed "
                     f"to learn from. Collect more images, {leave_out}, or repeat it with "
                     "PixelSampler(RandomOverSampler())."
                 )
-
-    def _plan(self, y):
-        """Return how many real images to repeat and how many to make, by class, without zeros."""
-        wanted = {label: int(n_images) for label, n_images in self.sampling_strategy_.items() if n_images > 0}
-        if self.synthetic_classes == "resampled":
-            return {}, wanted
-        labels, counts = np.unique(y, return_counts=True)
-        n_each = max(1, round(self.synthetic_ratio * counts.max()))
-        return wanted, dict.fromkeys(labels, n_each)
 
     def _embedder(self, parameter, X, rows):
         """Return the transformer that a parameter asks for, or None; what it lacks must show before training."""
         embedder = getattr(self, parameter)
         if not _is_on(embedder):
             return None
-        if isinstance(embedder, bool | np.bool_):
+        if isinstance(embedder, bool):
             embedder = EfficientNetLite0Embedder(
                 image_shape=self.image_shape,
                 data_format=self.data_format,
@@ -323,55 +217,66 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
                 break
         return embedder
 
-    def _make(self, X, y, label, n_images, herder):
-        """Yield new images of one class, those chosen by herding where there is a transformer for it."""
-        if herder is None:
-            yield from self._synthesise(X, y, label, n_images)
+    def _judge(self, X, y, plan, random_states):
+        """Judge the images of each class before they are made, and do with poor ones as `on_poor_quality` says."""
+        records = {label: self._score(X, y, label, random_states[label]) for label in plan.n_synthetic}
+        collapsed, unusable = find_poor({label: record for label, record in records.items() if record is not None})
+        if not collapsed and not unusable:
             return
-        rows = np.flatnonzero(y == label)
-        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MAX_HERDED)).astype(int)]
-        herder = clone(herder).fit(X[rows])
-        real = embed(herder, X[rows], "herding")
-        sizes = [batch.stop - batch.start for batch in gen_batches(n_images, _MAX_HERDED)]
-        n_candidates = self._n_candidates(y, label, n_images)
-        sizes_drawn = np.diff([0, *(np.cumsum(sizes) * n_candidates // n_images)])
-        candidates = self._synthesise(X, y, label, n_candidates)
-        for images, n_kept in zip(_regroup(candidates, sizes_drawn), sizes, strict=True):
-            chosen = herd(real, embed(herder, self.image_format_.to_array(images), "herding"), n_kept)
-            yield images[torch.from_numpy(chosen).to(images.device)]
+        advice = self._advice()
+        if self.on_poor_quality == "raise":
+            raise PoorQualityError(f"{describe_poor(collapsed, unusable)} {advice}")
+        if self.on_poor_quality == "repeat":
+            for label in (*collapsed, *unusable):
+                plan.repeat_instead(label)
+            advice = f"{REPEATED} {advice}"
+        warn_of_poor(collapsed, unusable, advice)
+
+    def _measure(self, X, y, plan, places, resampled, embedder, random_states):
+        """Set `quality_`, the report of each class, and do with poor images as `on_poor_quality` says."""
+        self.quality_ = {}
+        title = f"{type(self).__name__} measuring"
+        for label, place in tqdm(places.items(), title, unit="class", disable=not self.verbose):
+            self.quality_[label] = report = measure(
+                X,
+                y,
+                label,
+                resampled.X[place],
+                embedder=embedder,
+                image_shape=self.image_shape,
+                data_format=self.data_format,
+                value_range=self._value_range_seen(),
+                random_state=random_states[label],
+            )
+            if report is None or not report.is_poor or self.on_poor_quality == "warn":  # which the report has done
+                continue
+            faults = f"The images made for class {label!r} should not be used: {'; '.join(report.faults)}."
+            if self.on_poor_quality == "raise":
+                raise PoorQualityError(f"{faults} {self._advice()}")
+            resampled.repeat(random_states[label].permutation(plan.rows[label]), place)
+            warn(f"{faults} {REPEATED} {self._advice()}", QualityWarning)
+
+    def _make(self, X, y, label, n_images, herder, random_state):
+        """Return batches of new images of one class, those chosen by herding where there is a transformer for it."""
+        n_candidates = n_images if herder is None else self._n_candidates(y, label, n_images)
+        title = f"{type(self).__name__} drawing class {label!r}"
+        candidates = self._synthesise(X, y, label, n_candidates, random_state)
+        candidates = counted(candidates, title, n_candidates, self.verbose)
+        if herder is None:
+            return candidates
+        return Chooser(herder, self.image_format_).choose(X[y == label], candidates, n_candidates, n_images, label)
 
     def _n_candidates(self, y, label, n_images):
         """Return how many images herding shall choose `n_images` from, at least as many."""
-        return _CANDIDATES * n_images
+        return CANDIDATES * n_images
 
     def _value_range_seen(self):
         """Return the values of black and white, for what looks at a part of the images; None where all are alike."""
         low, high = self.image_format_.value_range
         return (low, high) if low < high else None
 
-    def _measure(self, X, y, made, label, embedder, random_state):
-        """Return the quality report of one class, or None with a warning where there is too little to measure."""
-        rows, others = np.flatnonzero(y == label), np.flatnonzero(y != label)
-        others = random_state.permutation(others)[:_MAX_REST]
-        try:
-            return quality_report(
-                X[rows],
-                made,
-                X_rest=X[others] if len(others) >= MIN_IMAGES_MEASURED else None,
-                embedder=embedder,
-                image_shape=self.image_shape,
-                data_format=self.data_format,
-                value_range=self._value_range_seen(),
-                random_state=random_state,
-                name=f"The images made for class {plain_label(label)!r}",
-            )
-        except ValueError as exc:  # the images are there, and were perhaps an hour's work
-            warnings.warn(
-                f"The quality of class {plain_label(label)!r} was not measured: {exc}",
-                QualityWarning,
-                stacklevel=stacklevel_of_user(),
-            )
-            return None
+    def _has_learnt(self):
+        return any(vars(self).get(name) for name in self._network_attributes)
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -396,29 +301,3 @@ def _copy_to_cpu(networks):
     if isinstance(networks, dict):
         return {label: _copy_to_cpu(network) for label, network in networks.items()}
     return copy.deepcopy(networks).cpu()
-
-
-def _regroup(batches, sizes):
-    """Yield tensors of the given lengths from batches of any lengths that add up to the same."""
-    left, n_left, batches = [], 0, iter(batches)
-    for size in sizes:
-        while n_left < size:
-            left.append(next(batches))
-            n_left += len(left[-1])
-        joined = torch.cat(left)
-        yield joined[:size]
-        left, n_left = [joined[size:]], n_left - size
-
-
-def check_label(label, known):
-    """Raise a ValueError unless `label` is one of the classes in `known` that were over-sampled at fit."""
-    if label not in list(known):  # a list compares, where a dict would ask for a hash
-        raise ValueError(
-            f"label must be one of the classes over-sampled at fit, {list(map(plain_label, known))}; got "
-            f"{plain_label(label)!r}."
-        )
-
-
-def plain_label(label):
-    """Return a label as Python writes it: 'sick', not numpy.str_('sick')."""
-    return label.item() if isinstance(label, np.generic) else label

@@ -46,8 +46,8 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         For each over-sampled class the trained generator with its class fixed, a `torch.nn.Module` from noise of shape
         (n, latent_dim) to images in [-1, 1].
     history_ : dict
-        For each over-sampled class the history of the one training: ``diversity`` is its own, ``score`` the mean over
-        these classes.
+        For each over-sampled class the history of the one training: ``score``, ``variance_ratio`` and
+        ``spectral_distance`` are its own; ``mean_score``, the mean over these classes, chooses the snapshot.
 
     See Also
     --------
@@ -97,6 +97,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         generator_norm="batch",
         discriminator_norm=None,
         dropout=0.0,
+        loss="non_saturating",
         n_steps=5000,
         max_time=None,
         n_iter_no_change=None,
@@ -110,6 +111,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         synthetic_ratio=0.25,
         herding=False,
         quality=False,
+        on_poor_quality="warn",
         device="auto",
         random_state=None,
         verbose=0,
@@ -126,6 +128,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             generator_norm=generator_norm,
             discriminator_norm=discriminator_norm,
             dropout=dropout,
+            loss=loss,
             n_steps=n_steps,
             max_time=max_time,
             n_iter_no_change=n_iter_no_change,
@@ -139,6 +142,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             synthetic_ratio=synthetic_ratio,
             herding=herding,
             quality=quality,
+            on_poor_quality=on_poor_quality,
             device=device,
             random_state=random_state,
             verbose=verbose,

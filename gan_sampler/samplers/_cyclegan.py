@@ -3,17 +3,17 @@
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
-from tqdm.auto import tqdm
 
 from ..networks import PatchDiscriminator, Translator
-from ..runtime import draw_seed, isolated, keep_freed_memory
-from ..training import train_cycle_gan, translate_images
-from ._base import BaseImageOverSampler, check_label, plain_label
-from ._gan import at_best, warn_of_collapse
+from ..runtime import draw_seed, isolated, random_stream, training_context
+from ..training import TrainingInterrupted, train_cycle_gan, translate_images
+from ._bars import TrainingBar
+from ._base import BaseImageOverSampler
+from ._judging import best_record, warn_of_early_end
+from ._labels import check_label
 
 _BATCH_SIZE = 64  # images translated together
 
@@ -47,11 +47,12 @@ class CycleGANOverSampler(BaseImageOverSampler):
     n_steps : int, default=5000
         Number of updates, for each class.
     max_time : float or None, default=None
-        Seconds of training, for each class, after which it ends even if steps are left.
+        Seconds of training after which it ends, with a warning, even if steps are left: of all classes together, which
+        share them evenly.
     batch_size : int, default=1
         Images of the class, and of the others, in an update.
     learning_rate : float, default=2e-4
-        Step size of Adam.
+        Learning rate of Adam.
     synthetic_classes : {"resampled", "all"}, default="resampled"
         Which classes get synthetic images, as in `DCGANOverSampler`.
     synthetic_ratio : float, default=0.25
@@ -61,6 +62,9 @@ class CycleGANOverSampler(BaseImageOverSampler):
         ones, as in `DCGANOverSampler`.
     quality : bool or transformer, default=False
         Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`.
+    on_poor_quality : {"warn", "raise", "repeat"}, default="warn"
+        What to do when the images of a class cannot be used, because they are noise or all alike: make them with a
+        warning, raise a :class:`PoorQualityError`, or repeat real images in their place, as in `DCGANOverSampler`.
     device : str or torch.device, default="auto"
         Where to train: "auto" takes the first CUDA device, else the CPU.
     random_state : int, RandomState instance or None, default=None
@@ -81,7 +85,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
     history_ : dict
         For each over-sampled class, a list with a dict for every 50 steps: ``step``, ``seconds``, the mean losses
         ``loss_discriminator``, ``loss_generator`` and ``loss_cycle``, and of the averaged translator ``score`` and
-        ``diversity``, as in `DCGANOverSampler`.
+        ``variance_ratio``, as in `DCGANOverSampler`.
     quality_ : dict
         Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
         where it cannot be measured, as with fewer than 10 images.
@@ -171,6 +175,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         synthetic_ratio=0.25,
         herding=False,
         quality=False,
+        on_poor_quality="warn",
         device="auto",
         random_state=None,
         verbose=0,
@@ -184,6 +189,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
             synthetic_ratio=synthetic_ratio,
             herding=herding,
             quality=quality,
+            on_poor_quality=on_poor_quality,
             device=device,
             random_state=random_state,
             verbose=verbose,
@@ -199,50 +205,68 @@ class CycleGANOverSampler(BaseImageOverSampler):
     def _rows_learnt(self, y, rows):
         return np.arange(len(y))
 
-    def _learn(self, X, y, rows, random_state):
+    def _learn(self, X, y, rows, random_states):
         """Train a pair of translators for each class, and set `translators_` and `history_`."""
         self.translators_, self.history_ = {}, {}
-        for label in rows:
-            translator, history = self._train(X, y, label, draw_seed(random_state))
-            self.translators_[label], self.history_[label] = translator, history
-            warn_of_collapse(label, **at_best(history))
-
-    def _train(self, X, y, label, seed):
-        bar = tqdm(total=self.n_steps, desc=f"CycleGANOverSampler {label}", unit="step", disable=not self.verbose)
-
-        def report(record):
-            bar.set_postfix({name: f"{record[name]:.3f}" for name in record if "loss" in name}, refresh=False)
-            bar.update(record["step"] - bar.n)
-
-        with bar, isolated(self.device_, seed), keep_freed_memory():
-            shape = self.image_format_.tensor_shape
-            translators = [Translator(shape, width=self.width, n_blocks=self.n_blocks).to(self.device_) for _ in "ab"]
-            discriminators = [PatchDiscriminator(shape, width=self.width).to(self.device_) for _ in "ab"]
-            is_target = y == label
-            source, target = (
-                self.image_format_.to_compact_tensor(X[rows]).to(self.device_) for rows in (~is_target, is_target)
+        max_time = None if self.max_time is None else self.max_time / max(1, len(rows))
+        for i, label in enumerate(rows):
+            title = f"{type(self).__name__} class {label!r}"
+            if len(rows) > 1:
+                title += f" (class {i + 1} of {len(rows)})"
+            with TrainingBar(title, n_steps=self.n_steps, max_time=max_time, verbose=self.verbose) as bar:
+                self._train(X, y, label, draw_seed(random_states[label]), max_time, bar)
+        if max_time is not None:
+            warn_of_early_end(
+                {
+                    f"class {label!r}": (history[-1]["step"], self.n_steps)
+                    for label, history in self.history_.items()
+                    if history[-1]["step"] < self.n_steps
+                }
             )
-            try:
-                return train_cycle_gan(
+
+    def _train(self, X, y, label, seed, max_time, bar):
+        shape = self.image_format_.tensor_shape
+        with isolated(self.device_, seed):
+            translators = [
+                Translator(shape, base_channels=self.width, n_blocks=self.n_blocks).to(self.device_) for _ in "ab"
+            ]
+            discriminators = [PatchDiscriminator(shape, base_channels=self.width).to(self.device_) for _ in "ab"]
+        is_target = y == label
+        source, target = (
+            self.image_format_.to_compact_tensor(X[rows]).to(self.device_) for rows in (~is_target, is_target)
+        )
+        try:
+            with training_context(self.device_, seed, [*translators, *discriminators]):
+                self.translators_[label], self.history_[label] = train_cycle_gan(
                     translators,
                     discriminators,
                     source,
                     target,
                     n_steps=self.n_steps,
-                    max_time=self.max_time,
+                    max_time=max_time,
                     batch_size=self.batch_size,
                     learning_rate=self.learning_rate,
                     cycle_weight=self.cycle_weight,
-                    report=report,
+                    stream=random_stream(self.device_, seed),
+                    report=bar.report,
                 )
-            except FloatingPointError as exc:
-                raise FloatingPointError(
-                    f"Training for class {plain_label(label)!r} diverged: {exc}. Use a smaller learning_rate."
-                ) from exc
+        except FloatingPointError as exc:
+            raise FloatingPointError(
+                f"Training for class {label!r} diverged: {exc}. Use a smaller learning_rate."
+            ) from exc
+        except TrainingInterrupted as exc:
+            self.translators_[label], self.history_[label] = exc.network, exc.history
+            raise KeyboardInterrupt(
+                f"Training for class {label!r} was interrupted; its last report was at step "
+                f"{exc.history[-1]['step']:,}. The best snapshots so far are in translators_, and translate uses them."
+            ) from exc
 
-    def _synthesise(self, X, y, label, n_images):
-        order = torch.randperm(int((y != label).sum())).numpy()
-        return self._translate(X, np.flatnonzero(y != label)[np.resize(order, n_images)], label)
+    def _score(self, X, y, label, random_state):
+        return best_record(self.history_[label])
+
+    def _synthesise(self, X, y, label, n_images, random_state):
+        sources = random_state.permutation(np.flatnonzero(y != label))
+        return self._translate(X, np.resize(sources, n_images), label)
 
     def _n_candidates(self, y, label, n_images):
         return min(super()._n_candidates(y, label, n_images), max(n_images, int((y != label).sum())))
@@ -282,6 +306,5 @@ class CycleGANOverSampler(BaseImageOverSampler):
         check_label(label, self.translators_)
         X = self.image_format_.check_same(X)
         translated = np.empty((len(X), *self.image_format_.row_shape), dtype=self.image_format_.dtype)
-        with isolated(self.device_, 0):
-            self.image_format_.fill(translated, self._translate(X, np.arange(len(X)), label))
+        self.image_format_.fill(translated, self._translate(X, np.arange(len(X)), label))
         return translated

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..networks import Discriminator, Generator
-from ..training import augment_mildly, train_gan
+from ..training import augment_mildly
 from ._gan import BaseGANOverSampler
 
 # Images below which augmentation="auto" changes them: 150 of 32 x 32 pixels, and with the square of the area, 2,400 of
@@ -53,35 +53,39 @@ class DCGANOverSampler(BaseGANOverSampler):
         Normalisation in the discriminator; spectral as in [2]_.
     dropout : float, default=0.0
         Probability of dropping a feature before the discriminator's last layer, in [0, 1).
+    loss : {"non_saturating", "hinge", "least_squares"} or gan_sampler.training.Loss, default="non_saturating"
+        What the networks minimise.
     n_steps : int, default=5000
         Number of updates of the generator. Steps, not epochs: a hundred epochs of forty images are just two hundred
         updates, and nothing is learnt in them.
     max_time : float or None, default=None
-        Seconds of training, for each class, after which it ends even if steps are left.
+        Seconds of training after which it ends, with a warning, even if steps are left: of all classes together, which
+        share them evenly. With `pretrain` half of them are for that. Starting processes, drawing, herding and measuring
+        come on top.
     n_iter_no_change : int or None, default=None
         Early stopping: training of a class ends when its score has not got better in so many reports, one every 50
         steps. None trains for all steps; the best snapshot is kept either way.
     batch_size : int, default=16
         Images of either kind in one update; all images of the class where it has fewer.
     learning_rate : float, default=1e-3
-        Step size of Adam for both networks.
+        Learning rate of Adam for both networks.
     beta_1 : float, default=0.5
         Adam's decay of the first moment.
     ema_decay : float, default=0.999
         Decay of the moving average of the generator's weights that images are drawn from [3]_; 0 does not average.
     augmentation : {"auto", "mild"} or None, default="auto"
         Change of every image, real or generated, before the discriminator sees it [4]_: "mild" shifts it by up to an
-        eighth and changes contrast and brightness a little. It keeps the discriminator from learning a small class by
-        heart, and costs a large class of small images quality; "auto" is "mild" for classes of fewer than 150 images
+        eighth and changes contrast and brightness a little. It keeps the discriminator from memorising a small
+        class, and costs a large class of small images quality; "auto" is "mild" for classes of fewer than 150 images
         of 32 x 32 pixels, or 2,400 of 64 x 64. Images drawn do not show it.
     pretrain : "all" or None, default=None
         "all" learns on the images of every class first, for `n_steps` more, so that a rare class starts from networks
         that know what the images have in common. Needs the device memory for all images.
     checkpoint_dir : path-like or None, default=None
-        Folder to which the state of each class's training is written every 50 steps. A fit that was interrupted in any
-        way goes on from there when it is run again with the same data, parameters and seed, and on the CPU gives the
-        same images as if it had not been; other data or parameters are refused. More `n_steps` continue a finished
-        training. Use another folder for each fit, so not within a cross-validation.
+        Folder to which the state of each class's training is written about every 20 seconds, at the end and on Ctrl-C.
+        A fit that was interrupted in any way goes on from there when it is run again with the same data, parameters
+        and seed, and on the CPU gives the same images as if it had not been; other data or parameters are refused. More
+        `n_steps` continue a finished training. Use another folder for each fit, so not within a cross-validation.
     n_jobs : int or None, default=None
         Number of classes trained at the same time, through joblib: None is 1, -1 all processors, unless a
         :func:`joblib.parallel_config` context says otherwise, also on other machines. Images do not depend on it. On
@@ -101,6 +105,11 @@ class DCGANOverSampler(BaseGANOverSampler):
     quality : bool or transformer, default=False
         Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`; with
         `EfficientNetLite0Embedder` (True) or the transformer given. Costs about a minute for each class.
+    on_poor_quality : {"warn", "raise", "repeat"}, default="warn"
+        What to do when the images of a class cannot be used, because they are noise or all alike, as a cheap comparison
+        with the real ones at every fit finds out, or the report that `quality` asks for. "warn" makes them with a
+        :class:`QualityWarning`; "raise" raises a :class:`PoorQualityError`, where what was learnt is kept for a look
+        with `sample`; "repeat" warns, and repeats real images of the class in their place.
     device : str, torch.device or list of these, default="auto"
         Where to train: "auto" takes the first CUDA device, else the CPU; or a word of torch's, such as "cuda:1". The
         classes take turns on the devices of a list; `n_jobs` trains them at the same time.
@@ -122,8 +131,10 @@ class DCGANOverSampler(BaseGANOverSampler):
     history_ : dict
         For each over-sampled class, a list with a dict for every 50 steps: ``step``, ``seconds``, the mean losses
         ``loss_discriminator`` and ``loss_generator``, and of the images that the averaged generator then drew ``score``
-        (a Fréchet distance to the real images, the lower the better, which chooses the snapshot that is kept) and
-        ``diversity`` (their variance over that of the real images; about 1 is good, below .3 warns).
+        (a Fréchet distance to the real images over that of real images among themselves, the lower the better, which
+        chooses the snapshot that is kept; about 1 is as good as real, above 10 warns), ``variance_ratio`` (their
+        variance over that of the real images; about 1 is good, below .2 warns) and ``spectral_distance`` (how far their
+        power spectrum is from that of the real images; 0 is as good as real, above .7, speckle or blur, warns).
     quality_ : dict
         Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
         where it cannot be measured, as with fewer than 10 images.
@@ -145,9 +156,17 @@ class DCGANOverSampler(BaseGANOverSampler):
     -----
     CollapseWarning
         When the images drawn for a class are much more alike than the real ones.
+    QualityWarning
+        When they are too far from the real ones to be used, or could not be measured.
+    ConvergenceWarning
+        When `max_time` cut training off.
 
     Raises
     ------
+    PoorQualityError
+        With ``on_poor_quality="raise"``, when the images of a class cannot be used.
+    KeyboardInterrupt
+        At Ctrl-C. The best snapshots so far are in `generators_`, and `sample` draws from them.
     FloatingPointError
         When training diverges, and going back to the last good state with half the learning rate, three times over,
         does not help.
@@ -199,13 +218,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         "generator_norm": [StrOptions({"batch", "spectral"}), None],
         "discriminator_norm": [StrOptions({"batch", "spectral"}), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "ema_decay": [Interval(Real, 0, 1, closed="left")],
         "augmentation": [StrOptions({"auto", "mild"}), None],
-        "pretrain": [StrOptions({"all"}), None],
-        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -222,6 +235,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         generator_norm="batch",
         discriminator_norm=None,
         dropout=0.0,
+        loss="non_saturating",
         n_steps=5000,
         max_time=None,
         n_iter_no_change=None,
@@ -237,6 +251,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         synthetic_ratio=0.25,
         herding=False,
         quality=False,
+        on_poor_quality="warn",
         device="auto",
         random_state=None,
         verbose=0,
@@ -246,10 +261,22 @@ class DCGANOverSampler(BaseGANOverSampler):
             image_shape=image_shape,
             data_format=data_format,
             value_range=value_range,
+            loss=loss,
+            n_steps=n_steps,
+            max_time=max_time,
+            n_iter_no_change=n_iter_no_change,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            beta_1=beta_1,
+            ema_decay=ema_decay,
+            pretrain=pretrain,
+            checkpoint_dir=checkpoint_dir,
+            n_jobs=n_jobs,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,
             quality=quality,
+            on_poor_quality=on_poor_quality,
             device=device,
             random_state=random_state,
             verbose=verbose,
@@ -261,42 +288,21 @@ class DCGANOverSampler(BaseGANOverSampler):
         self.generator_norm = generator_norm
         self.discriminator_norm = discriminator_norm
         self.dropout = dropout
-        self.n_steps = n_steps
-        self.max_time = max_time
-        self.n_iter_no_change = n_iter_no_change
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.beta_1 = beta_1
-        self.ema_decay = ema_decay
         self.augmentation = augmentation
-        self.pretrain = pretrain
-        self.checkpoint_dir = checkpoint_dir
-        self.n_jobs = n_jobs
 
     def _networks(self, image_shape, n_classes):
         of_generator, of_discriminator = self._network_parameters()
         return Generator(image_shape, **of_generator), Discriminator(image_shape, **of_discriminator)
 
     def _network_parameters(self):
-        shared = {"width": self.width, "channels": self.channels}
+        shared = {"base_channels": self.width, "channels": self.channels}
         of_generator = {"latent_dim": self.latent_dim, "base_size": self.base_size, "norm": self.generator_norm}
         of_discriminator = {"norm": self.discriminator_norm, "dropout": self.dropout}
         return shared | of_generator, shared | of_discriminator
 
-    def _train(self, networks, images, **how):
+    def _train(self, networks, images, **options):
         few = _SMALL_CLASS * (images.shape[2] * images.shape[3] / _SMALL_CLASS_PIXELS) ** 2
-        n_images = len(images) if how["classes"] is None else how["classes"].bincount().min()  # of the rarest class
+        classes = options["classes"]
+        n_images = len(images) if classes is None else classes.bincount().min()  # of the rarest class
         is_mild = self.augmentation == "mild" or (self.augmentation == "auto" and n_images < few)
-        return train_gan(
-            *networks,
-            images,
-            n_steps=self.n_steps,
-            max_time=self.max_time,
-            n_iter_no_change=self.n_iter_no_change,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            beta_1=self.beta_1,
-            ema_decay=self.ema_decay,
-            augment=augment_mildly if is_mild else None,
-            **how,
-        )
+        return super()._train(networks, images, augment=augment_mildly if is_mild else None, **options)

@@ -7,13 +7,13 @@ import torch
 from imblearn.over_sampling import SMOTE
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm.auto import tqdm
 
 from ..networks import Encoder, Generator
-from ..runtime import draw_seed, isolated, keep_freed_memory
-from ..training import PixelFrechetDistance, train_autoencoder
+from ..runtime import draw_seed, isolated, own_modes, random_stream, training_context
+from ..training import TrainingInterrupted, train_autoencoder
+from ._bars import TrainingBar
 from ._base import BaseImageOverSampler
-from ._gan import warn_of_collapse
+from ._judging import warn_of_early_end
 
 _BATCH_SIZE = 64  # images encoded or decoded together
 
@@ -47,11 +47,11 @@ class DeepSMOTE(BaseImageOverSampler):
     n_steps : int, default=5000
         Number of updates of the autoencoder, for all classes together.
     max_time : float or None, default=None
-        Seconds of training after which it ends even if steps are left.
+        Seconds of training after which it ends, with a warning, even if steps are left.
     batch_size : int, default=100
         Images of all classes, and of one class, in an update.
     learning_rate : float, default=2e-4
-        Step size of Adam.
+        Learning rate of Adam.
     synthetic_classes : {"resampled", "all"}, default="resampled"
         Which classes get synthetic images, as in `DCGANOverSampler`.
     synthetic_ratio : float, default=0.25
@@ -61,6 +61,9 @@ class DeepSMOTE(BaseImageOverSampler):
         ones, as in `DCGANOverSampler`.
     quality : bool or transformer, default=False
         Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`.
+    on_poor_quality : {"warn", "raise", "repeat"}, default="warn"
+        What to do when the images of a class cannot be used, because they are noise or all alike: make them with a
+        warning, raise a :class:`PoorQualityError`, or repeat real images in their place, as in `DCGANOverSampler`.
     device : str or torch.device, default="auto"
         Where to train: "auto" takes the first CUDA device, else the CPU.
     random_state : int, RandomState instance or None, default=None
@@ -160,6 +163,7 @@ class DeepSMOTE(BaseImageOverSampler):
         synthetic_ratio=0.25,
         herding=False,
         quality=False,
+        on_poor_quality="warn",
         device="auto",
         random_state=None,
         verbose=0,
@@ -173,6 +177,7 @@ class DeepSMOTE(BaseImageOverSampler):
             synthetic_ratio=synthetic_ratio,
             herding=herding,
             quality=quality,
+            on_poor_quality=on_poor_quality,
             device=device,
             random_state=random_state,
             verbose=verbose,
@@ -189,26 +194,21 @@ class DeepSMOTE(BaseImageOverSampler):
     def _rows_learnt(self, y, rows):
         return np.arange(len(y))
 
-    def _learn(self, X, y, rows, random_state):
+    def _learn(self, X, y, rows, random_states):
         """Train the autoencoder on all images, and set `encoder_`, `decoder_` and `history_`."""
         self.history_ = []
-        for name in ("encoder_", "decoder_"):  # those of an earlier fit
-            vars(self).pop(name, None)
         if not rows:
             return
-        bar = tqdm(total=self.n_steps, desc="DeepSMOTE", unit="step", disable=not self.verbose)
-
-        def report(record):
-            bar.set_postfix({name: f"{record[name]:.3f}" for name in record if "loss" in name}, refresh=False)
-            bar.update(record["step"] - bar.n)
-
-        with bar, isolated(self.device_, draw_seed(random_state)), keep_freed_memory():
-            shape, shared = self.image_format_.tensor_shape, {"width": self.width, "channels": self.channels}
+        seed = draw_seed(random_states[None])
+        shape, shared = self.image_format_.tensor_shape, {"base_channels": self.width, "channels": self.channels}
+        with isolated(self.device_, seed):
             encoder = Encoder(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
             decoder = Generator(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
-            images = self.image_format_.to_compact_tensor(X).to(self.device_)
-            classes = torch.from_numpy(np.unique(y, return_inverse=True)[1]).to(self.device_)
-            try:
+        images = self.image_format_.to_compact_tensor(X).to(self.device_)
+        classes = torch.from_numpy(np.unique(y, return_inverse=True)[1]).to(self.device_)
+        bar = TrainingBar(type(self).__name__, n_steps=self.n_steps, max_time=self.max_time, verbose=self.verbose)
+        try:
+            with bar, training_context(self.device_, seed, [encoder, decoder]):
                 self.history_ = train_autoencoder(
                     encoder,
                     decoder,
@@ -218,38 +218,42 @@ class DeepSMOTE(BaseImageOverSampler):
                     max_time=self.max_time,
                     batch_size=self.batch_size,
                     learning_rate=self.learning_rate,
-                    report=report,
+                    stream=random_stream(self.device_, seed),
+                    report=bar.report,
                 )
-            except FloatingPointError as exc:
-                raise FloatingPointError(
-                    f"Training the autoencoder diverged: {exc}. Use a smaller learning_rate."
-                ) from exc
-            self.encoder_, self.decoder_ = encoder, decoder
-            for label in rows:
-                score = PixelFrechetDistance(images[torch.from_numpy(y == label).to(self.device_)])
-                probe = torch.cat(list(self._decode_mixed(X[y == label], score.n_images)))
-                warn_of_collapse(label, score(probe)["diversity"], self.history_[-1]["step"], hint="")
+        except FloatingPointError as exc:
+            raise FloatingPointError(f"Training the autoencoder diverged: {exc}. Use a smaller learning_rate.") from exc
+        except TrainingInterrupted as exc:
+            self.encoder_, self.decoder_, self.history_ = *exc.network, exc.history
+            raise KeyboardInterrupt(
+                f"Training the autoencoder was interrupted; its last report was at step {exc.history[-1]['step']:,}. "
+                "encoder_ and decoder_ are the best so far."
+            ) from exc
+        self.encoder_, self.decoder_ = encoder, decoder
+        last_step = self.history_[-1]["step"]
+        if self.max_time is not None and last_step < self.n_steps:
+            warn_of_early_end({"the autoencoder": (last_step, self.n_steps)})
 
-    def _synthesise(self, X, y, label, n_images):
-        return self._decode_mixed(X[y == label], n_images)
-
-    def _decode_mixed(self, X, n_images):
-        """Yield `n_images` images decoded between the codes of those in `X`."""
-        codes = []
-        for batch in gen_batches(len(X), _BATCH_SIZE):
-            images = self.image_format_.to_tensor(X[batch]).to(self.device_)
-            codes.append(self.encoder_(images).cpu().numpy())
-        mixed = self._mix(np.concatenate(codes), n_images)
+    def _synthesise(self, X, y, label, n_images, random_state):
+        """Yield images decoded between the codes of those of the class."""
+        real, codes = X[y == label], []
+        with own_modes(self.device_), torch.inference_mode():
+            for batch in gen_batches(len(real), _BATCH_SIZE):
+                images = self.image_format_.to_tensor(real[batch]).to(self.device_)
+                codes.append(self.encoder_(images).cpu().numpy())
+        mixed = self._mix(np.concatenate(codes), n_images, random_state)
         for batch in torch.from_numpy(mixed).split(_BATCH_SIZE):
-            yield self.decoder_(batch.to(self.device_))
+            with own_modes(self.device_), torch.inference_mode():
+                images = self.decoder_(batch.to(self.device_))
+            yield images
 
-    def _mix(self, codes, n_images):
+    def _mix(self, codes, n_images, random_state):
         """Return `n_images` new codes between those given, by SMOTE, which needs a second class that plays no part."""
         n_all = len(codes) + n_images
         smote = SMOTE(
             sampling_strategy={1: n_all},
             k_neighbors=min(self.k_neighbors, len(codes) - 1),
-            random_state=torch.randint(2**31 - 1, ()).item(),
+            random_state=random_state,
         )
         X = np.concatenate([codes, np.zeros((n_all, codes.shape[1]), dtype=codes.dtype)])
         y = np.repeat([1, 0], [len(codes), n_all])

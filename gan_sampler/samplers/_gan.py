@@ -1,6 +1,5 @@
 """What samplers that train a generator for each class share: training, checkpoints, files, drawing more."""
 
-import contextlib
 import dataclasses
 import hashlib
 import os
@@ -15,22 +14,15 @@ import joblib
 import numpy as np
 import torch
 from sklearn.exceptions import NotFittedError
-from sklearn.utils._param_validation import Interval
-from tqdm.auto import tqdm
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..images import ImageFormat
-from ..runtime import draw_seed, isolated, keep_freed_memory, resolve_device, stacklevel_of_user, threads
-from ..training import (
-    Checkpoint,
-    PixelFrechetDistance,
-    PixelFrechetDistanceByClass,
-    draw,
-    finish,
-    read_file,
-    write_file,
-)
-from ._base import BaseImageOverSampler, check_label, plain_label
-from ._persistence import from_json, to_json
+from ..runtime import draw_seed, random_stream, resolve_device, stacklevel_of_user
+from ..training import Checkpoint, Loss, check_loss, check_writable, draw, of_class, train_gan
+from ._base import BaseImageOverSampler
+from ._judging import best_record, warn_of_early_end
+from ._labels import check_label
+from ._persistence import describe_networks, load_sampler, save_sampler, to_json
+from ._training import ClassTraining, ConditionalTraining, Pretraining
 
 _ALL_CLASSES = None  # stands for the label where all are learnt together; no class can be called so
 # How long, where and how visibly: an interrupted training may go on with other values of these.
@@ -40,6 +32,7 @@ _FREE_TO_CHANGE = {
     "synthetic_ratio",
     "herding",
     "quality",
+    "on_poor_quality",
     "n_steps",
     "max_time",
     "n_iter_no_change",
@@ -49,34 +42,90 @@ _FREE_TO_CHANGE = {
     "random_state",
     "verbose",
 }
-_LEAST_DIVERSITY = 0.3  # of the real images' own; see CollapseWarning
-
-
-class CollapseWarning(UserWarning):
-    """The images that a generator draws are much more alike than the real ones."""
+_PRETRAINING_SHARE = 0.5  # of max_time
 
 
 class BaseGANOverSampler(BaseImageOverSampler):
     """Base class of samplers that train one generator a class, or one for all classes.
 
-    A subclass implements `_networks`, which makes the networks to train, and `_train`, which trains them on the images
-    of one class. If one training serves all classes, it sets `_is_conditional`, and `_generator_of` takes the generator
-    of one class out of the result.
+    It owns the training and all its parameters. A subclass implements `_networks`, which makes the networks to train;
+    where they are not trained by `gan_sampler.training.train_gan`, it overrides `_train` too. If one training serves
+    all classes, it sets `_is_conditional`, and `_generator_of` takes the generator of one class out of the result.
 
     Warning: This class should not be used directly. Use the derived classes instead.
     """
 
     _parameter_constraints: dict = {
         **BaseImageOverSampler._parameter_constraints,
+        "loss": [str, Loss],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "ema_decay": [Interval(Real, 0, 1, closed="left")],
+        "pretrain": [StrOptions({"all"}), None],
         "checkpoint_dir": [str, os.PathLike, None],
+        "n_jobs": [Integral, None],
         "device": [*BaseImageOverSampler._parameter_constraints["device"], list, tuple],
     }
 
     _network_attributes = ("generators_",)
     _is_conditional = False
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy="auto",
+        image_shape=None,
+        data_format="auto",
+        value_range=None,
+        loss="non_saturating",
+        n_steps=5000,
+        max_time=None,
+        n_iter_no_change=None,
+        batch_size=16,
+        learning_rate=1e-3,
+        beta_1=0.5,
+        ema_decay=0.999,
+        pretrain=None,
+        checkpoint_dir=None,
+        n_jobs=None,
+        synthetic_classes="resampled",
+        synthetic_ratio=0.25,
+        herding=False,
+        quality=False,
+        on_poor_quality="warn",
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            sampling_strategy=sampling_strategy,
+            image_shape=image_shape,
+            data_format=data_format,
+            value_range=value_range,
+            synthetic_classes=synthetic_classes,
+            synthetic_ratio=synthetic_ratio,
+            herding=herding,
+            quality=quality,
+            on_poor_quality=on_poor_quality,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.loss = loss
+        self.n_steps = n_steps
+        self.max_time = max_time
+        self.n_iter_no_change = n_iter_no_change
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.beta_1 = beta_1
+        self.ema_decay = ema_decay
+        self.pretrain = pretrain
+        self.checkpoint_dir = checkpoint_dir
+        self.n_jobs = n_jobs
 
     @abstractmethod
     def _networks(self, image_shape, n_classes):
@@ -92,11 +141,11 @@ class BaseGANOverSampler(BaseImageOverSampler):
         Returns
         -------
         networks : tuple of torch.nn.Module
-            Untrained, on the CPU; the first is the generator, with attribute ``latent_dim``.
+            Generator, with attribute ``latent_dim``, and discriminator; untrained, on the CPU. They are also made on
+            torch's meta device, to compare them with files, so all their tensors must be in their ``state_dict``.
         """
 
-    @abstractmethod
-    def _train(self, networks, images, **how):
+    def _train(self, networks, images, **options):
         """Train the networks on images.
 
         Parameters
@@ -105,8 +154,9 @@ class BaseGANOverSampler(BaseImageOverSampler):
             From `_networks`, on the images' device; changed in place.
         images : torch.Tensor of shape (n, channels, height, width)
             Real images: uint8 in 0..255, or float32 in [-1, 1].
-        **how
-            ``classes``, ``score``, ``resume_from`` and ``report``, as `gan_sampler.training.train_gan` takes them.
+        **options
+            ``classes``, ``max_time``, ``score``, ``stream``, ``checkpoint`` and ``report``, as
+            `gan_sampler.training.train_gan` takes them, and whatever else a subclass adds.
 
         Returns
         -------
@@ -115,6 +165,18 @@ class BaseGANOverSampler(BaseImageOverSampler):
         history : list of dict
             One record for each report.
         """
+        return train_gan(
+            *networks,
+            images,
+            loss=self.loss,
+            n_steps=self.n_steps,
+            n_iter_no_change=self.n_iter_no_change,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            beta_1=self.beta_1,
+            ema_decay=self.ema_decay,
+            **options,
+        )
 
     def _generator_of(self, generator, index):
         """Return the generator of the class of this index, noise to images, from what was trained."""
@@ -130,40 +192,109 @@ class BaseGANOverSampler(BaseImageOverSampler):
         only_those = self.pretrain is None and not self._is_conditional
         return super()._rows_learnt(y, rows) if only_those else np.arange(len(y))
 
-    def _learn(self, X, y, rows, random_state):
+    def _learn(self, X, y, rows, random_states):
         """Train a generator for each class, and set `generators_` and `history_`."""
         self.generators_, self.history_ = {}, {}
+        self._cut_off = {}  # trainings that max_time ended, with their last step
+        check_loss(self.loss)
         if not rows:
             return
-        devices = self._resolve_devices()
-        # A seed for every class, so that those of some do not depend on whether others are over-sampled too.
-        seeds = {label: draw_seed(random_state) for label in [_ALL_CLASSES, *np.unique(y)]}
-        how = {"n_threads": torch.get_num_threads(), "folder": _make_folder(self.checkpoint_dir)}
-        if self._is_conditional:
-            labels, classes = np.unique(y, return_inverse=True)
-            indices = {label: int(np.flatnonzero(labels == label)[0]) for label in rows}
-            how |= {"classes": classes, "scored": list(indices.values())}
-            generator, history, _ = _train_one(self, X, _ALL_CLASSES, devices[0], seeds[_ALL_CLASSES], **how)
-            for label, index in indices.items():
-                own = [{**_without_diversity(r), "diversity": r[f"diversity_{index}"]} for r in history]
-                self._keep(label, self._generator_of(generator, index), own)
-            return
+        seeds = {label: draw_seed(random_state) for label, random_state in random_states.items()}
+        trained = self._without_fit()  # what goes to other processes has none of the generators
+        trained.image_format_ = self.image_format_
+        shared = {"sampler": trained, "n_threads": torch.get_num_threads()}
+        folder = _make_folder(self.checkpoint_dir)
+        learn = self._learn_together if self._is_conditional else self._learn_apart
+        learn(X, y, rows, seeds, self._resolve_devices(), folder, shared)
+        warn_of_early_end({name: (step, self.n_steps) for name, step in self._cut_off.items()})
+
+    def _learn_together(self, X, y, rows, seeds, devices, folder, shared):
+        labels, classes = np.unique(y, return_inverse=True)
+        indices = {label: int(np.flatnonzero(labels == label)[0]) for label in rows}
+        scored = list(indices.values())
+        seed = seeds[_ALL_CLASSES]
+        checkpoint = self._checkpoint(
+            folder, "all", X, seed, y=hashlib.sha256(np.ascontiguousarray(classes)).hexdigest()[:16], scored=scored
+        )
+        trained = ConditionalTraining(
+            name="all classes",
+            X=X,
+            seed=seed,
+            device=devices[0],
+            max_time=self.max_time,
+            checkpoint=checkpoint,
+            classes=classes,
+            scored=scored,
+            **shared,
+        ).run()
+        for label, index in indices.items():
+            own = [_record_of(record, index) for record in trained.history]
+            self._keep(label, self._generator_of(trained.generator, index), own)
+        self._note_end(trained)
+
+    def _learn_apart(self, X, y, rows, seeds, devices, folder, shared):
+        states, pretrained_on, max_time = None, None, self.max_time
         if self.pretrain is not None:
-            how["pretrained_on"] = _describe(X)
-            _, _, how["start"] = _train_one(self, X, _ALL_CLASSES, devices[0], seeds[_ALL_CLASSES], **how)
-        n_jobs = _usable_n_jobs(self.n_jobs)
-        _warn_of_too_many_threads(joblib.effective_n_jobs(n_jobs), len(rows), how["n_threads"], devices)
-        trainings = joblib.Parallel(n_jobs=n_jobs)(
-            joblib.delayed(_train_one)(self, X[found], label, devices[i % len(devices)], seeds[label], **how)
+            pretrained_on = _describe(X)
+            if max_time is not None:
+                max_time *= 1 - _PRETRAINING_SHARE
+            seed = seeds[_ALL_CLASSES]
+            trained = Pretraining(
+                name="every class (pretraining)",
+                X=X,
+                seed=seed,
+                device=devices[0],
+                max_time=None if max_time is None else self.max_time * _PRETRAINING_SHARE,
+                checkpoint=self._checkpoint(folder, "pretraining", X, seed, pretrained_on=pretrained_on),
+                **shared,
+            ).run()
+            self._note_end(trained)
+            states = trained.states
+        n_jobs = joblib.effective_n_jobs(self.n_jobs)
+        n_at_once = min(n_jobs, len(rows))
+        _warn_of_too_many_threads(self.n_jobs, n_at_once, shared["n_threads"], devices)
+        trainings = (
+            ClassTraining(
+                name=f"class {label!r}",
+                X=X[found],
+                seed=seeds[label],
+                device=devices[i % len(devices)],
+                max_time=None if max_time is None else max_time * n_at_once / len(rows),
+                checkpoint=self._checkpoint(
+                    folder,
+                    _name_of_class(label),
+                    X[found],
+                    seeds[label],
+                    pretrained_on=pretrained_on,
+                    **{"class": repr(label)},
+                ),
+                position=f"class {i + 1} of {len(rows)}" if len(rows) > 1 else "",
+                states=states,
+                **shared,
+            )
             for i, (label, found) in enumerate(rows.items())
         )
-        for label, (generator, history, _) in zip(rows, trainings, strict=True):
-            self._keep(label, generator, history)
+        for label, trained in zip(rows, _run(trainings, self.n_jobs), strict=True):
+            self._keep(label, trained.generator, trained.history)
+            self._note_end(trained)
 
     def _keep(self, label, generator, history):
         self.generators_[label] = generator.to(self.device_)
         self.history_[label] = history
-        warn_of_collapse(label, **at_best(history))
+
+    def _note_end(self, trained):
+        if trained.interruption is not None:
+            raise KeyboardInterrupt(trained.interruption)
+        if trained.is_cut_off:
+            self._cut_off[trained.name] = trained.history[-1]["step"]
+
+    def _score(self, X, y, label, random_state):
+        return best_record(self.history_[label])
+
+    def _advice(self):
+        if self._cut_off:
+            return "Give training more time (max_time); history_ shows how it went."
+        return super()._advice()
 
     def _check_has_generators(self):
         if not hasattr(self, "generators_"):
@@ -172,8 +303,12 @@ class BaseGANOverSampler(BaseImageOverSampler):
                 "does not), or read a sampler with load."
             )
 
-    def _synthesise(self, X, y, label, n_images):
-        return draw(self.generators_[label], n_images)
+    def _synthesise(self, X, y, label, n_images, random_state):
+        return self._draw(label, n_images, draw_seed(random_state))
+
+    def _draw(self, label, n_images, seed):
+        generator = self.generators_[label]
+        return draw(generator, n_images, random_stream(next(generator.parameters()).device, seed))
 
     def sample(self, n, label, *, random_state=None):
         """Draw more images of a class without training.
@@ -203,10 +338,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
         check_label(label, self.generators_)
         if not isinstance(n, Integral) or n < 0:
             raise ValueError(f"n must be an integer of at least 0; got {n!r}.")
-        generator = self.generators_[label]
         images = np.empty((n, *self.image_format_.row_shape), dtype=self.image_format_.dtype)
-        with isolated(next(generator.parameters()).device, draw_seed(random_state)):
-            self.image_format_.fill(images, draw(generator, n))
+        self.image_format_.fill(images, self._draw(label, n, draw_seed(random_state)))
         return images
 
     def save(self, path):
@@ -232,31 +365,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         UserWarning
             When a transformer is replaced by True.
         """
-        self._check_has_generators()
-        tensors = {
-            f"{i}.{name}": tensor
-            for i, generator in enumerate(self.generators_.values())
-            for name, tensor in generator.state_dict().items()
-        }
-        parameters = self.get_params(deep=False)
-        for name in ("herding", "quality"):
-            if not isinstance(parameters[name], bool | np.bool_):
-                parameters[name] = True
-                warnings.warn(
-                    f"{name}=True stands in the file for a transformer, which it cannot hold. A fit of the loaded "
-                    "sampler uses EfficientNetLite0Embedder, unless you set the parameter anew.",
-                    UserWarning,
-                    stacklevel=stacklevel_of_user(),
-                )
-        values = {
-            "sampler": type(self).__name__,
-            "parameters": {name: to_json(value, name) for name, value in parameters.items()},
-            "image_format": to_json(dataclasses.asdict(self.image_format_), "image_format_"),
-            "labels": to_json(list(self.generators_), "y"),
-            "history": to_json(list(self.history_.values()), "history_"),
-            "sampling_strategy": to_json(dict(self.sampling_strategy_), "sampling_strategy_"),
-        }
-        write_file(path, tensors, values)
+        save_sampler(self, path)
 
     @classmethod
     def load(cls, path, *, device="cpu"):
@@ -281,144 +390,52 @@ class BaseGANOverSampler(BaseImageOverSampler):
         ValueError
             When it does not hold a sampler of this class.
         """
-        tensors, values = read_file(path)
-        if values.get("sampler") != cls.__name__:
-            found = f"a {values['sampler']}" if "sampler" in values else "a checkpoint of an unfinished training"
-            raise ValueError(f"{path} must hold a {cls.__name__} written by save; got {found}.")
-        sampler = cls(**{name: from_json(value) for name, value in values["parameters"].items()})
-        sampler.device_ = resolve_device(device)
-        sampler.image_format_ = ImageFormat(**from_json(values["image_format"]))
-        sampler.image_shape_ = sampler.image_format_.image_shape
-        sampler.n_features_in_ = sampler.image_format_.n_features
-        sampler.sampling_strategy_ = from_json(values["sampling_strategy"])
-        labels = from_json(values["labels"])
-        sampler.history_ = dict(zip(labels, from_json(values["history"]), strict=True))
-        sampler.generators_ = {}
-        for i, label in enumerate(labels):
-            with isolated(torch.device("cpu"), 0):
-                network = sampler._networks(sampler.image_format_.tensor_shape, n_classes=1)[0]
-                generator = sampler._generator_of(finish(network), 0)
-            prefix = f"{i}."
-            weights = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            generator.load_state_dict(weights)
-            sampler.generators_[label] = generator.to(sampler.device_, memory_format=torch.channels_last)
-        return sampler
+        return load_sampler(cls, path, device)
+
+    def _checkpoint(self, folder, name, X, seed, **about):
+        """Return the checkpoint of a training, whose identity is all that changes its result; None without a folder."""
+        if folder is None:
+            return None
+        free = _FREE_TO_CHANGE | {"loss"}  # which has an entry of its own
+        if self.pretrain:
+            free = free - {"n_steps"}  # both trainings would grow, one for nothing
+        about = {
+            "sampler": f"{type(self).__module__}.{type(self).__qualname__}",
+            "loss": check_loss(self.loss).identity,
+            "networks": describe_networks(self),
+            "versions": {name: version(name) for name in ("gan-sampler", "torch")},
+            "parameters": {
+                name: to_json(value, name) for name, value in self.get_params(deep=False).items() if name not in free
+            },
+            "images": _describe(X),
+            "image_format": to_json(dataclasses.asdict(self.image_format_), "image_format_"),
+            "seed": None if self.random_state is None else seed,  # any seed is as good as another where none was set
+            **about,
+        }
+        return Checkpoint(folder / f"{type(self).__name__}-{name}.safetensors", about)
 
 
-def _train_one(
-    sampler,
-    X,
-    label,
-    device,
-    seed,
-    *,
-    n_threads,
-    folder,
-    start=None,
-    pretrained_on=None,
-    classes=None,
-    scored=None,
-):
-    """Train on the images of one class, or of all, here or in another process.
-
-    Returns
-    -------
-    generator : torch.nn.Module
-        Frozen, on the CPU.
-    history : list of dict
-    states : list of dict or None
-        State of each network after a training on all classes, on the CPU, for `start` of others.
-    """
-    name = str(label)
-    if label is _ALL_CLASSES:
-        name = "pretraining" if classes is None else "all classes"
-    bar = tqdm(total=sampler.n_steps, desc=f"{type(sampler).__name__} {name}", unit="step", disable=not sampler.verbose)
-    checkpoint = None
-    if folder is not None:
-        checkpoint = _checkpoint(sampler, X, label, seed, folder, pretrained_on, classes, scored)
-
-    def report(record, state):
-        if checkpoint is not None:
-            checkpoint.write(state)
-        numbers = {name: f"{record[name]:.3f}" for name in record if name not in ("step", "seconds")}
-        bar.set_postfix(numbers, refresh=False)
-        bar.update(record["step"] - bar.n)
-
-    memory = keep_freed_memory() if device.type == "cpu" else contextlib.nullcontext()
-    with bar, threads(n_threads), isolated(device, seed), memory:
-        images = sampler.image_format_.to_compact_tensor(X).to(device)
-        n_classes = 1 if classes is None else classes.max() + 1
-        networks = [network.to(device) for network in sampler._networks(sampler.image_format_.tensor_shape, n_classes)]
-        for network, weights in zip(networks, start or [], strict=False):
-            network.load_state_dict(weights)
-        if classes is not None:
-            classes = torch.from_numpy(classes).to(device)
-            score = PixelFrechetDistanceByClass(images, classes, scored)
-        else:
-            score = None if label is _ALL_CLASSES else PixelFrechetDistance(images)
-        try:
-            generator, history = sampler._train(
-                networks,
-                images,
-                classes=classes,
-                score=score,
-                resume_from=None if checkpoint is None else _read(checkpoint, sampler.n_steps),
-                report=report,
-            )
-        except FloatingPointError as exc:
-            raise FloatingPointError(
-                f"Training on {'all classes' if label is _ALL_CLASSES else f'class {plain_label(label)!r}'} diverged: "
-                f"{exc}. Use a smaller learning_rate."
-            ) from exc
-        states = None
-        if label is _ALL_CLASSES:
-            states = [{name: tensor.cpu() for name, tensor in network.state_dict().items()} for network in networks]
-    return generator.cpu(), history, states
-
-
-def _checkpoint(sampler, X, label, seed, folder, pretrained_on, classes, scored):
-    free = _FREE_TO_CHANGE - ({"n_steps"} if sampler.pretrain else set())  # both trainings would grow, one for nothing
-    about = {
-        "sampler": type(sampler).__name__,
-        "gan_sampler": version("gan-sampler"),
-        "parameters": {
-            name: to_json(value, name) for name, value in sampler.get_params(deep=False).items() if name not in free
-        },
-        "class": "all" if label is _ALL_CLASSES else repr(plain_label(label)),
-        "images": _describe(X),
-        "image_format": to_json(dataclasses.asdict(sampler.image_format_), "image_format_"),
-        "pretrained_on": pretrained_on,
-        "seed": None if sampler.random_state is None else seed,  # any seed is as good as another where none was set
-    }
-    if classes is not None:
-        about["y"] = hashlib.sha256(np.ascontiguousarray(classes)).hexdigest()[:16]
-        about["classes over-sampled"] = scored
-        name = "all"
-    elif label is _ALL_CLASSES:
-        name = "pretraining"
-    else:  # readable, but no two labels share a file
-        digest = hashlib.sha256(repr(plain_label(label)).encode()).hexdigest()[:8]
-        name = f"class-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(label))[:40]}-{digest}"
-    return Checkpoint(folder / f"{type(sampler).__name__}-{name}.safetensors", about)
-
-
-def _read(checkpoint, n_steps):
-    state = checkpoint.read()
-    if state is not None and state[1]["step"] > n_steps:
-        raise ValueError(
-            f"n_steps must be at least {state[1]['step']}, the steps that checkpoint_dir already holds in "
-            f"{checkpoint.path}; got {n_steps}. Raise n_steps, delete the file or name another checkpoint_dir."
-        )
-    return state
-
-
-def _usable_n_jobs(n_jobs):
-    """Return `n_jobs`, or 1 where joblib would start threads, as it does inside another of its workers.
-
-    Random streams belong to a process: two trainings in one would disturb each other.
-    """
+def _run(trainings, n_jobs):
+    """Yield what came of trainings, in their order, each as soon as it and those before it are done."""
     backend, _ = joblib.parallel.get_active_backend(prefer="processes")
-    return 1 if getattr(backend, "supports_sharedmem", False) else n_jobs
+    return_as = "generator" if backend.supports_return_generator else "list"
+    yield from joblib.Parallel(n_jobs=n_jobs, return_as=return_as)(map(joblib.delayed(ClassTraining.run), trainings))
+
+
+def _record_of(record, index):
+    """Return the record of a training of several classes as that of the class of this index."""
+    common = {
+        name: value
+        for name, value in record.items()
+        if not name.startswith(("score_", "variance_ratio_", "spectral_distance_"))
+    }
+    return {**common, **of_class(record, index), "mean_score": record["score"]}
+
+
+def _name_of_class(label):
+    """Return a readable name of a file, which no two labels share."""
+    digest = hashlib.sha256(repr(label).encode()).hexdigest()[:8]
+    return f"class-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(label))[:40]}-{digest}"
 
 
 def _make_folder(folder):
@@ -434,11 +451,8 @@ def _make_folder(folder):
         raise OSError(
             f"checkpoint_dir must be a folder that can be made and written to; got {folder!r}: {exc}"
         ) from exc
+    check_writable(path)
     return path
-
-
-def _without_diversity(record):
-    return {name: value for name, value in record.items() if not name.startswith("diversity")}
 
 
 def _describe(X):
@@ -446,29 +460,11 @@ def _describe(X):
     return {"n": len(X), "shape": list(X.shape[1:]), "dtype": str(X.dtype), "sha256": digest[:16]}
 
 
-def at_best(history):
-    """Return the diversity at the best report, and the number of steps that it took to find it the best."""
-    best = min(history, key=lambda record: record["score"])
-    return {"diversity": best["diversity"], "n_steps": history[-1]["step"]}
-
-
-def warn_of_collapse(label, diversity, n_steps, hint="; history_ shows how it went"):
-    """Warn when the images of a class have much less variance than real ones."""
-    if diversity < _LEAST_DIVERSITY:
+def _warn_of_too_many_threads(n_jobs, n_at_once, n_threads, devices):
+    n_cores = joblib.cpu_count()
+    if n_at_once > 1 and n_at_once * n_threads > n_cores and any(device.type == "cpu" for device in devices):
         warnings.warn(
-            f"The images drawn for class {plain_label(label)!r} are much more alike than the real ones: their "
-            f"diversity is {diversity:.2f} of that of the real images (1 would be as much), after "
-            f"{n_steps} steps. Train longer (n_steps), with a smaller learning_rate, or on more images{hint}.",
-            CollapseWarning,
-            stacklevel=stacklevel_of_user(),
-        )
-
-
-def _warn_of_too_many_threads(n_jobs, n_classes, n_threads, devices):
-    n_processes, n_cores = min(n_jobs, n_classes), joblib.cpu_count()
-    if n_processes > 1 and n_processes * n_threads > n_cores and any(device.type == "cpu" for device in devices):
-        warnings.warn(
-            f"n_jobs={n_jobs} starts {n_processes} trainings of {n_threads} torch threads each on {n_cores} cores, "
+            f"n_jobs={n_jobs} starts {n_at_once} trainings of {n_threads} torch threads each on {n_cores} cores, "
             "which slows all of them down. Call torch.set_num_threads(1) before, or set OMP_NUM_THREADS=1; the "
             "threads are not reduced here because the images would then depend on n_jobs.",
             UserWarning,

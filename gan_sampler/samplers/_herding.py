@@ -10,6 +10,9 @@ import numpy as np
 from sklearn.metrics import euclidean_distances
 from sklearn.metrics.pairwise import rbf_kernel
 
+_ROUNDING = 1e-12  # a squared distance below this may be one of equal features, which are at most 1
+_FAR = 1e6  # times the spread of the real ones, where a candidate is like none of them
+
 
 def herd(real, candidates, n_kept):
     """Choose candidates one after another so that the chosen ones stay as close to the real ones as they can [1]_.
@@ -18,7 +21,8 @@ def herd(real, candidates, n_kept):
     before (equation 8). That greedily keeps the maximum mean discrepancy [2]_ between chosen and real ones low: an
     implausible candidate is like nothing real, and of a kind that was taken often enough another one is too like those,
     so neither is taken while there is a better one. The kernel is Gaussian, exp(-d² / m²) at a distance of d, where m
-    is the median distance between real ones.
+    is the median distance between different real ones or, where all real ones are equal, from them to the candidates
+    that differ. Features of any finite size will do.
 
     Parameters
     ----------
@@ -34,8 +38,8 @@ def herd(real, candidates, n_kept):
     chosen : ndarray of shape (n_kept,), int
         Different rows of `candidates`, in the order in which they were chosen.
     """
-    squares = euclidean_distances(real, squared=True)[np.triu_indices(len(real), k=1)]
-    gamma = 1 / max(np.median(squares), np.finfo(real.dtype).tiny)
+    real, candidates = _scale(real, candidates)
+    gamma = 1 / _median_square(real, candidates)
     likeness = rbf_kernel(candidates, real, gamma).mean(axis=1)
     among = rbf_kernel(candidates, gamma=gamma)
     to_chosen = np.zeros(len(candidates))
@@ -46,3 +50,24 @@ def herd(real, candidates, n_kept):
         chosen[n] = gain.argmax()
         to_chosen += among[chosen[n]]
     return chosen
+
+
+def _scale(real, candidates):
+    """Return features over the spread of the real ones, so that no square overflows or underflows."""
+    largest = max(np.abs(features).max() for features in (real, candidates)) or 1.0
+    real, candidates = real / largest, candidates / largest
+    center = real.mean(axis=0)  # what all have in common takes digits away from the distances
+    real, candidates = real - center, candidates - center
+    spread = np.abs(real).max() or np.abs(candidates).max() or 1.0
+    return real / spread, np.clip(candidates / spread, -_FAR, _FAR)
+
+
+def _median_square(real, candidates):
+    """Return the median squared distance between different real images, else to candidates, else 1: all are equal."""
+    among_real = euclidean_distances(real, squared=True)[np.triu_indices(len(real), k=1)]
+    to_candidates = euclidean_distances(real[:1], candidates, squared=True).ravel()
+    for squares in (among_real, to_candidates):
+        different = squares[squares > _ROUNDING]
+        if len(different):
+            return np.median(different)
+    return 1.0

@@ -1,20 +1,27 @@
 """Any imbalanced-learn sampler on images."""
 
+from collections import defaultdict
+
 import numpy as np
 from imblearn.base import BaseSampler
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import MetaEstimatorMixin, clone
-from sklearn.utils._param_validation import HasMethods
+from sklearn.utils import gen_batches
 
+from ..embedding import HasMethodsOfInstance
 from ..images import IMAGE_PARAMETER_CONSTRAINTS
-from ._base import ImagesMixin, check_image_target
+from ._input import ImagesMixin, check_image_target
+
+_BLOCK = 1024  # images converted together, so that no intermediate is as large as the output
 
 
 class PixelSampler(ImagesMixin, MetaEstimatorMixin, BaseSampler):
     """Let an imbalanced-learn sampler work on the pixels of images.
 
     Images are ravelled to rows of pixels, resampled, and restored to their layout and dtype. It over-samples,
-    under-samples or cleans, as the wrapped sampler does. On features, after an embedder, imbalanced-learn's
-    samplers need no wrapper.
+    under-samples or cleans, as the wrapped sampler does; images that it keeps or repeats come back as they were, to
+    the last bit. On features, after an embedder, imbalanced-learn's samplers need no wrapper.
 
     Parameters
     ----------
@@ -40,6 +47,17 @@ class PixelSampler(ImagesMixin, MetaEstimatorMixin, BaseSampler):
         Number of values that one image stores.
     sample_indices_ : ndarray of shape (n_resampled,)
         Rows of `X` that were kept or repeated; only where `sampler_` tells.
+
+    Notes
+    -----
+    The wrapped sampler sees floats: the pixels' values, in float32 for integers of up to 16 bits, else in float64.
+    64-bit integers beyond 2**53 are told by their distance from the smallest. Where even these distances are beyond
+    2**53, images that are kept are found again by what the sampler tells of their place or else by their content and
+    label; only among images that are equal in float64 may one stand for another, and in their order.
+
+    ``RandomOverSampler()`` and ``RandomUnderSampler()``, which look at labels alone, get no pixels, and need no memory
+    beyond the output. Others need what they need for rows of floats: SMOTE twice the size of the images it is given
+    as floats, and four times that of the images it makes.
 
     See Also
     --------
@@ -67,7 +85,7 @@ class PixelSampler(ImagesMixin, MetaEstimatorMixin, BaseSampler):
     _sampling_type = "bypass"
 
     _parameter_constraints: dict = {
-        "sampler": [HasMethods("fit_resample")],
+        "sampler": [HasMethodsOfInstance("fit_resample")],
         **IMAGE_PARAMETER_CONSTRAINTS,
     }
 
@@ -86,20 +104,35 @@ class PixelSampler(ImagesMixin, MetaEstimatorMixin, BaseSampler):
         return check_image_target(self, X, y)
 
     def _fit_resample(self, X, y):
-        image_format = self.image_format_
-        self.sampler_ = clone(self.sampler)
-        # Interpolated pixels are rounded here; imbalanced-learn would cut them off towards zero.
-        rows = X.reshape(len(X), -1)
-        if X.dtype.kind != "f":
-            rows = rows.astype(np.float32 if X.dtype.itemsize <= 2 else np.float64)
-        rows, y_resampled = self.sampler_.fit_resample(rows, y)
+        sampler = clone(self.sampler)
+        resample = self._resample_places if _looks_at_labels_alone(sampler) else self._resample_pixels
+        X_resampled, y_resampled = resample(sampler, X, y)
+        self.sampler_ = sampler
+        del self.sampling_strategy_  # which imbalanced-learn derived without knowing the wrapped sampler
         for name in ("sampling_strategy_", "sample_indices_"):
-            if hasattr(self.sampler_, name):
-                setattr(self, name, getattr(self.sampler_, name))
-        if X.dtype.kind != "f":
-            rows = np.rint(rows)
-        rows = np.clip(rows, *image_format.value_range)
-        return rows.astype(X.dtype, copy=False).reshape(len(rows), *image_format.row_shape), y_resampled
+            if hasattr(sampler, name):
+                setattr(self, name, getattr(sampler, name))
+        return X_resampled, y_resampled
+
+    def _resample_places(self, sampler, X, y):
+        places, y_resampled = sampler.fit_resample(np.arange(len(X))[:, None], y)
+        sampler.n_features_in_ = self.image_format_.n_features
+        return np.take(X, places[:, 0], axis=0), y_resampled
+
+    def _resample_pixels(self, sampler, X, y):
+        image_format = self.image_format_
+        # Floats, because imbalanced-learn would cut off what it interpolates towards zero; here it is rounded.
+        rows, y_resampled = sampler.fit_resample(image_format.to_rows(X), y)
+        _check_rows(rows, sampler, image_format.n_features)
+        X_resampled = np.empty((len(rows), *X.shape[1:]), dtype=X.dtype)
+        for block in gen_batches(len(rows), _BLOCK):
+            X_resampled[block] = image_format.from_rows(rows[block])
+        if not image_format.fits_floats:
+            sources = getattr(sampler, "sample_indices_", None)
+            if sources is None:
+                sources = _match(_keys(image_format, X, y), _keys(None, rows, y_resampled))
+            _restore(X_resampled, X, sources, rows, image_format)
+        return X_resampled, y_resampled
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -109,3 +142,47 @@ class PixelSampler(ImagesMixin, MetaEstimatorMixin, BaseSampler):
             inner = getattr(self.sampler.__sklearn_tags__(), "sampler_tags", None)  # a Pipeline of samplers has none
             tags.sampler_tags.sample_indices = inner is not None and inner.sample_indices
         return tags
+
+
+def _looks_at_labels_alone(sampler):
+    """Return whether a sampler neither computes with the values of `X` nor makes new ones."""
+    return type(sampler) is RandomUnderSampler or (type(sampler) is RandomOverSampler and sampler.shrinkage is None)
+
+
+def _check_rows(rows, sampler, n_features):
+    is_finite = all(np.isfinite(rows[block]).all() for block in gen_batches(len(rows), _BLOCK))
+    if rows.ndim != 2 or rows.shape[1] != n_features or not is_finite:
+        raise ValueError(
+            f"sampler must return rows of {n_features} finite numbers, as many as an image has; "
+            f"{type(sampler).__name__} returned an array of shape {rows.shape}"
+            f"{'' if is_finite else ' with NaN or infinity in it'}. Choose a sampler that resamples and does not "
+            "transform, and rescale images of extreme values, for example to 0..1."
+        )
+
+
+def _keys(image_format, X, y):
+    """Yield, for each image, what tells it from others: the hash of its floats, and its label."""
+    for block in gen_batches(len(X), _BLOCK):
+        rows = X[block] if image_format is None else image_format.to_rows(X[block])
+        for row, label in zip(rows.astype(np.float64), np.asarray(y[block]).tolist(), strict=True):
+            yield hash(row.tobytes()), label
+
+
+def _match(known_keys, keys):
+    """Return, for each of `keys`, where it stands in `known_keys`, or -1; equal ones are taken in turn."""
+    places, n_taken, sources = defaultdict(list), defaultdict(int), []
+    for place, key in enumerate(known_keys):
+        places[key].append(place)
+    for key in keys:
+        found = places.get(key, [-1])
+        sources.append(found[n_taken[key] % len(found)])
+        n_taken[key] += 1
+    return np.array(sources, dtype=np.intp)
+
+
+def _restore(X_resampled, X, sources, rows, image_format):
+    """Overwrite with ``X[sources]`` where the sampler returned just that, and -1 does not say otherwise."""
+    for block in gen_batches(len(rows), _BLOCK):
+        originals = X[sources[block]]
+        is_kept = (sources[block] >= 0) & (image_format.to_rows(originals) == rows[block]).all(axis=1)
+        X_resampled[block][is_kept] = originals[is_kept]

@@ -2,20 +2,30 @@
 
 from ._augment import augment_mildly, brighten, stretch_contrast, translate
 from ._autoencoder import train_autoencoder
-from ._checkpoint import Checkpoint, read_file, write_file
+from ._checkpoint import Checkpoint
 from ._cycle import train_cycle_gan, translate_images
 from ._draw import draw, finish, freeze
+from ._files import check_tensors, check_writable, read_file, write_file
+from ._keeper import CheckpointKeeper
 from ._loop import train_gan
-from ._losses import Loss
-from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass, is_unusable, of_class
+from ._losses import LOSSES, Loss, check_loss
+from ._progress import TrainingInterrupted
+from ._score import LEAST_VARIANCE_RATIO, PixelFrechetDistance, PixelFrechetDistanceByClass, is_unusable, of_class
 
 __all__ = [
+    "LEAST_VARIANCE_RATIO",
     "Checkpoint",
+    "CheckpointKeeper",
+    "LOSSES",
     "Loss",
     "PixelFrechetDistance",
     "PixelFrechetDistanceByClass",
+    "TrainingInterrupted",
     "augment_mildly",
     "brighten",
+    "check_tensors",
+    "check_writable",
+    "check_loss",
     "draw",
     "finish",
     "freeze",

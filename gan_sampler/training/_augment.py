@@ -1,4 +1,4 @@
-"""Differentiable changes of images before the discriminator sees them, so that it cannot learn a small class by heart.
+"""Differentiable changes of images before the discriminator sees them, so that it cannot memorise a small class.
 
 References
 ----------
@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import pad
 
 
-def translate(images, share=1 / 8):
+def translate(images, share=1 / 8, *, generator=None):
     """Shift each image by up to `share` of its sides [1]_; what comes in is 0, mid-grey.
 
     Parameters
@@ -19,6 +19,8 @@ def translate(images, share=1 / 8):
         Images in [-1, 1].
     share : float, default=1/8
         Largest shift, in [0, 1).
+    generator : torch.Generator or None, default=None
+        What the changes are drawn from, on the device of the images; None stands for torch's own stream.
 
     Returns
     -------
@@ -26,14 +28,16 @@ def translate(images, share=1 / 8):
     """
     n, _, height, width = images.shape
     reach_y, reach_x = round(height * share), round(width * share)
-    rows = torch.arange(height, device=images.device) + _random_integers(n, 2 * reach_y, images)  # (n, height)
-    columns = torch.arange(width, device=images.device) + _random_integers(n, 2 * reach_x, images)
+    rows = torch.arange(height, device=images.device) + _random_integers(
+        n, 2 * reach_y, images, generator
+    )  # (n, height)
+    columns = torch.arange(width, device=images.device) + _random_integers(n, 2 * reach_x, images, generator)
     padded = pad(images, (reach_x, reach_x, reach_y, reach_y)).permute(0, 2, 3, 1)
     image = torch.arange(n, device=images.device)
     return padded[image[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def brighten(images, reach=0.1):
+def brighten(images, reach=0.1, *, generator=None):
     """Add a number of up to `reach` to each image.
 
     Parameters
@@ -42,15 +46,17 @@ def brighten(images, reach=0.1):
         Images in [-1, 1]; values beyond are not clipped, so that gradients pass.
     reach : float, default=0.1
         Half of that share of the range from -1 to 1.
+    generator : torch.Generator or None, default=None
+        What the changes are drawn from, on the device of the images; None stands for torch's own stream.
 
     Returns
     -------
     images : torch.Tensor of the same shape
     """
-    return images + _random_signed(images) * reach
+    return images + _random_signed(images, generator) * reach
 
 
-def stretch_contrast(images, reach=0.2):
+def stretch_contrast(images, reach=0.2, *, generator=None):
     """Multiply each image's distances from its mean by a factor of ``1 - reach`` to ``1 + reach``.
 
     Parameters
@@ -59,26 +65,29 @@ def stretch_contrast(images, reach=0.2):
         Images in [-1, 1]; values beyond are not clipped.
     reach : float, default=0.2
         In [0, 1).
+    generator : torch.Generator or None, default=None
+        What the changes are drawn from, on the device of the images; None stands for torch's own stream.
 
     Returns
     -------
     images : torch.Tensor of the same shape
     """
     mean = images.mean((1, 2, 3), keepdim=True)
-    return (images - mean) * (1 + _random_signed(images) * reach) + mean
+    return (images - mean) * (1 + _random_signed(images, generator) * reach) + mean
 
 
-def augment_mildly(images):
+def augment_mildly(images, *, generator=None):
     """Shift by up to an eighth, change contrast by up to a fifth and brightness by up to a twentieth of the range.
 
     Far less than in [1]_: strong changes of brightness cost grey images more than they give.
     """
-    return brighten(stretch_contrast(translate(images)))
+    return brighten(stretch_contrast(translate(images, generator=generator), generator=generator), generator=generator)
 
 
-def _random_integers(n, largest, images):
-    return torch.randint(0, largest + 1, (n, 1), device=images.device)
+def _random_integers(n, largest, images, generator):
+    return torch.randint(0, largest + 1, (n, 1), generator=generator, device=images.device)
 
 
-def _random_signed(images):
-    return 2 * torch.rand(len(images), 1, 1, 1, dtype=images.dtype, device=images.device) - 1
+def _random_signed(images, generator):
+    shape = len(images), 1, 1, 1
+    return 2 * torch.rand(shape, generator=generator, dtype=images.dtype, device=images.device) - 1

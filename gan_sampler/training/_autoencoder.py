@@ -6,15 +6,29 @@ References
    IEEE Transactions on Neural Networks and Learning Systems, 2022. https://arxiv.org/abs/2105.02340
 """
 
+import copy
+from functools import partial
+
 import torch
 from torch.nn.functional import mse_loss
 
-from ._progress import Progress
+from ..runtime import random_stream
+from ._progress import Progress, TrainingInterrupted, check_finite
 from ._step import normalised
 
 
 def train_autoencoder(
-    encoder, decoder, images, classes, *, n_steps, max_time=None, batch_size=100, learning_rate=2e-4, report=None
+    encoder,
+    decoder,
+    images,
+    classes,
+    *,
+    n_steps,
+    max_time=None,
+    batch_size=100,
+    learning_rate=2e-4,
+    stream=None,
+    report=None,
 ):
     """Train an encoder and a decoder as DeepSMOTE does (algorithm 1 of [1]_), and keep the best of them.
 
@@ -37,7 +51,10 @@ def train_autoencoder(
     batch_size : int, default=100
         Images in either half of a step; all images where there are fewer.
     learning_rate : float, default=2e-4
-        Step size of Adam.
+        Learning rate of Adam.
+    stream : torch.Generator or None, default=None
+        What batches and exchanges are drawn from, on the device of the networks; None stands for one whose seed is
+        drawn from torch's own stream.
     report : callable or None, default=None
         Called with the newest entry of the history every 50 steps and at the end.
 
@@ -45,34 +62,49 @@ def train_autoencoder(
     -------
     history : list of dict
         At each report ``step``, ``seconds``, and the means since the last one ``loss_reconstruction`` and
-        ``loss_penalty``. The networks hold the weights of the report with the smallest sum.
+        ``loss_penalty``, and their sum as ``score``. The networks hold the weights of the report with the smallest one.
 
     Raises
     ------
     FloatingPointError
         When a loss is not finite.
+    TrainingInterrupted
+        At Ctrl-C after the first report; holds the networks at their best, in a `torch.nn.ModuleList`.
     """
+    stream = random_stream(images.device) if stream is None else stream
     networks = torch.nn.ModuleList([encoder, decoder]).to(memory_format=torch.channels_last).train()
+    best = copy.deepcopy(networks)
     adam = torch.optim.Adam(networks.parameters(), lr=learning_rate)
     rows_of_class = [torch.nonzero(classes == index)[:, 0] for index in classes.unique()]
-    progress = Progress(("loss_reconstruction", "loss_penalty"), networks, n_steps=n_steps, max_time=max_time)
-    while not progress.is_over:
-        rows = torch.randperm(len(images), device=images.device)[:batch_size]
-        of_class = rows_of_class[torch.randint(len(rows_of_class), ()).item()]
-        of_class = of_class[torch.randperm(len(of_class), device=images.device)[:batch_size]]
-        batch, alike = normalised(images[rows]), normalised(images[of_class])
-        exchanged = torch.randperm(len(alike), device=images.device)
+    names = "loss_reconstruction", "loss_penalty"
+    progress = Progress(names, device=images.device, n_steps=n_steps, max_time=max_time)
+    shuffle = partial(torch.randperm, generator=stream, device=images.device)
+    try:
+        while not progress.is_over:
+            rows = shuffle(len(images))[:batch_size]
+            index = torch.randint(len(rows_of_class), (), generator=stream, device=images.device).item()
+            of_class = rows_of_class[index]
+            of_class = of_class[shuffle(len(of_class))[:batch_size]]
+            batch, alike = normalised(images[rows]), normalised(images[of_class])
 
-        networks.zero_grad()
-        reconstruction = mse_loss(decoder(encoder(batch)), batch)
-        penalty = mse_loss(decoder(encoder(alike)[exchanged]), alike)
-        (reconstruction + penalty).backward()
-        adam.step()
+            networks.zero_grad()
+            reconstruction = mse_loss(decoder(encoder(batch)), batch)
+            penalty = mse_loss(decoder(encoder(alike)[shuffle(len(alike))]), alike)
+            (reconstruction + penalty).backward()
+            adam.step()
 
-        if progress.count(reconstruction, penalty):
-            record = progress.report(sum(progress.mean_losses().values()))
-            if report is not None:
-                report(record)
-    progress.go_to_best()
+            if progress.count(reconstruction, penalty):
+                record = progress.report({"score": sum(progress.mean_losses().values())})
+                check_finite(record)
+                if progress.is_best:
+                    best.load_state_dict(networks.state_dict())
+                if report is not None:
+                    report(record)
+    except KeyboardInterrupt as exc:
+        if not progress.history:
+            raise
+        networks.load_state_dict(best.state_dict())
+        raise TrainingInterrupted(networks.eval().requires_grad_(False), progress.history) from exc
+    networks.load_state_dict(best.state_dict())
     networks.eval().requires_grad_(False)
     return progress.history

@@ -1,90 +1,16 @@
-"""Tensors and plain values in one file: safetensors, with the values as JSON in its header."""
+"""A training on disk, from which an interrupted one goes on."""
 
 import json
-import os
+import math
+import reprlib
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from ._files import listed, read_file, write_file
 
-_KEY = "gan_sampler"  # of the JSON in the header
-
-
-def write_file(path, tensors, values):
-    """Write tensors and plain values to one file, which is never seen half written.
-
-    Parameters
-    ----------
-    path : path-like
-        File to make or replace. One file, not two, because two cannot be replaced at the same instant.
-    tensors : dict of str to torch.Tensor
-        Tensors on any device.
-    values : dict
-        What JSON can hold.
-
-    Raises
-    ------
-    OSError
-        When the folder does not exist, the disk is full or the like; a file that was there is as it was.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"path must name a file; got the folder {path}.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"Could not write {path}: there is no folder {path.parent}.")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")  # no two processes write to one
-    try:
-        unfinished.touch()
-        mode = unfinished.stat().st_mode  # as of any new file; safetensors lets nobody else read its own
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-            unfinished,
-            metadata={_KEY: json.dumps(values)},
-        )
-        unfinished.chmod(mode)
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())  # the name must not reach the disk before the bytes do
-        unfinished.replace(path)
-    except SafetensorError as exc:
-        raise OSError(f"Could not write {path}: {exc}.") from exc
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def read_file(path):
-    """Read what `write_file` wrote.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    tensors : dict of str to torch.Tensor
-        Tensors on the CPU.
-    values : dict
-        The plain values.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there is no such file.
-    ValueError
-        When it is not a file of this package's.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            values = json.loads(file.metadata()[_KEY])
-            return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118  (no mapping)
-    except (SafetensorError, TypeError, KeyError, json.JSONDecodeError) as exc:
-        raise ValueError(
-            f"{path} is no file written by gan_sampler, or a damaged one ({type(exc).__name__}: {exc}). Name a file "
-            "that save or checkpoint_dir made; delete it if it is one."
-        ) from exc
+_LARGEST_COUNT = 2**53  # beyond it a float, which some counts become, is no longer exact
+_NOTHING = object()  # stands for an entry that one of two dicts lacks
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
 
 
 class Checkpoint:
@@ -95,7 +21,8 @@ class Checkpoint:
     path : path-like
         Its file; the folder is made when the first state is written.
     about : dict
-        What was trained on what: plain values, also nested. A state is only given back to the training it came from.
+        What was trained on what: all that changes the result, as plain values, also nested. A state is only given back
+        to the training it came from.
     """
 
     def __init__(self, path, about):
@@ -103,40 +30,120 @@ class Checkpoint:
         self.about = json.loads(json.dumps(about))  # as it will be read again
 
     def read(self):
-        """Return the state last written, as `train_gan` takes it for `resume_from`; None where there is none.
+        """Return the state last written, a tuple as `TrainingState.capture` returns it; None where there is none.
 
         Raises
         ------
         ValueError
             When the file belongs to other data or parameters, with each difference, or is damaged.
         """
-        if not self.path.is_file():
+        if not self.path.exists():
             return None
-        tensors, values = read_file(self.path)
+        tensors, values = read_file(self.path, argument="checkpoint_dir")
         if "about" not in values:
-            raise ValueError(f"{self.path} must hold a checkpoint of a training; got a sampler written by save.")
+            found = "a sampler written by save" if "sampler" in values else "neither"
+            raise ValueError(
+                f"{self.path} must hold a checkpoint of a training; got {found}. Move it, or name another "
+                "checkpoint_dir."
+            )
         differences = list(_differences(values["about"], self.about))
         if differences:
             raise ValueError(
-                f"checkpoint_dir holds a training on other data or parameters, {self.path}:\n"
-                + "\n".join(f"  {difference}" for difference in differences)
-                + "\nTo go on with it, fit with what it was started with; to start anew, delete the file or name "
+                f"checkpoint_dir holds a training on other data or parameters, {self.path}:\n{listed(differences)}\n"
+                "To go on with it, fit with what it was started with; to start anew, delete the file or name "
                 "another checkpoint_dir. The folds of a cross-validation cannot share one: leave it out there."
             )
+        try:
+            _check_progress(values.get("progress"))
+        except ValueError as exc:
+            raise ValueError(
+                f"{self.path} holds no state that a training could go on from: {exc}. Delete it, or name another "
+                "checkpoint_dir."
+            ) from exc
         return tensors, values["progress"]
 
     def write(self, state):
-        """Replace the file by `state`, a tuple as `TrainingState.capture` returns it."""
+        """Replace the file by `state`, a tuple as `TrainingState.capture` returns it.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written; the file is as it was.
+        """
         tensors, progress = state
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(self.path, tensors, {"about": self.about, "progress": progress})
+        write_file(self.path, tensors, {"about": self.about, "progress": progress}, argument="checkpoint_dir")
 
 
 def _differences(there, here, name=""):
-    for key in sorted(there.keys() | here.keys()):
-        full_name = f"{name}{key}"
-        left, right = there.get(key), here.get(key)
-        if isinstance(left, dict) and isinstance(right, dict):
-            yield from _differences(left, right, f"{full_name}.")
-        elif left != right:
-            yield f"{full_name}: {left!r} there, {right!r} in this fit"
+    """Yield each entry in which two nested values differ, as deep down as both are of one form."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        if there.keys() == here.keys() == {"type", "value"} and there["type"] == here["type"]:
+            yield from _differences(there["value"], here["value"], name)  # what JSON has no form for, told by its type
+            return
+        for key in sorted(there.keys() | here.keys()):
+            full_name = f"{name}.{key}" if name else key
+            yield from _differences(there.get(key, _NOTHING), here.get(key, _NOTHING), full_name)
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        for i, (left, right) in enumerate(zip(there, here, strict=True)):
+            yield from _differences(left, right, f"{name}[{i}]")
+    elif there != here:
+        yield f"{name}: {_told(there)} there, {_told(here)} in this fit"
+
+
+def _told(value):
+    if value is _NOTHING:
+        return "nothing"
+    short = _SHORT.repr(value)
+    is_cut = isinstance(value, str | list) and short != repr(value)
+    return f"{short} (of length {len(value)})" if is_cut else short
+
+
+def _check_progress(progress):
+    """Raise where the plain values of a state are not what `TrainingState.progress` can be.
+
+    Each is used in a condition or as an index: with a step that is no number a training would never end.
+    """
+    if not isinstance(progress, dict):
+        raise ValueError(f"progress must be a dict; got {_told(progress)}")
+    for name, (is_sound, what) in _PROGRESS.items():
+        value = progress.get(name, _NOTHING)
+        if value is _NOTHING or not is_sound(value):
+            raise ValueError(f"{name} must be {what}; got {_told(value)}")
+    steps = [record["step"] for record in progress["history"]]
+    if steps != sorted(set(steps)) or max([progress["best_step"], *steps]) > progress["step"]:
+        raise ValueError(
+            f"the steps of history must rise up to step, {progress['step']}; got {_told(steps)} and best_step "
+            f"{progress['best_step']}"
+        )
+
+
+def _is_count(value):
+    return type(value) is int and 0 <= value <= _LARGEST_COUNT
+
+
+def _is_number(value):
+    return type(value) in (int, float)
+
+
+def _is_duration(value):
+    return _is_number(value) and 0 <= value < math.inf
+
+
+def _is_record(value):
+    return isinstance(value, dict) and _is_count(value.get("step")) and _is_duration(value.get("seconds"))
+
+
+_COUNT = _is_count, "an integer of at least 0"
+_PROGRESS = {
+    "step": _COUNT,
+    "seconds": (_is_duration, "a finite number of at least 0"),
+    "n_rollbacks": _COUNT,
+    "best_step": _COUNT,
+    "best_score": (lambda value: value is None or _is_number(value), "a number or None"),
+    "positions": (lambda value: isinstance(value, list) and all(map(_is_count, value)), "a list of such integers"),
+    "history": (
+        lambda value: isinstance(value, list) and all(map(_is_record, value)),
+        "a list of dicts with a step and seconds each",
+    ),
+}

@@ -4,8 +4,6 @@ References
 ----------
 .. [1] J.-Y. Zhu, T. Park, P. Isola, A. A. Efros, "Unpaired Image-to-Image Translation Using Cycle-Consistent
    Adversarial Networks", ICCV 2017. https://arxiv.org/abs/1703.10593
-.. [2] Y. Yazici et al., "The Unusual Effectiveness of Averaging in GAN Training", ICLR 2019.
-   https://arxiv.org/abs/1806.04498
 """
 
 import copy
@@ -13,12 +11,13 @@ import itertools
 
 import torch
 from torch.nn.functional import l1_loss
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ..runtime import mixed_precision
+from ..runtime import mixed_precision, own_modes, random_stream
+from ._average import move_average
 from ._draw import finish
-from ._progress import Progress
+from ._progress import Progress, TrainingInterrupted, check_finite
 from ._score import PixelFrechetDistance
+from ._state import BatchOrder
 from ._step import normalised
 
 _POOL_SIZE = 50  # images, as in [1]_
@@ -37,13 +36,14 @@ def train_cycle_gan(
     batch_size=1,
     learning_rate=2e-4,
     cycle_weight=10.0,
+    stream=None,
     report=None,
 ):
-    """Train two translators against two discriminators so that there and back is where one was [1]_.
+    """Train two translators against two discriminators, with cycle consistency [1]_.
 
     The adversarial losses are least squares (section 4), the discriminators also see up to 50 earlier translations,
-    and the translator that is returned is the average of those passed on the way [2]_, at the report whose translations
-    were most like the target.
+    and the translator that is returned is the moving average, at the report whose translations were most like the
+    target.
 
     Parameters
     ----------
@@ -59,11 +59,14 @@ def train_cycle_gan(
     max_time : float or None, default=None
         Seconds after which training ends even if steps are left.
     batch_size : int, default=1
-        Images of either side in a step; all where there are fewer.
+        Images of either side in a step; all where there are fewer. They come in passes of random order.
     learning_rate : float, default=2e-4
-        Step size of Adam.
+        Learning rate of Adam.
     cycle_weight : float, default=10.0
         Weight of the cycle consistency (lambda in equation 3).
+    stream : torch.Generator or None, default=None
+        What batches and earlier translations are drawn from, on the device of the networks; None stands for one whose
+        seed is drawn from torch's own stream.
     report : callable or None, default=None
         Called with the newest entry of the history every 50 steps and at the end.
 
@@ -79,7 +82,10 @@ def train_cycle_gan(
     ------
     FloatingPointError
         When a loss or a weight is not finite.
+    TrainingInterrupted
+        At Ctrl-C after the first report; holds what would have been returned.
     """
+    stream = random_stream(source.device) if stream is None else stream
     there, back = translators
     for network in (*translators, *discriminators):
         network.train()
@@ -88,44 +94,54 @@ def train_cycle_gan(
         torch.optim.Adam(itertools.chain(*(n.parameters() for n in players)), lr=learning_rate, betas=(0.5, 0.999))
         for players in (translators, discriminators)
     ]
-    pools = [ImagePool(_POOL_SIZE), ImagePool(_POOL_SIZE)]
+    pools = [ImagePool(_POOL_SIZE, stream), ImagePool(_POOL_SIZE, stream)]
+    orders = [BatchOrder(len(images), None, stream) for images in (target, source)]
     score = PixelFrechetDistance(target)
-    probe = source[torch.randperm(len(source), device=source.device)[: score.n_images]]
+    probe = source[torch.randperm(len(source), generator=stream, device=source.device)[: score.n_images]]
     names = ("loss_discriminator", "loss_generator", "loss_cycle")
-    progress = Progress(names, average, n_steps=n_steps, max_time=max_time)
-    while not progress.is_over:
-        real = [_random_batch(images, batch_size) for images in (target, source)]
-        for adam in adams:
-            adam.zero_grad()
-        _allow_gradients(discriminators, False)
-        with mixed_precision(source.device):
-            fake = [there(real[1]), back(real[0])]
-            returned = [there(fake[1]), back(fake[0])]
-            cycle = sum(l1_loss(r, x) for r, x in zip(returned, real, strict=True))
-            adversarial = sum(_distance(d(x), 1) for d, x in zip(discriminators, fake, strict=True))
-        (adversarial + cycle_weight * cycle).backward()
-        adams[0].step()
+    progress = Progress(names, device=source.device, n_steps=n_steps, max_time=max_time)
+    best = copy.deepcopy(average)
+    try:
+        while not progress.is_over:
+            real = [
+                normalised(images[order.next(batch_size)])
+                for images, order in zip((target, source), orders, strict=True)
+            ]
+            for adam in adams:
+                adam.zero_grad()
+            _allow_gradients(discriminators, False)
+            with mixed_precision(source.device):
+                fake = [there(real[1]), back(real[0])]
+                returned = [there(fake[1]), back(fake[0])]
+                cycle = sum(l1_loss(r, x) for r, x in zip(returned, real, strict=True))
+                adversarial = sum(_distance(d(x), 1) for d, x in zip(discriminators, fake, strict=True))
+            (adversarial + cycle_weight * cycle).backward()
+            adams[0].step()
 
-        _allow_gradients(discriminators, True)
-        with mixed_precision(source.device):
-            told_apart = sum(
-                (_distance(d(x), 1) + _distance(d(pool.exchange(y.detach())), 0)) / 2
-                for d, x, y, pool in zip(discriminators, real, fake, pools, strict=True)
-            )
-        told_apart.backward()
-        adams[1].step()
-        with torch.no_grad():
-            early = (2 + progress.step) / (11 + progress.step)  # forgets faster
-            move = get_ema_multi_avg_fn(min(_EMA_DECAY, early))
-            move(list(average.parameters()), list(there.parameters()), None)
+            _allow_gradients(discriminators, True)
+            with mixed_precision(source.device):
+                classification = sum(
+                    (_distance(d(x), 1) + _distance(d(pool.exchange(y.detach())), 0)) / 2
+                    for d, x, y, pool in zip(discriminators, real, fake, pools, strict=True)
+                )
+            classification.backward()
+            adams[1].step()
+            is_due = progress.count(classification, adversarial, cycle)
+            move_average(average, there, progress.step, _EMA_DECAY)
 
-        if progress.count(told_apart, adversarial, cycle):
-            quality = score(torch.cat(list(translate_images(average, probe))))
-            record = progress.report(quality["score"], also=quality)
+            if not is_due:
+                continue
+            record = progress.report(score(torch.cat(list(translate_images(average, probe)))))
+            check_finite(record)
+            if progress.is_best:
+                best.load_state_dict(average.state_dict())
             if report is not None:
                 report(record)
-    progress.go_to_best()
-    return finish(average), progress.history
+    except KeyboardInterrupt as exc:
+        if not progress.history:
+            raise
+        raise TrainingInterrupted(finish(best), progress.history) from exc
+    return finish(best), progress.history
 
 
 class ImagePool:
@@ -135,10 +151,12 @@ class ImagePool:
     ----------
     size : int
         Number of images kept.
+    stream : torch.Generator or None, default=None
+        What is drawn from, on the device of the images; None stands for torch's own stream.
     """
 
-    def __init__(self, size):
-        self.size = size
+    def __init__(self, size, stream=None):
+        self.size, self.stream = size, stream
         self.images = None
 
     def exchange(self, images):
@@ -148,8 +166,9 @@ class ImagePool:
             new = images[: self.size - n_kept]
             self.images = new.clone() if n_kept == 0 else torch.cat([self.images, new])
             return images
-        n_old = min(len(images) // 2 + torch.randint(len(images) % 2 + 1, ()).item(), self.size)
-        rows = torch.randperm(self.size, device=images.device)[:n_old]
+        odd = torch.randint(len(images) % 2 + 1, (), generator=self.stream, device=images.device).item()
+        n_old = min(len(images) // 2 + odd, self.size)
+        rows = torch.randperm(self.size, generator=self.stream, device=images.device)[:n_old]
         old = self.images[rows]
         self.images[rows] = images[:n_old]
         return torch.cat([old, images[n_old:]])
@@ -174,13 +193,9 @@ def translate_images(translator, images, batch_size=_BATCH_SIZE):
     """
     device = next(translator.parameters()).device
     for batch in images.split(batch_size):
-        with torch.inference_mode():
-            yield translator(normalised(batch.to(device)))
-
-
-def _random_batch(images, batch_size):
-    rows = torch.randint(len(images), (min(batch_size, len(images)),), device=images.device)
-    return normalised(images[rows])
+        with own_modes(device), torch.inference_mode():
+            translated = translator(normalised(batch.to(device)))
+        yield translated  # in the modes of who takes it
 
 
 def _distance(logits, wanted):

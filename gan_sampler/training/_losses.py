@@ -1,33 +1,54 @@
-"""Losses of the two players, as functions of logits.
+"""Losses of a discriminator and a generator, as functions of logits.
+
+To add one, construct a `Loss` and enter it in `LOSSES`, or pass it as it is.
 
 References
 ----------
 .. [1] I. Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014. https://arxiv.org/abs/1406.2661
+.. [2] J. H. Lim, J. C. Ye, "Geometric GAN", 2017. https://arxiv.org/abs/1705.02894
+.. [3] X. Mao et al., "Least Squares Generative Adversarial Networks", ICCV 2017. https://arxiv.org/abs/1611.04076
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from torch.nn.functional import softplus
+import torch
+from torch.nn.functional import relu, softplus
 
 
-class Loss(NamedTuple):
-    """What the two players minimise.
+@dataclass(frozen=True)
+class Loss:
+    """What a discriminator and a generator minimise.
 
     Parameters
     ----------
+    name : str
+        What it is called in messages and checkpoints. Losses that differ in a constant alone need different names.
     discriminator : callable
-        Takes the logits of real and of generated images, each of shape (n,), and returns a scalar.
+        Takes the logits of real and of generated images, each of shape (n,), and returns a scalar. For discriminators
+        of patches the logits have one more axis or more.
     generator : callable
         Takes the logits of generated images and returns a scalar.
-    one_pass : bool
-        Whether the discriminator's loss falls strictly with every logit of a generated image. Then one pass through
-        the discriminator can serve both players.
+    one_pass : bool, default=False
+        Whether the discriminator's loss rises strictly with the logit of each generated image, at a slope that depends
+        on that logit and the number of images alone. Then one pass of the generated images through the discriminator
+        can serve both networks; `check_loss` tests it.
     """
 
+    name: str
     discriminator: Callable
     generator: Callable
-    one_pass: bool
+    one_pass: bool = False
+
+    @property
+    def identity(self):
+        """What tells this loss from others in a checkpoint, as a dict of plain values."""
+        return {
+            "name": self.name,
+            "discriminator": _full_name(self.discriminator),
+            "generator": _full_name(self.generator),
+            "one_pass": self.one_pass,
+        }
 
 
 def discriminator_loss(real_logits, fake_logits):
@@ -36,7 +57,7 @@ def discriminator_loss(real_logits, fake_logits):
     Parameters
     ----------
     real_logits, fake_logits : torch.Tensor of shape (n,)
-        What the discriminator says of real and of generated images.
+        Logits of real and of generated images.
 
     Returns
     -------
@@ -52,7 +73,7 @@ def generator_loss(fake_logits):
     Parameters
     ----------
     fake_logits : torch.Tensor of shape (n,)
-        What the discriminator says of generated images.
+        Logits of generated images.
 
     Returns
     -------
@@ -62,4 +83,92 @@ def generator_loss(fake_logits):
     return softplus(-fake_logits).mean()
 
 
-NON_SATURATING = Loss(discriminator_loss, generator_loss, one_pass=True)
+def hinge_discriminator_loss(real_logits, fake_logits):
+    """Hinge loss ``max(0, 1 - real) + max(0, 1 + fake)`` [2]_: images beyond the margin no longer count."""
+    return relu(1 - real_logits).mean() + relu(1 + fake_logits).mean()
+
+
+def hinge_generator_loss(fake_logits):
+    """Return the negative mean logit of generated images [2]_."""
+    return -fake_logits.mean()
+
+
+def least_squares_discriminator_loss(real_logits, fake_logits):
+    """Half the squared distances of real images' logits from 1 and generated ones' from 0 (the 0-1 code of [3]_)."""
+    return 0.5 * ((real_logits - 1).square().mean() + fake_logits.square().mean())
+
+
+def least_squares_generator_loss(fake_logits):
+    """Half the squared distance of generated images' logits from 1 (the 0-1 code of [3]_)."""
+    return 0.5 * (fake_logits - 1).square().mean()
+
+
+NON_SATURATING = Loss("non_saturating", discriminator_loss, generator_loss, one_pass=True)
+
+# Only the first allows one pass: the hinge loss is flat below -1, and least squares fall with a negative logit.
+LOSSES = {
+    loss.name: loss
+    for loss in (
+        NON_SATURATING,
+        Loss("hinge", hinge_discriminator_loss, hinge_generator_loss),
+        Loss("least_squares", least_squares_discriminator_loss, least_squares_generator_loss),
+    )
+}
+
+
+def check_loss(loss, name="loss"):
+    """Return the `Loss` that `loss` is or names.
+
+    Parameters
+    ----------
+    loss : Loss or str
+        A loss, or a key of `LOSSES`.
+    name : str, default="loss"
+        The argument it came as, for messages.
+
+    Returns
+    -------
+    loss : Loss
+
+    Raises
+    ------
+    ValueError
+        When it is neither, or has ``one_pass=True`` without being a loss for which one pass gives right gradients.
+    """
+    found = LOSSES.get(loss) if isinstance(loss, str) else loss
+    if not isinstance(found, Loss):
+        names = ", ".join(map(repr, LOSSES))
+        raise ValueError(f"{name} must be one of {names}, or a gan_sampler.training.Loss; got {loss!r}.")
+    if found.one_pass:
+        _check_one_pass(found, name)
+    return found
+
+
+def _check_one_pass(loss, name):
+    """Raise unless the discriminator's loss has the slopes that ``one_pass=True`` promises, on a grid of logits."""
+    grid = torch.linspace(-30, 30, 13, dtype=torch.float64, device="cpu")
+    slopes, beside_others = (_fake_slopes(loss, grid, others) for others in (-50.0, 60.0))
+    worst = slopes.argmin()
+    if not slopes[worst] > 0:  # also where it is no number
+        fault = f"has the slope {slopes[worst]:.3g} at the logit {grid[worst]:.3g}"
+    elif not torch.allclose(slopes, beside_others, rtol=1e-6, atol=0):
+        fault = "has slopes that depend on the other logits"
+    else:
+        return
+    raise ValueError(
+        f"{name} may have one_pass=True only if the discriminator's loss rises strictly with the logit of each "
+        f"generated image, whatever the other logits are; that of {loss.name!r} {fault}. Set one_pass=False."
+    )
+
+
+def _fake_slopes(loss, logits, others):
+    """Return the slope of the discriminator's loss in each generated image's logit, beside images of other logits."""
+    with torch.inference_mode(False), torch.enable_grad():
+        fake = torch.cat([logits, torch.full_like(logits, others)]).requires_grad_()
+        (slopes,) = torch.autograd.grad(loss.discriminator(torch.full_like(fake, others), fake), fake)
+    return slopes[: len(logits)]
+
+
+def _full_name(function):
+    named = function if hasattr(function, "__qualname__") else type(function)  # an object with __call__
+    return f"{named.__module__}.{named.__qualname__}"

@@ -1,0 +1,96 @@
+"""Drawing more images than are wanted, and choosing those that are kept."""
+
+import warnings
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.utils import gen_batches
+
+from ..embedding import embed
+from ..quality import QualityWarning
+from ..runtime import stacklevel_of_user
+from ._herding import herd
+from ._labels import plain_label
+
+CANDIDATES = 4  # images drawn for each one that herding keeps
+_MAX_HERDED = 1000  # images of either kind that are herded together, so that the time stays proportional
+
+
+class Chooser:
+    """Keeps, of more images than are wanted, those that together are most like the real ones.
+
+    Parameters
+    ----------
+    embedder : transformer
+        Turns images into the features that are compared; cloned and fitted to the real images.
+    image_format : ImageFormat
+        Format of the real images, in which the embedder is shown the others.
+    """
+
+    def __init__(self, embedder, image_format):
+        self.embedder, self.image_format = embedder, image_format
+
+    def choose(self, real, candidates, n_candidates, n_images, label):
+        """Yield the chosen images.
+
+        Parameters
+        ----------
+        real : ndarray of shape (n_real, *row_shape)
+            Real images of the class.
+        candidates : iterable of torch.Tensor of shape (n, channels, height, width)
+            Images to choose from, in batches that add up to `n_candidates`.
+        n_candidates, n_images : int
+            How many there are and how many are wanted, at most as many.
+        label : object
+            The class, for messages.
+
+        Yields
+        ------
+        images : torch.Tensor of shape (n, channels, height, width)
+            The batches add up to `n_images`.
+
+        Warns
+        -----
+        QualityWarning
+            When the embedder fails on the way; the images that are left are then taken as they come.
+        """
+        sizes = [batch.stop - batch.start for batch in gen_batches(n_images, _MAX_HERDED)]
+        drawn = np.diff([0, *(np.cumsum(sizes) * n_candidates // n_images)])
+        choose = None
+        for images, n_kept in zip(regroup(candidates, drawn), sizes, strict=True):
+            try:
+                choose = choose or self._fitted_to(real)
+                chosen = choose(images, n_kept)
+            except Exception as exc:  # whatever an embedder raises, hours of training must not be lost to it
+                warnings.warn(
+                    f"Herding chose no images of class {plain_label(label)!r} from here on, they are taken as they "
+                    f"were drawn: {type(self.embedder).__name__} failed with {type(exc).__name__}: {exc}",
+                    QualityWarning,
+                    stacklevel=stacklevel_of_user(),
+                )
+                chosen = images[:n_kept]
+            yield chosen
+
+    def _fitted_to(self, real):
+        rows = np.linspace(0, len(real) - 1, min(len(real), _MAX_HERDED)).astype(int)
+        embedder = clone(self.embedder).fit(real[rows])
+        features = embed(embedder, real[rows], "herding")
+
+        def choose(images, n_kept):
+            candidates = embed(embedder, self.image_format.to_array(images), "herding")
+            return images[torch.from_numpy(herd(features, candidates, n_kept)).to(images.device)]
+
+        return choose
+
+
+def regroup(batches, sizes):
+    """Yield tensors of the given lengths from batches of any lengths that add up to the same."""
+    left, n_left, batches = [], 0, iter(batches)
+    for size in sizes:
+        while n_left < size:
+            left.append(next(batches))
+            n_left += len(left[-1])
+        joined = torch.cat(left)
+        yield joined[:size]
+        left, n_left = [joined[size:]], n_left - size

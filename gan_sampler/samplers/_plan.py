@@ -1,0 +1,120 @@
+"""What a fit is to make, and the arrays that it goes into."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+
+from ._labels import plain_label
+
+
+@dataclass
+class Plan:
+    """How many images each class gets, beside those it has.
+
+    Attributes
+    ----------
+    rows : dict of label to ndarray of int
+        Where the images of each class that gets some stand.
+    n_repeated : dict of label to int
+        Real images to repeat.
+    n_synthetic : dict of label to int
+        Images to make.
+    """
+
+    rows: dict
+    n_repeated: dict
+    n_synthetic: dict
+
+    def repeat_instead(self, label):
+        """Give a class repeated images in place of synthetic ones."""
+        self.n_repeated[label] = self.n_repeated.get(label, 0) + self.n_synthetic.pop(label)
+
+
+def check_counts(counts, form):
+    """Raise a ValueError unless `counts`, from `sampling_strategy` in this form, are whole numbers by class."""
+    wanted = f"sampling_strategy must be {form} of classes to numbers of images"
+    if not isinstance(counts, Mapping):
+        raise ValueError(f"{wanted}; got {type(counts).__name__}.")
+    for label, n_images in counts.items():
+        if isinstance(n_images, bool | np.bool_) or not isinstance(n_images, Integral):
+            raise ValueError(f"{wanted}, whole ones; got {n_images!r} for class {plain_label(label)!r}.")
+
+
+def make_plan(y, sampling_strategy, synthetic_classes, synthetic_ratio):
+    """Plan what to make.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    sampling_strategy : dict of label to int
+        What each class lacks, as imbalanced-learn's `check_sampling_strategy` returns it.
+    synthetic_classes : {"resampled", "all"}
+        Whether what is lacking is made, or repeated while every class gets equally many synthetic images.
+    synthetic_ratio : float
+        With "all", the number of synthetic images of each class as a share of the largest class's number.
+
+    Returns
+    -------
+    plan : Plan
+        Without zeros.
+    """
+    wanted = {label: n_images for label, n_images in sampling_strategy.items() if n_images > 0}
+    if synthetic_classes == "resampled":
+        n_repeated, n_synthetic = {}, wanted
+    else:
+        labels, counts = np.unique(y, return_counts=True)
+        n_each = max(1, round(synthetic_ratio * int(counts.max())))
+        n_repeated, n_synthetic = wanted, dict.fromkeys(map(plain_label, labels), n_each)
+    return Plan({label: np.flatnonzero(y == label) for label in n_synthetic}, n_repeated, n_synthetic)
+
+
+class Resampled:
+    """The resampled images and labels: the originals, then what is added class by class.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, ...)
+        The originals.
+    y : ndarray of shape (n,)
+        Their labels.
+    n_new : int
+        Number of images that will be added. The room for them is reserved at once, before hours of training.
+
+    Attributes
+    ----------
+    X, y : ndarray
+        The resampled images and labels.
+    is_synthetic : ndarray of bool
+        Which of them were made.
+    """
+
+    def __init__(self, X, y, n_new):
+        n = len(X) + n_new
+        try:
+            self.X = np.empty((n, *X.shape[1:]), dtype=X.dtype)
+            self.y = np.empty(n, dtype=y.dtype)
+            self.is_synthetic = np.zeros(n, dtype=bool)
+        except (MemoryError, ValueError) as exc:  # ValueError: beyond what an array can be
+            size = n * (X[0].nbytes if len(X) else 0) / 2**30
+            raise MemoryError(
+                f"sampling_strategy asks for {n_new:,} new images, with which there would be {n:,}: {size:,.1f} GiB, "
+                "for which there is no room in memory. Ask for fewer."
+            ) from exc
+        self.X[: len(X)], self.y[: len(X)] = X, y
+        self._filled = len(X)
+
+    def add(self, label, n_images):
+        """Return where images that are added to a class are to be written, as a slice of `X`."""
+        place = slice(self._filled, self._filled + n_images)
+        self.y[place], self.is_synthetic[place] = label, True
+        self._filled += n_images
+        return place
+
+    def repeat(self, rows, place):
+        """Write the images that stand in `rows` to a place, each as often as the others, give or take one."""
+        n_images = place.stop - place.start
+        np.take(self.X, np.resize(rows, n_images), axis=0, out=self.X[place], mode="clip")
+        self.is_synthetic[place] = False

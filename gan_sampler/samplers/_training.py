@@ -1,0 +1,214 @@
+"""One training of a sampler's networks, here or in another process."""
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..runtime import end_with_parent, isolated, random_stream, this_process, threads, training_context
+from ..training import CheckpointKeeper, PixelFrechetDistance, PixelFrechetDistanceByClass, TrainingInterrupted
+from ._bars import TrainingBar
+
+
+class Trained(NamedTuple):
+    """What came of a training.
+
+    Parameters
+    ----------
+    name : str
+        What was trained.
+    generator : torch.nn.Module
+        Frozen, on the CPU.
+    history : list of dict
+        One record for each report.
+    is_cut_off : bool
+        Whether `max_time` ended it.
+    states : list of dict or None
+        State of each network, on the CPU, where it was asked for.
+    interruption : str or None
+        Where Ctrl-C ended it and how to go on, if it did.
+    """
+
+    name: str
+    generator: torch.nn.Module
+    history: list
+    is_cut_off: bool
+    states: list | None = None
+    interruption: str | None = None
+
+
+@dataclass
+class Training:
+    """A training that can run anywhere: pickles to another process.
+
+    Parameters
+    ----------
+    sampler : BaseGANOverSampler
+        Makes the networks (`_networks`) and trains them (`_train`).
+    name : str
+        What is trained, for messages: ``"class 'sick'"``.
+    X : ndarray of shape (n, ...)
+        The images, in the sampler's format.
+    seed : int
+        Of networks and training.
+    device : torch.device
+        Where to train.
+    n_threads : int
+        Threads inside torch's operators.
+    max_time : float or None
+        Seconds of it.
+    checkpoint : Checkpoint or None, default=None
+        Where its state is kept.
+    position : str, default=""
+        Which one it is of several, for the bar: ``"1 of 3"``.
+    """
+
+    sampler: object
+    name: str
+    X: np.ndarray
+    seed: int
+    device: torch.device
+    n_threads: int
+    max_time: float | None
+    checkpoint: object = None
+    position: str = ""
+    _sender: tuple = field(default_factory=this_process)
+
+    classes = None  # of a class-conditional training
+    kept = "The best snapshots so far are in generators_, and sample draws from them."
+    keeps_states = False
+
+    def start(self, networks):
+        """Prepare networks that were just made."""
+
+    def score(self, images):
+        """Return what judges the snapshots, or None."""
+        return PixelFrechetDistance(images)
+
+    def run(self):
+        """Train.
+
+        Returns
+        -------
+        trained : Trained
+
+        Raises
+        ------
+        FloatingPointError
+            When it diverged.
+        ValueError
+            When the checkpoint is of a longer training.
+        """
+        sampler, device = self.sampler, self.device
+        keeper = None if self.checkpoint is None else CheckpointKeeper(self.checkpoint)
+        first_step = 0 if keeper is None else self._check_resumption(keeper)
+        bar = TrainingBar(
+            f"{type(sampler).__name__} {self.name}{self.position and f' ({self.position})'}",
+            n_steps=sampler.n_steps,
+            max_time=self.max_time,
+            verbose=sampler.verbose,
+            first_step=first_step,
+        )
+        if first_step:
+            bar.say(f"{self.name}: going on from step {first_step:,} in {keeper.path}")
+        watched = contextlib.nullcontext() if this_process() == self._sender else end_with_parent(self._sender)
+        with watched, bar, threads(self.n_threads):
+            n_classes = 1 if self.classes is None else int(self.classes.max()) + 1
+            with isolated(device, self.seed):
+                shape = sampler.image_format_.tensor_shape
+                networks = [network.to(device) for network in sampler._networks(shape, n_classes)]
+                self.start(networks)
+            with training_context(device, self.seed, networks):
+                images = sampler.image_format_.to_compact_tensor(self.X).to(device)
+                trained, interruption = self._train(networks, images, keeper, bar)
+        states = None
+        if self.keeps_states:
+            states = [{name: tensor.cpu() for name, tensor in network.state_dict().items()} for network in networks]
+        generator, history = trained
+        step, seconds = history[-1]["step"], history[-1]["seconds"]
+        is_cut_off = self.max_time is not None and step < sampler.n_steps and seconds >= self.max_time
+        return Trained(self.name, generator.cpu(), history, is_cut_off, states, interruption)
+
+    def _train(self, networks, images, keeper, bar):
+        try:
+            return self.sampler._train(
+                networks,
+                images,
+                classes=None if self.classes is None else torch.from_numpy(self.classes).to(images.device),
+                max_time=self.max_time,
+                score=self.score(images),
+                stream=random_stream(images.device, self.seed),
+                checkpoint=keeper,
+                report=bar.report,
+            ), None
+        except FloatingPointError as exc:
+            raise FloatingPointError(f"Training on {self.name} diverged: {exc}. Use a smaller learning_rate.") from exc
+        except TrainingInterrupted as exc:
+            return (exc.network, exc.history), self._interruption(exc.history[-1]["step"])
+
+    def _check_resumption(self, keeper):
+        """Return the step from which training goes on."""
+        state = keeper.read()
+        step = 0 if state is None else state[1]["step"]
+        n_steps = self.sampler.n_steps
+        if step > n_steps:
+            raise ValueError(
+                f"n_steps must be at least {step}, the steps that checkpoint_dir already holds in {keeper.path}; got "
+                f"{n_steps}. Raise n_steps, delete the file or name another checkpoint_dir."
+            )
+        return step
+
+    def _interruption(self, step):
+        where = f"Training on {self.name} was interrupted; its last report was at step {step:,}."
+        if self.checkpoint is not None:
+            return f"{where} Its state lies in {self.checkpoint.path}: run the same fit again to go on from there."
+        return f"{where} {self.kept}"
+
+
+@dataclass
+class ClassTraining(Training):
+    """Training on the images of one class.
+
+    Parameters
+    ----------
+    states : list of dict or None, default=None
+        State of each network to start from.
+    """
+
+    states: list | None = None
+
+    def start(self, networks):
+        for network, state in zip(networks, self.states or [], strict=False):
+            network.load_state_dict(state)
+
+
+@dataclass
+class Pretraining(Training):
+    """Training on the images of every class, for others to start from."""
+
+    keeps_states = True
+    kept = "No class had been trained yet, so nothing is kept: name a checkpoint_dir to go on the next time."
+
+    def score(self, images):
+        return None
+
+
+@dataclass
+class ConditionalTraining(Training):
+    """Training of class-conditional networks on the images of every class.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n,), int
+        Index of the class of each image.
+    scored : list of int
+        Indices of the classes that decide which snapshot is the best.
+    """
+
+    classes: np.ndarray = None
+    scored: list = field(default_factory=list)
+
+    def score(self, images):
+        return PixelFrechetDistanceByClass(images, torch.from_numpy(self.classes).to(images.device), self.scored)

@@ -1,0 +1,27 @@
+"""Moving average of a network's weights.
+
+References
+----------
+.. [1] Y. Yazici et al., "The Unusual Effectiveness of Averaging in GAN Training", ICLR 2019.
+   https://arxiv.org/abs/1806.04498
+"""
+
+import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+@torch.no_grad()
+def move_average(average, network, step, decay):
+    """Move an exponential average of weights [1]_ towards the network's; early on it forgets faster.
+
+    Parameters
+    ----------
+    average, network : torch.nn.Module
+        Of the same shapes; the first is changed.
+    step : int
+        Updates of the network so far: the decay is at most ``(1 + step) / (10 + step)``.
+    decay : float
+        Decay in [0, 1); 0 keeps the newest weights.
+    """
+    move = get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))
+    move(list(average.parameters()), list(network.parameters()), None)
