@@ -59,8 +59,8 @@ def train(images, steps):
     is_mild = len(images) < 150 * (shape[1] * shape[2] / 32**2) ** 2  # as DCGANOverSampler's augmentation="auto"
     with threads(1), isolated(torch.device("cpu"), 0):
         train_gan(
-            Generator(shape, width=32),
-            Discriminator(shape, width=32),
+            Generator(shape, base_channels=32),
+            Discriminator(shape, base_channels=32),
             images,
             n_steps=max(steps),
             batch_size=16,
