@@ -449,7 +449,7 @@ def test_samplers_that_train_the_same_gan_train_it_once(make_experiment, monkeyp
     started, train = [], DCGANOverSampler._train
 
     def noted(self, networks, images, **how):
-        resumed = how["resume_from"]
+        resumed = how["checkpoint"].read()
         started.append((len(images), 0 if resumed is None else resumed[1]["step"]))
         return train(self, networks, images, **how)
 

@@ -173,10 +173,11 @@ def test_nothing_of_an_earlier_fit_is_left(shapes):
     assert not hasattr(sampler, "sample_indices_")
     sampler.set_params(sampler=make_pipeline(SMOTE())).fit_resample(*shapes)
     assert not hasattr(sampler, "sampling_strategy_")  # of which a pipeline has none
+    fitted = sampler.sampler_
     sampler.set_params(sampler=SMOTE(k_neighbors=1000))
     with pytest.raises(ValueError, match="n_neighbors"):
         sampler.fit_resample(*shapes)
-    assert not hasattr(sampler, "sampler_")
+    assert sampler.sampler_ is fitted  # that of the last fit that succeeded
 
 
 def test_a_class_instead_of_a_sampler_is_refused_by_name(shapes):

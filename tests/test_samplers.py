@@ -575,12 +575,12 @@ class TestQuality:
     @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
     def test_one_report_a_class(self, sampler):
         """With utility, because the other classes are there."""
-        X, y = make_shapes(40, 20)
+        X, y = make_shapes(120, 60)
         assert not hasattr(sampler.fit(X, y), "quality_")
         sampler.set_params(quality=self.EMBEDDER).fit_resample(X, y)
         assert list(sampler.quality_) == ["square"]
         report = sampler.quality_["square"]
-        assert (report.n_real, report.n_synthetic) == (20, 20)
+        assert (report.n_real, report.n_synthetic) == (60, 60)
         assert report.utility_real > 0.9
 
     @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
