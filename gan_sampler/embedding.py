@@ -20,7 +20,6 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_feature_names_in,
-    check_consistent_length,
     check_is_fitted,
     check_memory,
     validate_data,
@@ -287,7 +286,8 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
                 "Pass y to fit, or set fine_tune_epochs=0."
             )
         y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
+        if len(X) != len(y):
+            raise ValueError(f"y must hold a label for each image of X; got {len(y)} labels for {len(X)} images.")
         check_classification_targets(y)
         classes, targets = np.unique(y, return_inverse=True)
         if len(classes) < 2:

@@ -16,6 +16,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 DEVICE_CONSTRAINT = [str, torch.device]  # what every estimator accepts for `device`
 _MAX_SEED = 2**31 - 1
+_MAX_INT_SEED = 2**32 - 1  # NumPy's, and so that of scikit-learn's random_state
 _CALLED_THROUGH = {"gan_sampler", "imblearn", "sklearn", "joblib"}
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt, from malloc.h
@@ -77,6 +78,11 @@ def own_random_state(random_state):
 def draw_seed(random_state):
     """Draw one seed for torch from `random_state` (None, int or `numpy.random.RandomState`)."""
     if isinstance(random_state, Integral):
+        if isinstance(random_state, bool) or not 0 <= random_state <= _MAX_INT_SEED:
+            raise ValueError(
+                f"random_state must be None, a RandomState or an integer from 0 to {_MAX_INT_SEED}; got "
+                f"{random_state!r}."
+            )
         return int(random_state)
     return int(own_random_state(random_state).randint(_MAX_SEED))
 

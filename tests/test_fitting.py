@@ -392,12 +392,25 @@ class TestStrategies:
             ({"square": "20"}, r"whole ones; got '20' for class 'square'"),
             (lambda y: {"square": None}, r"whole ones; got None for class 'square'"),
             (None, "'sampling_strategy' parameter"),
+            ({"circle": 30}, r"sampling_strategy must be .*'circle' is not present in the data, which have \['disc', "),
+            ({"square": 3}, r"sampling_strategy must be .*got 3 for class 'square', of which there are 10"),
         ],
     )
     def test_they_are_refused_by_name(self, sampler, shapes, strategy, message):
         """NaN silently made nothing."""
         with pytest.raises(ValueError, match=message):
             sampler.set_params(sampling_strategy=strategy).fit_resample(*shapes)
+
+    def test_numbers_beyond_memory_are_refused_by_name(self, sampler, shapes):
+        """Also those that no array could have."""
+        with pytest.raises(MemoryError, match="sampling_strategy asks for"):
+            clone(sampler).set_params(sampling_strategy={"square": 10**30}).fit_resample(*shapes)
+        sampler.fit_resample(*shapes)
+        for n in (10**14, 10**30):
+            with pytest.raises(MemoryError, match=f"n={n} images do not fit"):
+                sampler.sample(n, "square")
+        with pytest.raises(ValueError, match=r"random_state must be None, .* from 0 to 4294967295; got -1"):
+            sampler.sample(1, "square", random_state=-1)
 
     def test_a_negative_seed_is_refused_by_name(self, sampler, shapes):
         """Not by NumPy, which names nothing."""

@@ -22,7 +22,7 @@ from ._measures import MIN_DIFFERENT, import_prdc, realism
 from ._registry import MEASURES, RESERVED, Sets
 
 MIN_IMAGES = 10  # of either kind: two for each fold, and neighbours for density and coverage
-_LARGEST_FEATURE = 1e50  # the kernel of KID takes the sixth power
+_LARGEST_FEATURE = 1e20  # the kernel of KID takes the sixth power, and its error the square of that
 _SHOWN = 6  # images in a row of the figure
 
 
@@ -290,8 +290,12 @@ def quality_report(
     import_prdc()
     if not isinstance(max_images, Integral) or max_images < MIN_IMAGES:
         raise ValueError(f"max_images must be an integer of at least {MIN_IMAGES}; got {max_images!r}.")
-    if embedder is not None and not (hasattr(embedder, "fit") and hasattr(embedder, "transform")):
-        raise TypeError(f"embedder must be a transformer, with fit and transform, or None; got {embedder!r}.")
+    is_transformer = hasattr(embedder, "fit") and hasattr(embedder, "transform") and not isinstance(embedder, type)
+    if embedder is not None and not is_transformer:
+        raise TypeError(
+            "embedder must be a transformer, an object (not its class) with fit and transform, or None; got "
+            f"{embedder!r}."
+        )
     random_state = own_random_state(random_state)
     if X_synthetic is None:
         raise ValueError("X_synthetic must hold the images to be measured; got None.")

@@ -147,9 +147,9 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
         X, y, binarize_y = check_image_target(self, X, y)
         if callable(self.sampling_strategy):  # asked once; this is a copy of the caller's sampler
             self.sampling_strategy = self.sampling_strategy(y)
-            check_counts(self.sampling_strategy, "a callable that returns a dict")
+            check_counts(self.sampling_strategy, "a callable that returns a dict", y)
         elif isinstance(self.sampling_strategy, Mapping):
-            check_counts(self.sampling_strategy, "a dict")
+            check_counts(self.sampling_strategy, "a dict", y)
         return X, y, binarize_y
 
     def _fit_resample(self, X, y):

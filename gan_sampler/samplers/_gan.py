@@ -333,12 +333,17 @@ class BaseGANOverSampler(BaseImageOverSampler):
             When there is no generator yet.
         ValueError
             When `label` is no class with a generator, or `n` is negative.
+        MemoryError
+            When there is no room for the images.
         """
         self._check_has_generators()
         check_label(label, self.generators_)
         if not isinstance(n, Integral) or n < 0:
             raise ValueError(f"n must be an integer of at least 0; got {n!r}.")
-        images = np.empty((n, *self.image_format_.row_shape), dtype=self.image_format_.dtype)
+        try:
+            images = np.empty((n, *self.image_format_.row_shape), dtype=self.image_format_.dtype)
+        except (MemoryError, OverflowError, ValueError) as exc:  # the last two: beyond what an array can be
+            raise MemoryError(f"n={n} images do not fit in memory. Draw fewer at a time.") from exc
         self.image_format_.fill(images, self._draw(label, n, draw_seed(random_state)))
         return images
 

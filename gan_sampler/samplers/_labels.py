@@ -70,6 +70,12 @@ def _check_missing(labels):
         is_missing = np.array([_is_missing(label) for label in labels.ravel()])
     elif labels.dtype.kind == "f":
         is_missing = np.isnan(labels).ravel()
+        is_between = ~is_missing & (labels != np.rint(labels)).ravel()
+        if is_between.any():
+            raise ValueError(
+                f"y must hold labels, whole numbers where they are floats; got {labels.ravel()[is_between][0]:g} "
+                "(Unknown label type: continuous). Give each class a name or a whole number."
+            )
     else:
         return
     if is_missing.any():

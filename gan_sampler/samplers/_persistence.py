@@ -158,6 +158,8 @@ def _generators(sampler, tensors, n_classes):
     for state in states.values():
         generator = _without_memory(sampler)
         check_tensors(state, generator.state_dict(), "tensors must be those that the parameters ask for")
+        if not all(tensor.isfinite().all() for tensor in state.values()):
+            raise ValueError("weights must be finite")
         generator.load_state_dict(state, assign=True)
         if any(tensor.is_meta for tensor in itertools.chain(generator.parameters(), generator.buffers())):
             raise TypeError(f"{type(generator).__name__} must keep all its tensors in its state_dict")

@@ -1,5 +1,6 @@
 """What a fit is to make, and the arrays that it goes into."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -32,14 +33,23 @@ class Plan:
         self.n_repeated[label] = self.n_repeated.get(label, 0) + self.n_synthetic.pop(label)
 
 
-def check_counts(counts, form):
-    """Raise a ValueError unless `counts`, from `sampling_strategy` in this form, are whole numbers by class."""
+def check_counts(counts, form, y):
+    """Raise a ValueError unless `counts`, from `sampling_strategy` in this form, can be reached from labels `y`."""
     wanted = f"sampling_strategy must be {form} of classes to numbers of images"
     if not isinstance(counts, Mapping):
         raise ValueError(f"{wanted}; got {type(counts).__name__}.")
+    present = Counter(y.tolist())
     for label, n_images in counts.items():
+        label = plain_label(label)
         if isinstance(n_images, bool | np.bool_) or not isinstance(n_images, Integral):
-            raise ValueError(f"{wanted}, whole ones; got {n_images!r} for class {plain_label(label)!r}.")
+            raise ValueError(f"{wanted}, whole ones; got {n_images!r} for class {label!r}.")
+        if label not in present:
+            raise ValueError(f"{wanted}; class {label!r} is not present in the data, which have {sorted(present)}.")
+        if n_images < present[label]:
+            raise ValueError(
+                f"{wanted}, which should be greater or equal to the original number of images; got {n_images} for "
+                f"class {label!r}, of which there are {present[label]}. To have fewer, use an under-sampler."
+            )
 
 
 def make_plan(y, sampling_strategy, synthetic_classes, synthetic_ratio):
@@ -97,7 +107,7 @@ class Resampled:
             self.X = np.empty((n, *X.shape[1:]), dtype=X.dtype)
             self.y = np.empty(n, dtype=y.dtype)
             self.is_synthetic = np.zeros(n, dtype=bool)
-        except (MemoryError, ValueError) as exc:  # ValueError: beyond what an array can be
+        except (MemoryError, OverflowError, ValueError) as exc:  # the last two: beyond what an array can be
             size = n * (X[0].nbytes if len(X) else 0) / 2**30
             raise MemoryError(
                 f"sampling_strategy asks for {n_new:,} new images, with which there would be {n:,}: {size:,.1f} GiB, "

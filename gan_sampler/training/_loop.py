@@ -146,7 +146,12 @@ def train_gan(
     probe = state.draw_noise(score.n_images if score else 0)  # the same at each report, so that scores compare
     kept = None if checkpoint is None else checkpoint.read()
     if kept is not None:
-        state.restore(*kept)
+        try:
+            state.restore(*kept)
+        except ValueError as exc:
+            raise ValueError(
+                f"{checkpoint.path} holds no state of these networks: {exc}. Delete it, or name another checkpoint_dir."
+            ) from exc
     last_valid = state.capture()
     progress.start_clock()
 

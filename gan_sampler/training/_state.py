@@ -123,8 +123,15 @@ class TrainingState:
         ----------
         tensors, progress : dict
             As `capture` returned them, for networks of the same shapes.
+
+        Raises
+        ------
+        ValueError
+            When they are of others.
         """
         check_tensors(tensors, self._tensors(), "The state must be of networks of these shapes")  # copy_ broadcasts
+        if len(progress["positions"]) != len(self.batches.positions):
+            raise ValueError(f"positions must be {len(self.batches.positions)}, one for each class")
         for name, tensor in self._tensors().items():
             tensor.copy_(tensors[name])  # keeps the memory format, which decides the kernels and with them the rounding
         self.stream.set_state(tensors["random_state"].cpu())
