@@ -213,6 +213,16 @@ def threads(n_threads):
         torch.set_num_threads(before)
 
 
+def memory_of_this_machine():
+    """Return how many bytes an array can have at most.
+
+    Linux and macOS may promise more than there is, and end the process that uses it. Windows promises no more.
+    """
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return sys.maxsize
+
+
 def keep_freed_memory():
     """Let large tensors that are freed be taken again without asking the kernel, for the rest of this process.
 
@@ -293,7 +303,9 @@ class _Fork:
 
 
 def _note_fork():
+    global _PROCESS
     _Fork.is_unsafe = _Fork.had_threads
+    _PROCESS = threading.RLock()  # another thread, which is missing here, may have held the old one
 
 
 if hasattr(os, "register_at_fork"):

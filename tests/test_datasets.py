@@ -284,7 +284,7 @@ def test_images_that_do_not_fit_in_memory_tell_the_bytes(tmp_path, monkeypatch, 
     """Also where the first image, or the first one of colour, tells how much it will be."""
     save(make_classes(tmp_path) / where, coloured())
     n_files = len(list(tmp_path.glob("*/*")))
-    monkeypatch.setattr(_reading, "_memory_of_this_machine", lambda: n_files * 120)
+    monkeypatch.setattr(_reading, "memory_of_this_machine", lambda: n_files * 120)
     with pytest.raises(
         MemoryError, match=rf"need {n_files * 360:,} bytes of memory, {n_files} times 12 x 10 x 3 in uint8"
     ):

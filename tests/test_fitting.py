@@ -2,6 +2,7 @@
 
 import warnings
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from test_samplers import SAMPLERS
 
 from gan_sampler import (
+    AugmentationOverSampler,
     CollapseWarning,
     CycleGANOverSampler,
     DCGANOverSampler,
@@ -20,7 +22,8 @@ from gan_sampler import (
     PoorQualityError,
     QualityWarning,
 )
-from gan_sampler.samplers import _judging
+from gan_sampler.samplers import _gan, _judging
+from gan_sampler.training import Checkpoint, freeze
 from gan_sampler.training._state import BatchOrder
 
 PIXELS = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
@@ -48,6 +51,29 @@ class TestFittedAttributes:
             sampler.fit_resample(shapes[0].astype(float) / 7, np.array(["lonely"] + ["many"] * 33))
         assert vars(sampler) == before
         np.testing.assert_array_equal(sampler.sample(3, "square", random_state=0), expected)
+
+    def test_a_refit_that_fails_on_the_way_leaves_it_too(self, sampler, monkeypatch):
+        """The second class diverged after the first one had been learnt anew."""
+        X, y = three_classes()
+        train, calls = DCGANOverSampler._train, []
+
+        def fail_at_the_second(self, *args, **options):
+            calls.append(1)
+            if len(calls) == 2:
+                raise FloatingPointError("planted")
+            return train(self, *args, **options)
+
+        monkeypatch.setattr(DCGANOverSampler, "_train", fail_at_the_second)
+        with pytest.raises(FloatingPointError, match="class 'c' diverged: planted"):
+            sampler.fit_resample(X, y)
+        assert list(sampler.generators_) == ["b"]  # better than nothing
+        calls.append(1)
+        sampler.fit_resample(X, y)
+        before = vars(sampler).copy()
+        calls.clear()
+        with pytest.raises(FloatingPointError, match="planted"):
+            sampler.fit_resample(X, y)
+        assert vars(sampler) == before
 
     def test_fit_alone_forgets_what_an_earlier_fit_learnt(self, sampler, shapes):
         """It was of other images."""
@@ -146,6 +172,34 @@ class TestInterruption:
             sampler.set_params(n_steps=100, pretrain="all").fit_resample(*shapes)
         assert not hasattr(sampler, "generators_")
 
+    def test_other_processes_are_told_of(self, sampler, monkeypatch, tmp_path):
+        """Ctrl-C ends them; what was done before is here."""
+        X, y = three_classes()
+
+        def one_and_ctrl_c(trainings, n_jobs):
+            yield next(trainings).run()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(_gan, "_run", one_and_ctrl_c)
+        with pytest.raises(KeyboardInterrupt, match=r"n_jobs=2 was interrupted\. .*\['b'\].* the others lie in"):
+            sampler.set_params(n_jobs=2, checkpoint_dir=tmp_path).fit_resample(X, y)
+        assert sampler.sample(2, "b").shape == (2, 12, 12)
+
+    def test_while_the_best_snapshot_is_made_ready(self, sampler, monkeypatch, shapes):
+        """The last instant of a training counts as well."""
+        calls = []
+
+        def interrupt_once(*args):
+            calls.append(1)
+            if len(calls) == 1:
+                raise KeyboardInterrupt
+            return freeze(*args)
+
+        monkeypatch.setattr("gan_sampler.training._loop.freeze", interrupt_once)
+        with pytest.raises(KeyboardInterrupt, match="last report was at step 2"):
+            sampler.fit_resample(*shapes)
+        assert sampler.sample(2, "square").shape == (2, 12, 12)
+
     def test_before_the_first_report_there_is_nothing_to_keep(self, sampler, interrupt_at, shapes):
         """And an earlier fit stays."""
         sampler.fit_resample(*shapes)
@@ -192,6 +246,25 @@ class Breaks(FunctionTransformer):
         return super().transform(X)
 
 
+class OneClassIsNoise(FunctionTransformer):
+    """An embedder to which new images of a bright class are far from all others."""
+
+    def __init__(self):
+        super().__init__(PIXELS.func)
+
+    def fit(self, X, y=None):
+        """Remember the real images."""
+        self.known_, self.is_square_ = {image.tobytes() for image in X}, X.mean() > 88
+        return super().fit(X, y)
+
+    def transform(self, X):
+        """Flatten; new ones are moved away."""
+        features = super().transform(X)
+        if self.is_square_:
+            features[[image.tobytes() not in self.known_ for image in X]] += 100
+        return features
+
+
 class TestNothingIsLost:
     """What fails after the training must not lose it."""
 
@@ -205,6 +278,19 @@ class TestNothingIsLost:
         assert sampler.quality_ == {"square": None}
 
     @pytest.mark.filterwarnings("ignore:The images drawn")
+    def test_a_disk_that_is_full(self, sampler, shapes, tmp_path, monkeypatch):
+        """Its state is not written, the training goes on."""
+        expected, _ = clone(sampler).fit_resample(*shapes)
+
+        def full(self, state):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Checkpoint, "write", full)
+        with pytest.warns(UserWarning, match=r"could not be written, it goes on all the same: .*No space left"):
+            found, _ = sampler.set_params(checkpoint_dir=tmp_path).fit_resample(*shapes)
+        np.testing.assert_array_equal(found, expected)
+
+    @pytest.mark.filterwarnings("ignore:The images drawn")
     def test_herding_that_fails_on_the_way(self, sampler):
         """Its images are then taken as they come."""
         X, y = make_shapes(40, 20)
@@ -216,8 +302,8 @@ class TestNothingIsLost:
     def test_room_for_the_images_is_reserved_before_the_training(self, sampler, shapes, monkeypatch):
         """Not after an hour of it."""
         monkeypatch.setattr(DCGANOverSampler, "_train", lambda *_, **__: pytest.fail("trained"))
-        with pytest.raises(MemoryError, match=r"sampling_strategy asks for 999,999,999,990 new images.* GiB"):
-            sampler.set_params(sampling_strategy={"square": 10**12}).fit_resample(*shapes)
+        with pytest.raises(MemoryError, match=r"sampling_strategy asks for 999,999,990 new images.* GiB"):
+            sampler.set_params(sampling_strategy={"square": 10**9}).fit_resample(*shapes)
 
 
 def make_poor(monkeypatch, *labels, variance_ratio=1.0, score=1e12):
@@ -264,6 +350,25 @@ class TestPoorQuality:
         repeated = X_res[21:][~sampler.synthetic_mask_[21:]]
         assert {image.tobytes() for image in repeated} == {image.tobytes() for image in X[y == "b"]}
 
+    @pytest.mark.parametrize("reaction", ["repeat", "raise"])
+    def test_the_report_decides_too(self, sampler, reaction):
+        """Where it is asked for; repeated images come before synthetic ones."""
+        X, y = make_shapes(60, 15)
+        y[y == "disc"] = np.repeat(["a", "z"], [45, 15])
+        sampler = AugmentationOverSampler(on_poor_quality=reaction, quality=OneClassIsNoise(), random_state=0)
+        if reaction == "raise":
+            with pytest.raises(PoorQualityError, match=r"class 'square' should not be used: they are unlike any"):
+                sampler.fit_resample(X, y)
+            return
+        with pytest.warns(QualityWarning, match=r"class 'square' should not be used: .* Real images are repeated"):
+            X_res, y_res = sampler.fit_resample(X, y)
+        mask = sampler.synthetic_mask_
+        assert mask.tolist() == sorted(mask.tolist())
+        assert set(y_res[75:][~mask[75:]]) == {"square"}
+        assert set(y_res[mask]) == {"z"}
+        repeated = X_res[75:][~mask[75:]]
+        assert {image.tobytes() for image in repeated} == {image.tobytes() for image in X[y == "square"]}
+
     def test_it_raises_and_keeps_what_was_learnt(self, sampler, monkeypatch):
         """For a look at what went wrong."""
         make_poor(monkeypatch, "c")
@@ -306,6 +411,12 @@ class TestPoorQuality:
         sampler.set_params(max_time=60.0).fit_resample(*three_classes())
         sampler.set_params(pretrain="all").fit_resample(*three_classes())
         assert shares == [30.0, 30.0, 30.0, 15.0, 15.0]
+        shares.clear()
+        X = np.concatenate([make_shapes(12, 0)[0], make_shapes(18, 0)[0]])
+        y = np.repeat([0, 1, 2, 3], [15, 5, 5, 5])
+        with joblib.parallel_config(backend="threading"):  # two at once, so in two rounds
+            sampler.set_params(pretrain=None, n_jobs=2).fit_resample(X, y)
+        assert shares == [30.0, 30.0, 30.0]
 
 
 class TestBars:

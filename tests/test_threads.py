@@ -61,15 +61,18 @@ def test_the_callers_autocast_stays_outside(name, shapes):
     np.testing.assert_array_equal(plain, under_autocast)
 
 
-def test_the_callers_default_dtype_stays_outside(shapes):
-    """Also of what needs no lock."""
-    plain = clone(SAMPLERS["dcgan"]).fit_resample(*shapes)[0]
-    torch.set_default_dtype(torch.float64)
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_callers_default_dtype_stays_outside(name, dtype):
+    """Also of what needs no lock, and where there are more images than bfloat16 can count."""
+    X, y = make_shapes(320, 300)
+    plain = clone(SAMPLERS[name]).fit_resample(X, y)[0]
+    torch.set_default_dtype(dtype)
     try:
-        in_double = clone(SAMPLERS["dcgan"]).fit_resample(*shapes)[0]
+        other = clone(SAMPLERS[name]).fit_resample(X, y)[0]
     finally:
         torch.set_default_dtype(torch.float32)
-    np.testing.assert_array_equal(plain, in_double)
+    np.testing.assert_array_equal(plain, other)
 
 
 def test_images_are_taken_in_the_callers_modes(shapes):

@@ -2,8 +2,6 @@
 
 import contextlib
 import math
-import os
-import sys
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
@@ -16,6 +14,7 @@ from sklearn.utils._param_validation import Interval
 from tqdm import tqdm
 
 from gan_sampler.datasets._decoding import explain, read_image
+from gan_sampler.runtime import memory_of_this_machine
 
 READ_CONSTRAINTS = {
     "image_size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
@@ -169,17 +168,10 @@ class _ImageStack:
 def allocate(shape, dtype):
     """Return an empty array, or say how many bytes it would have had."""
     needed = math.prod(shape) * dtype.itemsize
-    if needed <= _memory_of_this_machine():
+    if needed <= memory_of_this_machine():
         with contextlib.suppress(MemoryError):
             return np.empty(shape, dtype)
     raise MemoryError(
         f"The images need {needed:,} bytes of memory, {shape[0]:,} times {' x '.join(map(str, shape[1:]))} in {dtype}, "
         "and this machine cannot give them. Pass a smaller image_size, or load fewer files at a time."
     )
-
-
-def _memory_of_this_machine():
-    # Linux and macOS may promise more than there is, and kill the process that uses it. Windows promises no more.
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return sys.maxsize

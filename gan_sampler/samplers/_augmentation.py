@@ -180,7 +180,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
         Turned by an angle, an image reaches for ``cos`` times its own side plus ``sin`` times the other one, both
         longer by the shift; the worst angle up to `rotation` counts.
         """
-        angles = torch.deg2rad(torch.linspace(0, self.rotation, 181, device="cpu"))
+        angles = torch.deg2rad(torch.linspace(0, self.rotation, 181, dtype=torch.float64, device="cpu"))
         cos, sin = angles.cos().abs(), angles.sin().abs()
         longer = (1 + 2 * self.translation) / (1 - self.scaling)
         reach_y = longer * (cos * height + sin * width).max().item()

@@ -16,7 +16,7 @@ from ..embedding import EfficientNetLite0Embedder, HasMethodsOfInstance, embed
 from ..images import IMAGE_PARAMETER_CONSTRAINTS
 from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
 from ..quality import QualityWarning, import_prdc
-from ..runtime import DEVICE_CONSTRAINT, draw_seed, own_random_state, resolve_device
+from ..runtime import DEVICE_CONSTRAINT, draw_seed, own_modes, own_random_state, resolve_device
 from ..training import PixelFrechetDistance
 from ._bars import counted
 from ._choosing import CANDIDATES, Chooser
@@ -37,6 +37,7 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
     """
 
     _network_attributes = ()  # names of fitted attributes that hold a network, or a dict of networks by class
+    _cut_off = {}  # trainings that max_time ended, by name, with their last step
     _min_images = 2  # of a class; below this there is no variety that anything could learn
 
     _parameter_constraints: dict = {
@@ -128,11 +129,14 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
 
         Where training has no such record, images are drawn for it. None where there is nothing to judge.
         """
-        score = PixelFrechetDistance(self.image_format_.to_compact_tensor(X[y == label]).to(self.device_))
-        return score(torch.cat(list(self._synthesise(X, y, label, score.n_images, random_state))))
+        with own_modes(self.device_):
+            score = PixelFrechetDistance(self.image_format_.to_compact_tensor(X[y == label]).to(self.device_))
+            return score(torch.cat(list(self._synthesise(X, y, label, score.n_images, random_state))))
 
     def _advice(self):
         """Return what may help against poor images, for a warning."""
+        if self._cut_off:
+            return "Give training more time (max_time); history_ shows how it went."
         if not hasattr(self, "n_steps"):
             return "Collect more images, or use another sampler."
         return (
@@ -179,6 +183,7 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
             self.image_format_.fill(resampled.X[place], images)
         if embedder is not None:
             self._measure(X, y, plan, places, resampled, embedder, random_states)
+        resampled.sort()
         self.synthetic_mask_ = resampled.is_synthetic
         return resampled.X, resampled.y
 

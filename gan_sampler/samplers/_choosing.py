@@ -57,8 +57,11 @@ class Chooser:
         """
         sizes = [batch.stop - batch.start for batch in gen_batches(n_images, _MAX_HERDED)]
         drawn = np.diff([0, *(np.cumsum(sizes) * n_candidates // n_images)])
-        choose = None
+        choose, has_failed = None, False
         for images, n_kept in zip(regroup(candidates, drawn), sizes, strict=True):
+            if has_failed:
+                yield images[:n_kept]
+                continue
             try:
                 choose = choose or self._fitted_to(real)
                 chosen = choose(images, n_kept)
@@ -69,7 +72,7 @@ class Chooser:
                     QualityWarning,
                     stacklevel=stacklevel_of_user(),
                 )
-                chosen = images[:n_kept]
+                chosen, has_failed = images[:n_kept], True
             yield chosen
 
     def _fitted_to(self, real):

@@ -22,14 +22,16 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         Length of the noise vector that an image is drawn from, and of the vector of a class.
     width, channels, base_size, generator_norm, discriminator_norm, dropout
         Of the networks, as in `DCGANOverSampler`.
+    loss : str or gan_sampler.training.Loss, default="non_saturating"
+        What the networks minimise, as in `DCGANOverSampler`.
     n_steps : int, default=5000
-        Number of updates of the generator, for all classes together.
+        Number of updates of the generator, for all classes together; at least one for each class.
     max_time, n_iter_no_change, batch_size, learning_rate, beta_1, ema_decay, augmentation
         Of the training, as in `DCGANOverSampler`; `augmentation="auto"` looks at the number of images of the rarest
         class.
     checkpoint_dir : path-like or None, default=None
         Folder for an interrupted training to go on from, as in `DCGANOverSampler`.
-    synthetic_classes, synthetic_ratio, herding, quality
+    synthetic_classes, synthetic_ratio, herding, quality, on_poor_quality
         As in `DCGANOverSampler`.
     device : str, torch.device or list of these, default="auto"
         Where to train; the first one of a list.

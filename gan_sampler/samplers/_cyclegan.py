@@ -84,8 +84,8 @@ class CycleGANOverSampler(BaseImageOverSampler):
         [-1, 1].
     history_ : dict
         For each over-sampled class, a list with a dict for every 50 steps: ``step``, ``seconds``, the mean losses
-        ``loss_discriminator``, ``loss_generator`` and ``loss_cycle``, and of the averaged translator ``score`` and
-        ``variance_ratio``, as in `DCGANOverSampler`.
+        ``loss_discriminator``, ``loss_generator`` and ``loss_cycle``, and of the averaged translator ``score``,
+        ``variance_ratio`` and ``spectral_distance``, as in `DCGANOverSampler`.
     quality_ : dict
         Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
         where it cannot be measured, as with fewer than 10 images.
@@ -215,14 +215,9 @@ class CycleGANOverSampler(BaseImageOverSampler):
                 title += f" (class {i + 1} of {len(rows)})"
             with TrainingBar(title, n_steps=self.n_steps, max_time=max_time, verbose=self.verbose) as bar:
                 self._train(X, y, label, draw_seed(random_states[label]), max_time, bar)
-        if max_time is not None:
-            warn_of_early_end(
-                {
-                    f"class {label!r}": (history[-1]["step"], self.n_steps)
-                    for label, history in self.history_.items()
-                    if history[-1]["step"] < self.n_steps
-                }
-            )
+        last_steps = {f"class {label!r}": history[-1]["step"] for label, history in self.history_.items()}
+        self._cut_off = {name: step for name, step in last_steps.items() if step < self.n_steps}
+        warn_of_early_end({name: (step, self.n_steps) for name, step in self._cut_off.items()})
 
     def _train(self, X, y, label, seed, max_time, bar):
         shape = self.image_format_.tensor_shape

@@ -85,7 +85,9 @@ class DCGANOverSampler(BaseGANOverSampler):
         Folder to which the state of each class's training is written about every 20 seconds, at the end and on Ctrl-C.
         A fit that was interrupted in any way goes on from there when it is run again with the same data, parameters
         and seed, and on the CPU gives the same images as if it had not been; other data or parameters are refused. More
-        `n_steps` continue a finished training. Use another folder for each fit, so not within a cross-validation.
+        `n_steps` continue a finished training. Use another folder for each fit, so not within a cross-validation, and
+        an int for `random_state`, since a RandomState has moved on when the fit is run again. With `n_jobs` Ctrl-C ends
+        the other processes at once, as a kill does.
     n_jobs : int or None, default=None
         Number of classes trained at the same time, through joblib: None is 1, -1 all processors, unless a
         :func:`joblib.parallel_config` context says otherwise, also on other machines. Images do not depend on it. On
@@ -109,7 +111,8 @@ class DCGANOverSampler(BaseGANOverSampler):
         What to do when the images of a class cannot be used, because they are noise or all alike, as a cheap comparison
         with the real ones at every fit finds out, or the report that `quality` asks for. "warn" makes them with a
         :class:`QualityWarning`; "raise" raises a :class:`PoorQualityError`, where what was learnt is kept for a look
-        with `sample`; "repeat" warns, and repeats real images of the class in their place.
+        with `sample`; "repeat" warns, and repeats real images of the class in their place, so that with
+        ``synthetic_classes="all"`` this class has no synthetic images while the others have.
     device : str, torch.device or list of these, default="auto"
         Where to train: "auto" takes the first CUDA device, else the CPU; or a word of torch's, such as "cuda:1". The
         classes take turns on the devices of a list; `n_jobs` trains them at the same time.

@@ -80,7 +80,8 @@ class DeepSMOTE(BaseImageOverSampler):
     encoder_, decoder_ : torch.nn.Module
         Images in [-1, 1] to codes, and codes to images.
     history_ : list of dict
-        At every 50 steps ``step``, ``seconds``, and the mean losses ``loss_reconstruction`` and ``loss_penalty``.
+        At every 50 steps ``step``, ``seconds``, the mean losses ``loss_reconstruction`` and ``loss_penalty``, and their
+        sum ``score``, which chooses the snapshot.
     quality_ : dict
         Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
         where it cannot be measured, as with fewer than 10 images.
@@ -231,7 +232,8 @@ class DeepSMOTE(BaseImageOverSampler):
             ) from exc
         self.encoder_, self.decoder_ = encoder, decoder
         last_step = self.history_[-1]["step"]
-        if self.max_time is not None and last_step < self.n_steps:
+        if last_step < self.n_steps:
+            self._cut_off = {"the autoencoder": last_step}
             warn_of_early_end({"the autoencoder": (last_step, self.n_steps)})
 
     def _synthesise(self, X, y, label, n_images, random_state):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import os
 import re
 import warnings
@@ -195,7 +196,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
     def _learn(self, X, y, rows, random_states):
         """Train a generator for each class, and set `generators_` and `history_`."""
         self.generators_, self.history_ = {}, {}
-        self._cut_off = {}  # trainings that max_time ended, with their last step
+        self._cut_off = {}
         check_loss(self.loss)
         if not rows:
             return
@@ -259,7 +260,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
                 X=X[found],
                 seed=seeds[label],
                 device=devices[i % len(devices)],
-                max_time=None if max_time is None else max_time * n_at_once / len(rows),
+                max_time=None if max_time is None else max_time / math.ceil(len(rows) / n_at_once),
                 checkpoint=self._checkpoint(
                     folder,
                     _name_of_class(label),
@@ -274,13 +275,27 @@ class BaseGANOverSampler(BaseImageOverSampler):
             )
             for i, (label, found) in enumerate(rows.items())
         )
-        for label, trained in zip(rows, _run(trainings, self.n_jobs), strict=True):
-            self._keep(label, trained.generator, trained.history)
-            self._note_end(trained)
+        try:
+            for label, trained in zip(rows, _run(trainings, self.n_jobs), strict=True):
+                self._keep(label, trained.generator, trained.history)
+                self._note_end(trained)
+        except KeyboardInterrupt as exc:
+            if exc.args or n_at_once == 1:  # which say where it happened; here it was in other processes
+                raise
+            raise KeyboardInterrupt(self._interruption(folder)) from exc
 
     def _keep(self, label, generator, history):
         self.generators_[label] = generator.to(self.device_)
         self.history_[label] = history
+
+    def _interruption(self, folder):
+        message = f"Training with n_jobs={self.n_jobs} was interrupted."
+        if self.generators_:
+            done = list(self.generators_)
+            message += f" Classes that were done, {done}, are in generators_, and sample draws from them."
+        if folder is not None:
+            message += f" The states of the others lie in {folder}: run the same fit again to go on from there."
+        return message
 
     def _note_end(self, trained):
         if trained.interruption is not None:
@@ -290,11 +305,6 @@ class BaseGANOverSampler(BaseImageOverSampler):
 
     def _score(self, X, y, label, random_state):
         return best_record(self.history_[label])
-
-    def _advice(self):
-        if self._cut_off:
-            return "Give training more time (max_time); history_ shows how it went."
-        return super()._advice()
 
     def _check_has_generators(self):
         if not hasattr(self, "generators_"):
@@ -338,7 +348,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         """
         self._check_has_generators()
         check_label(label, self.generators_)
-        if not isinstance(n, Integral) or n < 0:
+        if not isinstance(n, Integral) or isinstance(n, bool) or n < 0:
             raise ValueError(f"n must be an integer of at least 0; got {n!r}.")
         try:
             images = np.empty((n, *self.image_format_.row_shape), dtype=self.image_format_.dtype)

@@ -5,6 +5,7 @@ from imblearn.utils import check_target_type
 from sklearn.utils.validation import validate_data
 
 from ..images import as_numeric_array, check_images
+from ._judging import PoorQualityError
 from ._labels import check_labels
 
 
@@ -91,8 +92,8 @@ class ImagesMixin:
     """`fit` and `fit_resample` of imbalanced-learn's samplers, for images.
 
     Both work on a copy of the sampler that has its parameters alone, and take over its fitted attributes together at
-    the end. So nothing is left of an earlier fit, and a fit that fails leaves the sampler as it was; unless it had
-    learnt something, which is kept.
+    the end. So nothing is left of an earlier fit, and a fit that fails leaves the sampler as it was. If that had learnt
+    nothing yet, what the fit had learnt is kept; so it is after Ctrl-C and a `PoorQualityError`.
     """
 
     def fit(self, X, y, **params):
@@ -160,8 +161,9 @@ class ImagesMixin:
             X_resampled, y_resampled = super(ImagesMixin, fitted).fit_resample(
                 as_numeric_array(X, "X") if is_list else X, y if encoding is None else encoding.labels, **params
             )
-        except BaseException:
-            if fitted._has_learnt():
+        except BaseException as exc:
+            is_asked_for = isinstance(exc, KeyboardInterrupt | PoorQualityError)
+            if fitted._has_learnt() and (is_asked_for or not self._has_learnt()):
                 self._take_over(fitted)
             raise
         self._take_over(fitted)

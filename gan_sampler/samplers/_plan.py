@@ -1,5 +1,7 @@
 """What a fit is to make, and the arrays that it goes into."""
 
+import math
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +9,7 @@ from numbers import Integral
 
 import numpy as np
 
+from ..runtime import memory_of_this_machine
 from ._labels import plain_label
 
 
@@ -43,6 +46,10 @@ def check_counts(counts, form, y):
         label = plain_label(label)
         if isinstance(n_images, bool | np.bool_) or not isinstance(n_images, Integral):
             raise ValueError(f"{wanted}, whole ones; got {n_images!r} for class {label!r}.")
+        if n_images > sys.maxsize:
+            raise MemoryError(
+                f"sampling_strategy asks for {n_images:,} images of class {label!r}; no array can have them."
+            )
         if label not in present:
             raise ValueError(f"{wanted}; class {label!r} is not present in the data, which have {sorted(present)}.")
         if n_images < present[label]:
@@ -103,18 +110,20 @@ class Resampled:
 
     def __init__(self, X, y, n_new):
         n = len(X) + n_new
+        needed = n * math.prod(X.shape[1:]) * X.itemsize
         try:
+            if needed > memory_of_this_machine():
+                raise MemoryError
             self.X = np.empty((n, *X.shape[1:]), dtype=X.dtype)
             self.y = np.empty(n, dtype=y.dtype)
             self.is_synthetic = np.zeros(n, dtype=bool)
         except (MemoryError, OverflowError, ValueError) as exc:  # the last two: beyond what an array can be
-            size = n * (X[0].nbytes if len(X) else 0) / 2**30
             raise MemoryError(
-                f"sampling_strategy asks for {n_new:,} new images, with which there would be {n:,}: {size:,.1f} GiB, "
-                "for which there is no room in memory. Ask for fewer."
+                f"sampling_strategy asks for {n_new:,} new images, with which there would be {n:,}: "
+                f"{needed / 2**30:,.1f} GiB, for which there is no room in memory. Ask for fewer."
             ) from exc
         self.X[: len(X)], self.y[: len(X)] = X, y
-        self._filled = len(X)
+        self._n_originals = self._filled = len(X)
 
     def add(self, label, n_images):
         """Return where images that are added to a class are to be written, as a slice of `X`."""
@@ -128,3 +137,11 @@ class Resampled:
         n_images = place.stop - place.start
         np.take(self.X, np.resize(rows, n_images), axis=0, out=self.X[place], mode="clip")
         self.is_synthetic[place] = False
+
+    def sort(self):
+        """Bring repeated images before synthetic ones, where some were repeated late."""
+        new = slice(self._n_originals, None)
+        order = np.argsort(self.is_synthetic[new], kind="stable")
+        if not np.array_equal(order, np.arange(len(order))):
+            for array in (self.X, self.y, self.is_synthetic):
+                array[new] = array[new][order]

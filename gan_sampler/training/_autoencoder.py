@@ -94,10 +94,11 @@ def train_autoencoder(
             adam.step()
 
             if progress.count(reconstruction, penalty):
-                record = progress.report({"score": sum(progress.mean_losses().values())})
-                check_finite(record)
-                if progress.is_best:
+                scores = {"score": sum(progress.mean_losses().values())}
+                check_finite(scores, progress.step)
+                if progress.would_be_best(scores):
                     best.load_state_dict(networks.state_dict())
+                record = progress.report(scores)
                 if report is not None:
                     report(record)
     except KeyboardInterrupt as exc:

@@ -76,7 +76,8 @@ def train_cycle_gan(
         From the source to the target, frozen.
     history : list of dict
         At each report ``step``, ``seconds``, the means since the last one ``loss_discriminator``, ``loss_generator``
-        and ``loss_cycle``, and of the translations ``score`` and ``diversity`` as in `PixelFrechetDistance`.
+        and ``loss_cycle``, and of the translations ``score``, ``variance_ratio`` and ``spectral_distance`` as in
+        `PixelFrechetDistance`.
 
     Raises
     ------
@@ -131,10 +132,11 @@ def train_cycle_gan(
 
             if not is_due:
                 continue
-            record = progress.report(score(torch.cat(list(translate_images(average, probe)))))
-            check_finite(record)
-            if progress.is_best:
+            scores = score(torch.cat(list(translate_images(average, probe))))
+            check_finite(scores, progress.step)
+            if progress.would_be_best(scores):
                 best.load_state_dict(average.state_dict())
+            record = progress.report(scores)
             if report is not None:
                 report(record)
     except KeyboardInterrupt as exc:

@@ -1,6 +1,9 @@
 """When a training is written to disk."""
 
 import time
+import warnings
+
+from ..runtime import stacklevel_of_user
 
 _SHARE = 0.02  # of the time of training that writing may take
 _LEAST_SECONDS = 20.0  # between two writes
@@ -12,6 +15,8 @@ class CheckpointKeeper:
     The first state is written at once, the next ones at least 20 seconds apart, or 50 times as long as the last write
     took, whichever is longer; so a training that is killed loses less than that, and writing takes at most 2 % of its
     time.
+
+    A state that cannot be written, as on a full disk, is told in a warning, and the next one tried.
 
     Parameters
     ----------
@@ -47,7 +52,14 @@ class CheckpointKeeper:
         if self._waiting is None:
             return
         start = time.monotonic()
-        self.checkpoint.write(self._waiting)
+        try:
+            self.checkpoint.write(self._waiting)
+        except OSError as exc:  # a full disk must not cost the training
+            warnings.warn(
+                f"The state of a training could not be written, it goes on all the same: {exc}",
+                UserWarning,
+                stacklevel=stacklevel_of_user(),
+            )
         self._waiting = None
         end = time.monotonic()
         self._next_write = end + max(_LEAST_SECONDS, (end - start) / _SHARE)

@@ -188,6 +188,7 @@ def train_gan(
                 checkpoint.keep(last_valid)
             if report is not None:
                 report(record)
+        best = freeze(state.best, n_classes, stream)
     except KeyboardInterrupt as exc:
         if not progress.history:
             raise
@@ -195,7 +196,7 @@ def train_gan(
     finally:
         if checkpoint is not None:
             checkpoint.flush()
-    return freeze(state.best, n_classes, stream), progress.history
+    return best, progress.history
 
 
 def _roll_back(state, last_valid):

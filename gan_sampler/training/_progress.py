@@ -81,11 +81,6 @@ class Progress:
             return False
         return sum(record["step"] > self.best_step for record in self.history) >= self.n_iter_no_change
 
-    @property
-    def is_best(self):
-        """Whether the last report was the best so far."""
-        return self.best_step == self.step
-
     def count(self, *losses):
         """Count a step and its losses; return whether it is time for a report."""
         self.step += 1
@@ -100,6 +95,11 @@ class Progress:
     def mean_losses(self):
         """Return the mean of each loss since the last report; waits for the device."""
         return dict(zip(self.names, (self.losses / self.steps_since_report()).tolist(), strict=True))
+
+    def would_be_best(self, scores):
+        """Return whether a report of these scores would be the best so far: by its ``score``, or if it has none."""
+        score = scores.get("score")
+        return score is None or self.best_score is None or score < self.best_score
 
     def report(self, scores):
         """Enter losses and scores in the history.
@@ -117,10 +117,9 @@ class Progress:
         """
         record = {"step": self.step, "seconds": self.seconds, **self.mean_losses(), **scores}
         self.losses.zero_()
+        if self.would_be_best(scores):
+            self.best_step, self.best_score = self.step, scores.get("score")
         self.history.append(record)
-        score = record.get("score")
-        if score is None or self.best_score is None or score < self.best_score:
-            self.best_step, self.best_score = self.step, score
         return record
 
     def state_dict(self):
@@ -139,7 +138,7 @@ class Progress:
         self._start = time.monotonic() - self.seconds
 
 
-def check_finite(record):
-    """Raise a FloatingPointError when the score of a report is not finite."""
-    if not math.isfinite(record["score"]):
-        raise FloatingPointError(f"losses or weights were no longer finite by step {record['step']}")
+def check_finite(scores, step):
+    """Raise a FloatingPointError when the score of a report at this step is not finite."""
+    if not math.isfinite(scores["score"]):
+        raise FloatingPointError(f"losses or weights were no longer finite by step {step}")

@@ -85,7 +85,7 @@ class PixelFrechetDistance:
                 f"got shape {tuple(images.shape)}. Add images."
             )
         n_images = min(len(images), _MAX_IMAGES, max(_MAX_COMPONENTS + 1, _MAX_VALUES // images[0].numel()))
-        rows = torch.linspace(0, len(images) - 1, n_images, device=images.device).long()
+        rows = torch.linspace(0, len(images) - 1, n_images, dtype=torch.float64).long().to(images.device)
         real = normalised(images[rows]).float().cpu()
         pixels = real.flatten(1)
         mean = pixels.mean(0)

@@ -187,10 +187,9 @@ class TrainingState:
         if score is not None:  # in training mode: the average's running statistics are those of no network that ran
             scored = getattr(score, "classes", None)
             scores = score(self._draw(probe) if scored is None else [self._draw(probe, index) for index in scored])
-        record = self.progress.report(scores)
-        if self.progress.is_best:
+        if self.progress.would_be_best(scores):  # first, so that Ctrl-C in between leaves no entry without its snapshot
             self.best.load_state_dict(self.average.state_dict())
-        return record
+        return self.progress.report(scores)
 
     def _draw(self, probe, *index):
         return torch.cat([self.average(noise, *index) for noise in probe.split(_PROBE_BATCH_SIZE)])

@@ -439,7 +439,7 @@ class Attack:
             n_free = self.random.choice([0, 0, 4096, self.random.randint(0, 200_000)])
             told, is_same, files = Child(fit_and_save_on, disk, n_free, is_save).wait()
             argument = "path" if is_save else "checkpoint_dir"
-            counts["refused" if told else "there was room"] += 1
+            counts["refused" if told else "went on"] += 1
             if told is not None:
                 require(argument in told, f"an error that does not name {argument}: {told}")
                 require(is_same or not is_save, f"files changed: {files}")
