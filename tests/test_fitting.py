@@ -286,7 +286,9 @@ class TestNothingIsLost:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(Checkpoint, "write", full)
-        with pytest.warns(UserWarning, match=r"could not be written, it goes on all the same: .*No space left"):
+        with pytest.warns(
+            UserWarning, match=r"could not be written, and the training goes on without it: .*No space left"
+        ):
             found, _ = sampler.set_params(checkpoint_dir=tmp_path).fit_resample(*shapes)
         np.testing.assert_array_equal(found, expected)
 

@@ -48,7 +48,8 @@ def find_poor(records):
         if record["variance_ratio"] < LEAST_VARIANCE_RATIO
     }
     unusable = {
-        label: f"score {record['score']:.3g}, spectral_distance {record['spectral_distance']:.3g}"
+        label: f"score {record['score']:.3g}, real ones get about 1; spectral_distance "
+        f"{record['spectral_distance']:.3g}, real ones get 0"
         for label, record in records.items()
         if label not in collapsed and is_unusable(record)
     }
@@ -64,8 +65,8 @@ def describe_poor(collapsed, unusable):
         )
     if unusable:
         messages.append(
-            f"The images drawn for {_classes(unusable)} are not like the real ones (about 1 and 0 would be as good "
-            "as real): a classifier will learn noise from them."
+            f"The images drawn for {_classes(unusable)} are not like the real ones: a classifier would learn noise "
+            "from them."
         )
     return " ".join(messages)
 

@@ -56,7 +56,7 @@ class CheckpointKeeper:
             self.checkpoint.write(self._waiting)
         except OSError as exc:  # a full disk must not cost the training
             warnings.warn(
-                f"The state of a training could not be written, it goes on all the same: {exc}",
+                f"The state of a training could not be written, and the training goes on without it: {exc}",
                 UserWarning,
                 stacklevel=stacklevel_of_user(),
             )
