@@ -297,7 +297,7 @@ def test_without_fine_tuning_y_is_ignored(grey, weights):
     [
         (None, r"y must be given, as fine_tune_epochs=1 .* set fine_tune_epochs=0"),
         (["a"] * 6, r"y must hold at least 2 classes .* got 1 class, .*a"),
-        ([0, 1], "inconsistent numbers of samples"),
+        ([0, 1], "y must hold a label for each image of X; got 2 labels for 6 images"),
         (np.linspace(0, 1, 6), "Unknown label type"),
     ],
 )

@@ -205,7 +205,7 @@ class TestInterruption:
         sampler.fit_resample(*shapes)
         expected = sampler.sample(2, "square", random_state=0)
         interrupt_at(2)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="class 'square' was interrupted before its first report"):
             sampler.set_params(n_steps=100).fit_resample(*shapes)
         np.testing.assert_array_equal(sampler.sample(2, "square", random_state=0), expected)
 

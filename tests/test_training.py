@@ -13,6 +13,7 @@ from gan_sampler.training import (
     brighten,
     draw,
     freeze,
+    rank,
     stretch_contrast,
     train_gan,
     translate,
@@ -113,12 +114,13 @@ class TestSnapshots:
     class Scripted:
         n_images = 4
 
-        def __init__(self, *scores):
-            self.scores, self.seen = list(scores), []
+        def __init__(self, *scores, spectral_distances=()):
+            self.scores, self.spectral_distances, self.seen = list(scores), list(spectral_distances), []
 
         def __call__(self, images):
             self.seen.append(images.clone())
-            return {"score": self.scores.pop(0), "variance_ratio": 1.0}
+            spectral = {"spectral_distance": self.spectral_distances.pop(0)} if self.spectral_distances else {}
+            return {"score": self.scores.pop(0), "variance_ratio": 1.0, **spectral}
 
     def test_best_is_returned_not_the_last(self):
         """The best of three scores is the second: the result equals a training that ended there."""
@@ -129,6 +131,15 @@ class TestSnapshots:
         assert [record["score"] for record in history] == [3.0, 1.0, 2.0]
         assert torch.equal(best.layers[0].weight, stopped.layers[0].weight)
         assert not torch.equal(best.layers[0].weight, last.layers[0].weight)
+
+    def test_usable_images_are_kept_before_unusable_ones_of_a_better_score(self):
+        """The score does not see speckle, which may come late."""
+        images = torch.rand(8, 1, 8, 8)
+        score = self.Scripted(3.0, 2.0, 1.0, spectral_distances=[0.1, 0.1, 2.0])
+        best, history = train_gan(*make_players(), images, n_steps=150, score=score)
+        stopped, _ = train_gan(*make_players(), images, n_steps=100, score=self.Scripted(3.0, 2.0))
+        assert torch.equal(best.layers[0].weight, stopped.layers[0].weight)
+        assert min(history, key=rank) is history[1]
 
     def test_training_ends_when_the_score_no_longer_falls(self):
         """scikit-learn's n_iter_no_change, counted in reports."""

@@ -45,7 +45,8 @@ class DeepSMOTE(BaseImageOverSampler):
     channels : {"pyramid", "flat"}, default="pyramid"
         Whether channels double as the resolution halves, up to ``8 * width``, or stay at `width`.
     n_steps : int, default=5000
-        Number of updates of the autoencoder, for all classes together.
+        Number of updates of the autoencoder, for all classes together. With the default `width` and `batch_size` they
+        take an hour or more on two CPU cores for images of 32 x 32 pixels, and four times as long for 64 x 64.
     max_time : float or None, default=None
         Seconds of training after which it ends, with a warning, even if steps are left.
     batch_size : int, default=100

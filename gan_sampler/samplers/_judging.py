@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
 from ..quality import QualityWarning, quality_report
 from ..runtime import stacklevel_of_user
-from ..training import LEAST_VARIANCE_RATIO, is_unusable
+from ..training import LEAST_VARIANCE_RATIO, is_unusable, rank
 from ._labels import plain_label
 
 REPEATED = "Real images are repeated in their place (on_poor_quality='repeat')."
@@ -24,8 +24,8 @@ class PoorQualityError(RuntimeError):
 
 
 def best_record(history):
-    """Return the record of the report whose snapshot was kept: the first with the smallest score, or mean of scores."""
-    return min(history, key=lambda record: record.get("mean_score", record["score"]))
+    """Return the record of the report whose snapshot was kept: the first of the smallest `rank`."""
+    return min(history, key=rank)
 
 
 def find_poor(records):
@@ -89,7 +89,7 @@ def warn_of_early_end(ends):
     if ends:
         told = ", ".join(f"{name} after {made:,} of {wanted:,} steps" for name, (made, wanted) in ends.items())
         warn(
-            f"Training was cut off by max_time: {told}. Give it more time, or ask for fewer steps (n_steps).",
+            f"Training was cut off by max_time: {told}. Give it more time (max_time).",
             ConvergenceWarning,
         )
 

@@ -147,6 +147,10 @@ class Training:
             raise FloatingPointError(f"Training on {self.name} diverged: {exc}. Use a smaller learning_rate.") from exc
         except TrainingInterrupted as exc:
             return (exc.network, exc.history), self._interruption(exc.history[-1]["step"])
+        except KeyboardInterrupt as exc:
+            raise KeyboardInterrupt(
+                f"Training on {self.name} was interrupted before its first report, so that nothing of it is kept."
+            ) from exc
 
     def _check_resumption(self, keeper):
         """Return the step from which training goes on."""

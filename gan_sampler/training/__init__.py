@@ -10,7 +10,7 @@ from ._keeper import CheckpointKeeper
 from ._loop import train_gan
 from ._losses import LOSSES, Loss, check_loss
 from ._progress import TrainingInterrupted
-from ._score import LEAST_VARIANCE_RATIO, PixelFrechetDistance, PixelFrechetDistanceByClass, is_unusable, of_class
+from ._score import LEAST_VARIANCE_RATIO, PixelFrechetDistance, PixelFrechetDistanceByClass, is_unusable, of_class, rank
 
 __all__ = [
     "LEAST_VARIANCE_RATIO",
@@ -31,6 +31,7 @@ __all__ = [
     "freeze",
     "is_unusable",
     "of_class",
+    "rank",
     "read_file",
     "stretch_contrast",
     "train_autoencoder",

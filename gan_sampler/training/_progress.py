@@ -5,6 +5,8 @@ import time
 
 import torch
 
+from ._score import rank
+
 REPORT_EVERY = 50  # steps between two reports; each waits for the device
 
 
@@ -65,7 +67,7 @@ class Progress:
         self.least_steps = least_steps
         self.losses = torch.zeros(len(names), dtype=torch.float32, device=device)
         self.step, self.seconds, self.history = 0, 0.0, []
-        self.best_step, self.best_score = 0, None
+        self.best_step, self.best_score, self._best = 0, None, None
         self._start = time.monotonic()
 
     @property
@@ -97,9 +99,10 @@ class Progress:
         return dict(zip(self.names, (self.losses / self.steps_since_report()).tolist(), strict=True))
 
     def would_be_best(self, scores):
-        """Return whether a report of these scores would be the best so far: by its ``score``, or if it has none."""
-        score = scores.get("score")
-        return score is None or self.best_score is None or score < self.best_score
+        """Return whether a report of these scores would be the best so far: by its `rank`, or if it has no score."""
+        if self._best is None or "score" not in scores:
+            return True
+        return rank(scores) < rank(self._best)
 
     def report(self, scores):
         """Enter losses and scores in the history.
@@ -107,8 +110,8 @@ class Progress:
         Parameters
         ----------
         scores : dict of str to float
-            What else shall stand in the history. Its ``score``, the lower the better, decides whether this report is
-            the best so far; without one it is.
+            What else shall stand in the history. Its `rank` decides whether this report is the best so far; without a
+            ``score`` it is.
 
         Returns
         -------
@@ -118,7 +121,7 @@ class Progress:
         record = {"step": self.step, "seconds": self.seconds, **self.mean_losses(), **scores}
         self.losses.zero_()
         if self.would_be_best(scores):
-            self.best_step, self.best_score = self.step, scores.get("score")
+            self._best, self.best_step, self.best_score = record, self.step, scores.get("score")
         self.history.append(record)
         return record
 
@@ -132,6 +135,7 @@ class Progress:
         self.step, self.seconds = state["step"], state["seconds"]
         self.best_step, self.best_score = state["best_step"], state["best_score"]
         self.history = [dict(record) for record in state["history"]]
+        self._best = next((record for record in self.history if record["step"] == self.best_step), None)
 
     def start_clock(self):
         """Let time count from now on, in addition to the seconds counted so far."""

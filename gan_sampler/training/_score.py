@@ -50,6 +50,27 @@ def is_unusable(record):
     )
 
 
+def rank(record):
+    """Return what snapshots are chosen by, the smaller the better: usable images first, then by score.
+
+    The score alone would choose images of the right shapes that are full of speckle, which it cannot see.
+
+    Parameters
+    ----------
+    record : dict of str to float
+        What `PixelFrechetDistance` or `PixelFrechetDistanceByClass` returned, or an entry of a history. Of other
+        records ``score`` alone counts.
+
+    Returns
+    -------
+    rank : tuple of (int, float)
+        How many classes have unusable images, and the score.
+    """
+    if "n_unusable" in record:
+        return record["n_unusable"], record.get("mean_score", record["score"])
+    return int("spectral_distance" in record and is_unusable(record)), record["score"]
+
+
 class PixelFrechetDistance:
     """Fréchet distance (equation 6 of [1]_) to real images, in whitened principal components of their pixels.
 
@@ -178,7 +199,8 @@ class PixelFrechetDistanceByClass:
         Returns
         -------
         record : dict of str to float
-            The mean ``score`` of the classes, and of each by its index ``score_0``, ``variance_ratio_0``,
+            The mean ``score`` of the classes, in how many of them images are unusable, ``n_unusable``, and of each by
+            its index ``score_0``, ``variance_ratio_0``,
             ``spectral_distance_0`` and so on; `of_class` takes these out.
         """
         records = [distance(drawn) for distance, drawn in zip(self._distances, images, strict=True)]
@@ -187,7 +209,8 @@ class PixelFrechetDistanceByClass:
             for index, record in zip(self.classes, records, strict=True)
             for name, value in record.items()
         }
-        return {"score": sum(record["score"] for record in records) / len(records), **of_each}
+        mean = sum(record["score"] for record in records) / len(records)
+        return {"score": mean, "n_unusable": sum(map(is_unusable, records)), **of_each}
 
 
 def of_class(record, index):
