@@ -52,7 +52,7 @@ class TestResuming:
         script = (
             "from conftest import make_shapes\n"
             "from gan_sampler import DCGANOverSampler\n"
-            f"DCGANOverSampler(n_steps=1000, width=2, random_state=0, checkpoint_dir={str(tmp_path)!r})"
+            f"DCGANOverSampler(n_steps=500, width=2, random_state=0, checkpoint_dir={str(tmp_path)!r})"
             ".fit_resample(*make_shapes())\n"
         )
         environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
@@ -61,20 +61,20 @@ class TestResuming:
             while not list(tmp_path.glob("*.safetensors")):
                 assert process.poll() is None
                 time.sleep(0.01)
-            time.sleep(random.random() / 2)
+            time.sleep(random.random() / 4)
         finally:
             process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         (checkpoint,) = tmp_path.glob("*.safetensors")
         reached = read_file(checkpoint)[1]["progress"]["step"]
-        assert 50 <= reached < 1000
+        assert 50 <= reached < 500
 
-        sampler = clone(SAMPLER).set_params(n_steps=1000)
+        sampler = clone(SAMPLER).set_params(n_steps=500)
         uninterrupted = sampler.fit_resample(*make_shapes())[0]
         resumed = clone(sampler).set_params(checkpoint_dir=tmp_path)
         np.testing.assert_array_equal(resumed.fit_resample(*make_shapes())[0], uninterrupted)
         steps = [record["step"] for record in resumed.history_["square"]]
-        assert steps == list(range(50, 1001, 50))
+        assert steps == list(range(50, 501, 50))
         for record, other in zip(resumed.history_["square"], sampler.history_["square"], strict=True):
             assert {**record, "seconds": 0} == {**other, "seconds": 0}
         assert [file.name for file in tmp_path.iterdir()] == [checkpoint.name]
