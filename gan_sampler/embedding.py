@@ -288,7 +288,10 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         y = column_or_1d(y, warn=True)
         if len(X) != len(y):
             raise ValueError(f"y must hold a label for each image of X; got {len(y)} labels for {len(X)} images.")
-        check_classification_targets(y)
+        try:
+            check_classification_targets(y)
+        except ValueError as exc:
+            raise ValueError(f"y must hold labels of classes, as fine_tune_epochs trains a classifier: {exc}") from exc
         classes, targets = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(

@@ -213,13 +213,13 @@ class ImageFormat:
         Returns
         -------
         rows : ndarray of shape (n, n_features)
-            The values of `X`: floats as they are, integers and booleans as the smallest of float32 and float64 that
-            holds them. 64-bit integers beyond that are told by their distance from the smallest, or rounded where
-            these distances are too large themselves; see `fits_floats`.
+            The values of `X`: floats as they are, but float16 as float32; integers and booleans as the smallest of
+            float32 and float64 that holds them. 64-bit integers beyond that are told by their distance from the
+            smallest, or rounded where these distances are too large themselves; see `fits_floats`.
         """
         rows = X.reshape(len(X), self.n_features)
-        if self.dtype.kind == "f":
-            return rows.astype(self.dtype.newbyteorder("="), copy=False)
+        if self.dtype.kind == "f":  # of float16 the differences may be beyond float16
+            return rows.astype(max(self.dtype.newbyteorder("="), np.dtype(np.float32)), copy=False)
         return self._as_floats(rows, np.float32 if self.dtype.itemsize <= 2 else np.float64)
 
     def from_rows(self, rows):

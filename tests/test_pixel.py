@@ -191,3 +191,14 @@ def test_a_sampler_that_spoils_images_is_named(func, shapes):
     """NaN would become any integer."""
     with pytest.raises(ValueError, match=r"sampler must return rows of 144 finite numbers.*FunctionSampler returned"):
         PixelSampler(FunctionSampler(func=func)).fit_resample(*shapes)
+
+
+def test_differences_of_float16_may_be_beyond_float16():
+    """SMOTE's would be infinite, though every image it makes lies between two that are not."""
+    X = np.full((11, 8, 8), -65504, dtype=np.float16)
+    X[::2, ::2] = 65504
+    X[:, 0, 0] = np.arange(11)
+    X_res, _ = PixelSampler(SMOTE(k_neighbors=2, random_state=0)).fit_resample(X, np.arange(11) < 4)
+    assert X_res.dtype == np.float16
+    assert np.isfinite(X_res).all()
+    np.testing.assert_array_equal(X_res[:11], X)

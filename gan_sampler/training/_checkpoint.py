@@ -130,7 +130,9 @@ def _is_duration(value):
 
 
 def _is_record(value):
-    return isinstance(value, dict) and _is_count(value.get("step")) and _is_duration(value.get("seconds"))
+    if not isinstance(value, dict) or not all(map(_is_number, value.values())):
+        return False
+    return _is_count(value.get("step")) and _is_duration(value.get("seconds"))
 
 
 _COUNT = _is_count, "an integer of at least 0"
