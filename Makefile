@@ -6,6 +6,10 @@ INSTALLED := $(VENV)/.installed-dev
 INSTALLED_DOCS := $(VENV)/.installed-docs
 WHEEL_VENV := build/wheel-check
 
+# Imports take three times as long without compiled modules, in every process that a test starts; so they are kept,
+# whatever the caller's shell says.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Two processes of one thread each fill two cores; with more threads than cores torch waits on itself.
 WORKERS ?= 2
 THREADS ?= 1
