@@ -563,6 +563,31 @@ def read_sample(context, sample, treatment):
     return read_or_run(context, sample, which)
 
 
+def find_examples(context, cells):
+    """Return synthetic images that the samplers of some cells of one split have made.
+
+    Returns
+    -------
+    found : dict of str to (ndarray, ndarray)
+        For each treatment at most 64 images a class and their labels; treatments whose samples are gone are left out.
+    """
+    found = {}
+    for cell in cells:
+        sample = cell.sample(cell.split)
+        if sample is None or cell.treatment.name in found:
+            continue
+        kept = context.store.read_shared(sample.key(context, cell.treatment))
+        if kept is None:
+            continue
+        arrays, _ = kept
+        labels = arrays["labels"][arrays["index"] < 0]
+        shown = [np.flatnonzero((labels == label) & arrays["is_synthetic"])[:N_EXAMPLES] for label in np.unique(labels)]
+        if shown:
+            rows = np.concatenate(shown)
+            found[cell.treatment.name] = arrays["new"][rows], labels[rows]
+    return found
+
+
 # Small parts
 
 

@@ -268,8 +268,11 @@ class Store:
 
     def read_data(self, source):
         """Return the images, mapped into memory, and what is known of them."""
-        values = read_json(self.root / "data" / f"{source}.json")
-        return np.load(self._images(source), mmap_mode="r", allow_pickle=False), values
+        return np.load(self._images(source), mmap_mode="r", allow_pickle=False), self.read_data_values(source)
+
+    def read_data_values(self, source):
+        """Return what is known of the images."""
+        return read_json(self.root / "data" / f"{source}.json")
 
     def has_images(self, source):
         """Whether the images are still there."""
@@ -277,6 +280,24 @@ class Store:
 
     def _images(self, source):
         return self.root / "cache" / f"images-{source}.npy"
+
+    # Pictures of the report
+
+    def write_pictures(self, key, pictures):
+        """Keep what the report of a command shows of images: a dict of arrays."""
+        with atomic(self._pictures(key)) as temporary, open(temporary, "wb") as stream:
+            np.savez_compressed(stream, **pictures)
+
+    def read_pictures(self, key):
+        """Return what `write_pictures` kept, or None."""
+        try:
+            with np.load(self._pictures(key), allow_pickle=False) as found:
+                return {name: found[name] for name in found.files}
+        except FileNotFoundError:
+            return None
+
+    def _pictures(self, key):
+        return self.root / "pictures" / f"{key}.npz"
 
     # Who works at what
 
