@@ -10,17 +10,13 @@ import pandas as pd
 import pytest
 import remedies
 import sources
-import throughput
 import torch
 import variants
 from conftest import make_shapes
 from grid import Split
 
 from gan_sampler import DCGANOverSampler
-from gan_sampler.networks import Discriminator
 from gan_sampler.quality import realism
-
-CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", defaults.VARIANTS)
@@ -106,51 +102,6 @@ def test_cutout_cuts_at_most_a_quarter_and_leaves_the_rest():
     assert holes.max() == 64
     assert holes.min() >= 16
     assert set(cut.unique().tolist()) == {0.0, 1.0}
-
-
-def test_operations_are_counted_from_the_layers():
-    """The discriminator's first layer by hand: 32 x 32 places, 64 filters of 16 weights, two operations each."""
-    layers = throughput._layer_operations(Discriminator((1, 64, 64), base_channels=64), torch.zeros(1, 1, 64, 64))
-    assert layers[0] == 2 * 32 * 32 * 64 * 16
-    assert layers[1] == 2 * 16 * 16 * 128 * 64 * 16
-    assert layers[-1] == 2 * 512 * 4 * 4
-    floor, plain = throughput.operations("pyramid 64x64x1, width 64, batch 64")
-    assert 1.2 < plain / floor < 4 / 3
-
-
-@pytest.mark.parametrize("kind", ["ours:tiny", "plain:tiny", "drawing", "plain drawing", "report", "matrix"])
-def test_every_measurement_runs(kind, monkeypatch):
-    """Each gives numbers, on a work that takes no time."""
-    monkeypatch.setattr(throughput, "WORKS", {"tiny": ((1, 16, 16), 8, {"base_channels": 4}, {"base_channels": 4})})
-    for name, value in {"DRAWING": "tiny", "REPORT": "tiny", "REPORT_IMAGES": 40, "N_DRAWN": 100}.items():
-        monkeypatch.setattr(throughput, name, value)
-    monkeypatch.setattr(throughput, "matrix_rate", lambda device, dtype, size: 1e9)
-    result = throughput.work_alone(kind, CPU, None, 0.02)
-    numbers = [value for name, value in result.items() if name != "bytes_grown" and value is not None]
-    assert all(value > 0 for value in numbers)
-    assert numbers
-
-
-def test_medians_ratios_and_shares_are_told(monkeypatch, capsys):
-    """From made-up rounds: twice the plain loop's images, at the floor's share of the rate."""
-    monkeypatch.setattr(throughput, "WORKS", {"tiny": ((1, 16, 16), 8, {"base_channels": 4}, {"base_channels": 4})})
-    floor, _ = throughput.operations("tiny")
-    results = {
-        "matrix": [{"float32": 200 * floor}] * 3,
-        "ours:tiny": [{"images_per_second": n} for n in (90, 100, 200)],
-        "plain:tiny": [{"images_per_second": n} for n in (50, 40, 60)],
-        "drawing": [{"images_per_second": 30, "bytes_grown": 2**20}] * 3,
-        "plain drawing": [{"images_per_second": 20, "bytes_grown": 2**22}] * 3,
-    }
-    options = type("Options", (), {"device": "cpu", "threads": 2, "rounds": 3})
-    summary = throughput.summarise(results, options)
-    assert summary["training"]["tiny"]["ratio"] == 2
-    assert summary["training"]["tiny"]["share_of_matrix_rate"] == pytest.approx(0.5)
-    assert summary["drawing"]["ratio"] == 1.5
-    throughput.show(summary)
-    shown = capsys.readouterr().out
-    assert "| 2.00 (1.80 to 3.33) | 50% |" in shown
-    assert "ratio 1.50; memory grew by 1 MB, in the plain loop by 4 MB" in shown
 
 
 def test_a_gallery_shows_every_image_once():
