@@ -1,41 +1,10 @@
 """GAN over-sampling of images behind imbalanced-learn's `fit_resample`, and an honest answer whether it helped."""
 
+import lazy_loader
 from importlib.metadata import version
-
-from . import datasets
-from .classifiers import ANNClassifier, CNNClassifier, DenseNet121Classifier
-from .embedding import EfficientNetLite0Embedder, ResNet18Embedder
-from .quality import QualityReport, QualityWarning, quality_report
-from .samplers import (
-    AugmentationOverSampler,
-    CollapseWarning,
-    ConditionalDCGANOverSampler,
-    CycleGANOverSampler,
-    DCGANOverSampler,
-    DeepSMOTE,
-    PixelSampler,
-    PoorQualityError,
-)
 
 __version__ = version("gan-sampler")
 
-__all__ = [
-    "ANNClassifier",
-    "AugmentationOverSampler",
-    "CNNClassifier",
-    "CollapseWarning",
-    "ConditionalDCGANOverSampler",
-    "CycleGANOverSampler",
-    "DCGANOverSampler",
-    "DeepSMOTE",
-    "DenseNet121Classifier",
-    "EfficientNetLite0Embedder",
-    "PixelSampler",
-    "PoorQualityError",
-    "QualityReport",
-    "QualityWarning",
-    "ResNet18Embedder",
-    "__version__",
-    "datasets",
-    "quality_report",
-]
+# Names are loaded when they are used: see __init__.pyi, which type checkers and editors read, too.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ = [*__all__, "__version__"]

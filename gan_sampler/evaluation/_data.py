@@ -1,28 +1,33 @@
-"""The word after ``--data``, turned into images and labels."""
+"""Images, labels, groups (patients) and file names, ready to be split."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from gan_sampler import datasets
+from gan_sampler.evaluation._store import digest_of
+from gan_sampler.images import check_images
 
 CHEST_XRAY_CLASSES = ("NORMAL", "PNEUMONIA")
 MEDMNIST_SIZE = 28  # pixels; medmnist offers 64, 128 and 224 for some sets too
 MIN_PER_CLASS = 4  # images; fewer cannot be shared out between training and test
+NAMED = "elpv, digits, chest_xray, medmnist:NAME"
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageData:
     """A data set, ready to be split.
 
     Parameters
     ----------
     name : str
         Goes into the name of the results folder.
-    images : ndarray of shape (n, H, W) or (n, H, W, C)
+    images : ndarray of shape (n, H, W), (n, H, W, C) or (n, C, H, W)
         Images as read.
     target : ndarray of shape (n,), int
         Index of each image's class in `target_names`.
@@ -32,6 +37,8 @@ class Images:
         What must not be torn apart between training and test: patients.
     split : ndarray of shape (n,) of {"train", "val", "test"} or None
         The split that the data came with.
+    filenames : ndarray of shape (n,), str, or None
+        Where each image came from.
     """
 
     name: str
@@ -40,89 +47,225 @@ class Images:
     target_names: list
     groups: np.ndarray | None = None
     split: np.ndarray | None = None
+    filenames: np.ndarray | None = None
 
     @property
     def has_official_split(self):
         """Whether the data came with training and test images apart."""
         return self.split is not None and {"train", "test"} <= set(self.split)
 
+    @property
+    def fingerprint(self):
+        """What tells these images and labels from others."""
+        return digest_of(self.images, self.target)
+
     def take(self, rows):
         """Return the images at `rows`."""
-        return replace(
-            self,
-            images=self.images[rows],
-            target=self.target[rows],
-            groups=None if self.groups is None else self.groups[rows],
-            split=None if self.split is None else self.split[rows],
-        )
+        columns = {
+            name: None if getattr(self, name) is None else getattr(self, name)[rows]
+            for name in ("groups", "split", "filenames")
+        }
+        return replace(self, images=self.images[rows], target=self.target[rows], **columns)
 
 
-def load(word, *, image_size, size_is_asked=False, grey_as_rgb=False, max_images=None):
+def from_arrays(X, y, *, groups=None, name="data", target_names=None, filenames=None, split=None):
+    """Return arrays as a data set.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, H, W), (n, H, W, C) or (n, C, H, W)
+        Images.
+    y : array-like of shape (n,)
+        Labels of any kind.
+    groups : array-like of shape (n,) or None, default=None
+        Group (patient) of each image.
+    name : str, default="data"
+        Name of the data set.
+    target_names : sequence of str or None, default=None
+        Names of the sorted labels; None takes the labels themselves.
+    filenames, split : array-like of shape (n,) or None, default=None
+        As in `ImageData`.
+
+    Returns
+    -------
+    data : ImageData
+
+    Raises
+    ------
+    ValueError
+        When these are no images, or something is of another length.
+    """
+    X, image_format = check_images(X)
+    labels, target = np.unique(np.asarray(y), return_inverse=True)
+    if len(target) != len(X):
+        raise ValueError(f"y must hold a label for each of the {len(X)} images of X; got {len(target)}.")
+    names = [str(label) for label in (labels if target_names is None else target_names)]
+    if len(names) != len(labels):
+        raise ValueError(f"target_names must name the {len(labels)} classes of y in order; got {len(names)} names.")
+    columns = {"groups": groups, "filenames": filenames, "split": split}
+    for argument, values in columns.items():
+        if values is not None and len(values) != len(X):
+            raise ValueError(f"{argument} must have an entry for each of the {len(X)} images; got {len(values)}.")
+    columns = {argument: None if values is None else np.asarray(values) for argument, values in columns.items()}
+    images = X.reshape(len(X), *image_format.row_shape)
+    return check_classes(ImageData(name, images, target.astype(np.int64), names, **columns), name)
+
+
+def load(word, *, image_size=None, grey_as_rgb=False, max_images=None, groups=None):
     """Read the data set that `word` names.
 
     Parameters
     ----------
     word : str
-        ``"elpv"``, ``"digits"``, ``"chest_xray"``, ``"medmnist:NAME"`` or a folder.
-    image_size : int
-        Height and width to read images at, in pixels.
-    size_is_asked : bool, default=False
-        Whether the user asked for `image_size`; sets of one fixed size follow a preset's number not at all.
+        ``"elpv"``, ``"digits"``, ``"chest_xray"``, ``"medmnist:NAME"``, a folder of class folders, or an ``.npz`` file
+        with arrays ``X`` and ``y`` and, if there are, ``groups``, ``split``, ``filenames`` and ``target_names``.
+    image_size : int or None, default=None
+        Height and width to read images at, in pixels. None takes each set's own, and files of a folder as they are.
     grey_as_rgb : bool, default=False
         Store grey images as three equal channels.
     max_images : int or None, default=None
         Keep a stratified part of this size.
+    groups : str or None, default=None
+        Where the groups (patients) of a folder's images stand, see `group_finder`.
 
     Returns
     -------
-    data : Images
+    data : ImageData
 
     Raises
     ------
     ValueError
-        When `word` names nothing, or the data cannot be benchmarked.
+        When `word` names nothing, or the data cannot be evaluated.
     """
-    data = _read(word, image_size, size_is_asked)
+    data = _read(word, image_size, groups)
     if max_images is not None and max_images < len(data.target):
         data = _stratified_part(data, max_images)
-    counts = np.bincount(data.target, minlength=len(data.target_names))
-    if len(counts) < 2 or counts.min() < MIN_PER_CLASS:
-        found = ", ".join(f"{name}: {count}" for name, count in zip(data.target_names, counts, strict=True))
-        raise ValueError(
-            f"--data {word} must hold at least two classes of at least {MIN_PER_CLASS} images each; got {found}. "
-            "Add images, merge classes, or raise --max-images."
-        )
+    check_classes(data, word)
     if grey_as_rgb and data.images.ndim == 3:
         data = replace(data, images=np.repeat(data.images[..., None], 3, axis=-1))
     return data
 
 
-def _read(word, image_size, size_is_asked):
+def check_classes(data, word):
+    """Return `data`, or raise where it has too few classes or images."""
+    counts = np.bincount(data.target, minlength=len(data.target_names))
+    if len(counts) < 2 or counts.min() < MIN_PER_CLASS:
+        found = ", ".join(f"{name}: {count}" for name, count in zip(data.target_names, counts, strict=True))
+        raise ValueError(
+            f"{word} must hold at least two classes of at least {MIN_PER_CLASS} images each; got {found}. "
+            "Add images, merge classes, or take a larger part (max_images)."
+        )
+    return data
+
+
+def group_finder(groups):
+    """Return a function from a file name to its group (patient).
+
+    Parameters
+    ----------
+    groups : str
+        ``"folder"`` takes the folder that a file lies in, below the folder of its class; a CSV file with the columns
+        ``file`` (relative to the data's folder, or the bare name) and ``group``; or a regular expression that is
+        searched in the name, as ``(person\\d+)``: its first group, or else the whole match.
+
+    Returns
+    -------
+    find : callable of str
+
+    Raises
+    ------
+    ValueError
+        When `groups` is none of these; `find` raises it for a file without a group.
+    """
+    if groups == "folder":
+        return lambda filename: filename.rpartition("/")[0]
+    if groups.endswith(".csv"):
+        return _group_of_table(groups)
+    try:
+        pattern = re.compile(groups)
+    except re.error as exc:
+        raise ValueError(
+            f"groups must be 'folder', a CSV file with columns file and group, or a regular expression; got {groups!r}, "
+            f"which is no regular expression: {exc}."
+        ) from exc
+
+    def find(filename):
+        found = pattern.search(filename)
+        if found is None:
+            raise ValueError(f"groups={groups!r} must match every file; it does not match {filename!r}. Widen it.")
+        return found.group(1) if pattern.groups else found.group()
+
+    return find
+
+
+def _group_of_table(path):
+    table = pd.read_csv(path, dtype=str)
+    if not {"file", "group"} <= set(table):
+        raise ValueError(f"groups={path} must have the columns file and group; got {', '.join(table)}.")
+    group_of = dict(zip(table["file"], table["group"], strict=True))
+
+    def find(filename):
+        for name in (filename, Path(filename).name):
+            if name in group_of:
+                return group_of[name]
+        raise ValueError(f"groups={path} must name every file; it has no row for {filename!r}. Add it.")
+
+    return find
+
+
+def _read(word, image_size, groups):
+    path = Path(word)
+    if groups is not None and not path.is_dir():
+        raise ValueError(f"groups must be left out for {word}; they are taken from the names of a folder's files.")
     if word == "digits":
-        return _digits(image_size if size_is_asked else 8)
+        return _digits(image_size)
     if word == "elpv":
-        return _from_bunch("elpv", datasets.load_elpv(image_size=image_size))
+        return _from_bunch("elpv", datasets.load_elpv(**_sized(image_size)))
     if word == "chest_xray":
         try:
-            return _from_bunch(word, datasets.fetch_chest_xray(None, image_size=image_size, verbose=1))
+            return _from_bunch(word, datasets.fetch_chest_xray(None, verbose=1, **_sized(image_size)))
         except FileNotFoundError as exc:
             raise FileNotFoundError(
                 "The chest X-rays could not be fetched: download them from Kaggle (paultimothymooney/"
-                "chest-xray-pneumonia) and name their folder with --data FOLDER, or pip install kagglehub."
+                "chest-xray-pneumonia) and name their folder, or pip install kagglehub."
             ) from exc
     if word.startswith("medmnist:"):
         name = word.removeprefix("medmnist:")
-        return _from_bunch(name, datasets.fetch_medmnist(name, size=image_size if size_is_asked else MEDMNIST_SIZE))
-    folder = Path(word)
-    if not folder.is_dir():
+        return _from_bunch(name, datasets.fetch_medmnist(name, size=image_size or MEDMNIST_SIZE))
+    if path.suffix == ".npz" and path.is_file():
+        if image_size is not None:
+            raise ValueError(f"image_size must be left out for {word}; its images are taken as they are.")
+        return _from_npz(path)
+    if not path.is_dir():
         raise ValueError(
-            f"--data must be elpv, digits, chest_xray, medmnist:NAME or an existing folder of class folders; got "
-            f"{word!r}, which is none of them. Check the path."
+            f"the data must be {NAMED}, an existing folder of class folders or an .npz file; got {word!r}, which is "
+            "none of them. Check the path."
         )
-    name = folder.resolve().name
-    if _looks_like_chest_xrays(folder):
-        return _from_bunch(name, datasets.fetch_chest_xray(folder, image_size=image_size, verbose=1))
-    return _from_bunch(name, datasets.load_image_folder(folder, image_size=image_size, verbose=1))
+    name = path.resolve().name
+    if groups is None and _looks_like_chest_xrays(path):
+        return _from_bunch(name, datasets.fetch_chest_xray(path, verbose=1, **_sized(image_size)))
+    find = None if groups is None else group_finder(groups)
+    bunch = datasets.load_image_folder(path, image_size=image_size, groups=find, verbose=1)
+    return _from_bunch(name, bunch)
+
+
+def _sized(image_size):
+    return {} if image_size is None else {"image_size": image_size}
+
+
+def _from_npz(path):
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            arrays = {name: found[name] for name in found.files}
+    except ValueError as exc:
+        raise ValueError(f"{path} must hold plain arrays, no Python objects: {exc}") from exc
+    if not {"X", "y"} <= set(arrays):
+        raise ValueError(f"{path} must hold arrays X (images) and y (labels); got {', '.join(arrays) or 'none'}.")
+    known = ("X", "y", "groups", "split", "filenames", "target_names")
+    if unknown := sorted(set(arrays) - set(known)):
+        raise ValueError(f"{path} must hold {', '.join(known)} alone; got {', '.join(unknown)} too.")
+    X, y = arrays.pop("X"), arrays.pop("y")
+    return from_arrays(X, y, name=path.stem, **arrays)
 
 
 def _looks_like_chest_xrays(folder):
@@ -135,23 +278,18 @@ def _looks_like_chest_xrays(folder):
 
 
 def _from_bunch(name, bunch):
-    return Images(
-        name=name,
-        images=bunch.images,
-        target=np.asarray(bunch.target),
-        target_names=[str(target_name) for target_name in bunch.target_names],
-        groups=None if bunch.groups is None else np.asarray(bunch.groups),
-        split=None if bunch.split is None else np.asarray(bunch.split),
-    )
+    columns = {key: None if bunch.get(key) is None else np.asarray(bunch[key]) for key in ("groups", "split", "filenames")}
+    names = [str(target_name) for target_name in bunch.target_names]
+    return ImageData(name, bunch.images, np.asarray(bunch.target), names, **columns)
 
 
 def _digits(image_size):
     """scikit-learn's digits, "8" against the rest, as a small imbalanced set that needs no file."""
-    if image_size != 8:
-        raise ValueError(f"--image-size must be 8 with --data digits; got {image_size}. Leave it out.")
+    if image_size not in (None, 8):
+        raise ValueError(f"image_size must be 8 with digits; got {image_size}. Leave it out.")
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    return Images("digits", images, (digits.target == 8).astype(np.int64), ["other", "8"])
+    return ImageData("digits", images, (digits.target == 8).astype(np.int64), ["other", "8"])
 
 
 def _stratified_part(data, n_images):
@@ -159,7 +297,7 @@ def _stratified_part(data, n_images):
     strata = data.target if data.split is None else np.char.add(data.target.astype(str), data.split.astype(str))
     sizes = np.unique(strata, return_counts=True)[1]
     if n_images < 2 * len(sizes):
-        raise ValueError(f"--max-images must be at least {2 * len(sizes)} for this data; got {n_images}.")
+        raise ValueError(f"max_images must be at least {2 * len(sizes)} for this data; got {n_images}.")
     if sizes.min() < 2 or len(data.target) - n_images < len(sizes):
         strata = None  # too few of one kind to share out; a plain random part it is
     rows, _ = train_test_split(np.arange(len(data.target)), train_size=n_images, stratify=strata, random_state=0)

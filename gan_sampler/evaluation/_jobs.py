@@ -1,0 +1,696 @@
+"""The work of an evaluation as pure jobs: each reads images by path, computes, and leaves files in the store."""
+
+import contextlib
+import functools
+import hashlib
+import shutil
+import time
+import traceback
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_curve
+from threadpoolctl import threadpool_limits
+
+from gan_sampler.evaluation._metrics import class_probabilities, class_scores, evaluate
+from gan_sampler.evaluation._models import Classifier, Embedder, with_seed
+from gan_sampler.evaluation._settings import Settings
+from gan_sampler.evaluation._splits import THRESHOLD_FOLDS, Split, stratified_folds
+from gan_sampler.evaluation._store import Store, StoreError, Taken, digest_of, this_host, utc_now, versions
+from gan_sampler.evaluation._treatments import Treatment, describe
+from gan_sampler.runtime import resolve_device, threads
+
+N_EXAMPLES = 64  # synthetic images of each class kept for the report
+_MOST_RECORDS = 50  # of a GAN's history in the record of a cell
+_MOST_WARNINGS = 20
+_OF_ALL = "all"  # where one training is for all classes
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all jobs of an evaluation have in common.
+
+    Parameters
+    ----------
+    root : str
+        Folder of the store, the same on every machine that works on it.
+    source : str
+        Fingerprint of the images, under which the store has them.
+    name : str
+        Of the data.
+    settings : Settings
+        Sizes and lengths.
+    device : str
+        Of the networks: "cpu", "cuda:0"; part of every key, because it decides the rounding.
+    n_threads : int, default=1
+        Threads of each job, which decide the rounding of sums on the CPU; the same on every machine.
+    versions : dict
+        What `versions` said where the evaluation started.
+    """
+
+    root: str
+    source: str
+    name: str
+    settings: Settings
+    device: str
+    n_threads: int = 1
+    versions: dict = field(default_factory=versions)
+
+    @property
+    def store(self):
+        """Where everything is kept."""
+        return Store(self.root)
+
+    def load(self):
+        """Return images (mapped into memory), target, groups and names of the classes."""
+        return _load(self.root, self.source)
+
+    def key(self, *parts):
+        """Return the name of a result: a hash of data, settings, versions and the kind of device."""
+        return digest_of(self.source, self.versions, torch.device(self.device).type, *parts)
+
+
+@functools.lru_cache(maxsize=2)
+def _load(root, source):
+    images, values = Store(root).read_data(source)
+    target = np.array(values["target"])
+    groups = None if values["groups"] is None else np.array(values["groups"])
+    return images, target, groups, values["target_names"]
+
+
+@dataclass(frozen=True)
+class SampleJob:
+    """Make the images of treatments that may share trainings, one treatment after the other.
+
+    Parameters
+    ----------
+    train : ndarray of int
+        Rows of the training images.
+    seed : int
+        Of all that is drawn.
+    treatments : tuple of Treatment
+        Of one family.
+    classifier_on : {"images", "features"}
+        Kind of classifiers that the images are for.
+    """
+
+    train: np.ndarray = field(repr=False)
+    seed: int
+    treatments: tuple
+    classifier_on: str
+
+    @property
+    def name(self):
+        """For logs."""
+        return f"images of {', '.join(treatment.label for treatment in self.treatments)}, seed {self.seed}"
+
+    def keys(self, context):
+        """Names of the results."""
+        return [self.key(context, treatment) for treatment in self.treatments]
+
+    def key(self, context, treatment):
+        """Name of the result of one treatment."""
+        return context.key("images", self.train, describe(self._build(context, treatment)))
+
+    def _build(self, context, treatment):
+        _, target, _, _ = context.load()
+        return treatment.build(self.classifier_on, target[self.train], self.seed, context.settings)
+
+    def run(self, context):
+        """Fit the samplers, and keep what they made."""
+        images, target, _, _ = context.load()
+        X, y = images[self.train], target[self.train]
+        for treatment in self.treatments:
+            key, sampler = self.key(context, treatment), self._build(context, treatment)
+            if context.store.has_shared(key):
+                continue
+            folder = self._checkpoint_folder(context, treatment, sampler)
+            if folder is not None:
+                sampler.set_params(checkpoint_dir=folder)
+            with peak_memory() as peak, recorded_warnings() as told:
+                start = time.perf_counter()
+                X_resampled, y_resampled = sampler.fit_resample(X, y)
+                seconds = time.perf_counter() - start
+            index, is_new = find_originals(X, X_resampled, sampler)
+            history = plain_history(sampler)
+            values = {
+                # What another treatment of the family has trained before counts for this one, too.
+                "seconds": max(seconds, sum(records[-1].get("seconds", 0) for records in history.values() if records)),
+                "peak_memory": peak(),
+                "warnings": told,
+                "history": history,
+            }
+            arrays = {"index": index, "labels": y_resampled, "is_synthetic": is_new[index < 0], "new": X_resampled[index < 0]}
+            context.store.write_shared(key, arrays, values)
+        self._forget_checkpoints(context)
+
+    def _checkpoint_folder(self, context, treatment, sampler):
+        """Return where a GAN's training is kept until it is done; treatments that train the same GAN share it."""
+        if treatment.family != "gan":
+            return None
+        images, _, _, _ = context.load()
+        # Where images have channels, the classes learnt decide whether colour is; where time is limited, its length.
+        shares = images.ndim == 3 and sampler.max_time is None
+        return self._family_folder(context) / ("shared" if shares else treatment.name.replace("/", "_"))
+
+    def _family_folder(self, context):
+        return context.store.checkpoints / context.key("checkpoints", self.train, self.seed)
+
+    def _forget_checkpoints(self, context):
+        shutil.rmtree(self._family_folder(context), ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class EmbedJob:
+    """Turn images into features: all real ones, and the new ones of samplers.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        Which one.
+    train : ndarray of int or None
+        Rows of the real training images that it is fitted on. None where it is frozen.
+    seed : int
+        Of its training.
+    samples : tuple of (SampleJob, Treatment)
+        Whose new images are embedded, too. Where it is frozen, real images are embedded only if there are none of
+        these: those are a job of their own, which many samplers share.
+    """
+
+    embedder: Embedder
+    train: np.ndarray | None = field(repr=False)
+    seed: int
+    samples: tuple = ()
+
+    @property
+    def name(self):
+        """For logs."""
+        of_what = ", ".join(treatment.label for _, treatment in self.samples) or "real images"
+        return f"features of {self.embedder.label}, {of_what}"
+
+    def keys(self, context):
+        """Names of the results."""
+        of_real = [] if self.embedder.is_frozen and self.samples else [self.key(context)]
+        return of_real + [self.key(context, sample.key(context, treatment)) for sample, treatment in self.samples]
+
+    def key(self, context, of_sample=""):
+        """Name of the features of the real images, or of those of a sample."""
+        estimator = with_seed(self.embedder.estimator, self.seed)
+        parts = [describe(estimator), self.embedder.weights]
+        if not self.embedder.is_frozen:
+            _, target, _, _ = context.load()
+            parts += [self.train, target[self.train]]
+        return context.key("features", *parts, of_sample)
+
+    def run(self, context):
+        """Fit the embedder once, and keep the features."""
+        images, target, _, _ = context.load()
+        store = context.store
+        rows = np.arange(len(images)) if self.train is None else self.train
+        with peak_memory() as peak, recorded_warnings() as told:
+            start = time.perf_counter()
+            estimator = with_seed(self.embedder.estimator, self.seed).fit(images[rows], target[rows])
+            if not (self.embedder.is_frozen and self.samples):
+                features = transform_in_blocks(estimator, images)
+                values = {"seconds": time.perf_counter() - start, "peak_memory": peak(), "warnings": told}
+                store.write_shared(self.key(context), {"features": features}, values)
+        for sample, treatment in self.samples:
+            arrays, _ = read_sample(context, sample, treatment)
+            start = time.perf_counter()
+            features = transform_in_blocks(estimator, arrays["new"])
+            values = {"seconds": time.perf_counter() - start}
+            store.write_shared(self.key(context, sample.key(context, treatment)), {"features": features}, values)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number to be found: a treatment and a classifier on a split.
+
+    Parameters
+    ----------
+    split : Split
+        Which images, which seed.
+    treatment : Treatment
+        What is done about the imbalance.
+    classifier : Classifier
+        Who is trained.
+    embedder : Embedder or None
+        For classifiers of features.
+    """
+
+    split: Split
+    treatment: Treatment
+    classifier: Classifier
+    embedder: Embedder | None = None
+
+    @property
+    def name(self):
+        """For logs."""
+        embedder = f" on {self.embedder.label}" if self.embedder else ""
+        where = f"{self.split.name} split, seed {self.split.seed}"
+        return f"{self.treatment.label} > {self.classifier.label}{embedder}, {where}"
+
+    def describe(self, context):
+        """Return all settings that can change the result."""
+        _, target, _, _ = context.load()
+        y_train, seed, classifier = target[self.split.train], self.split.seed, self.classifier
+        parts = {
+            "sampler": describe(self.treatment.build(classifier.on, y_train, seed, context.settings)),
+            "classifier": describe(self.build_classifier(y_train)),
+            "embedder": describe(self.embedder and with_seed(self.embedder.estimator, seed)),
+        }
+        settings = {f"{part}__{name}".rstrip("_"): text for part, found in parts.items() for name, text in found.items()}
+        return settings | {"tunes_threshold": str(self.treatment.tunes_threshold), "sampler_on": self.treatment.on}
+
+    def build_classifier(self, y_train):
+        """Return the unfitted classifier."""
+        class_weight = "balanced" if self.treatment.weights else None
+        return self.classifier.build(y_train, self.split.seed, class_weight)
+
+    def key(self, context):
+        """Return the name that the result is kept under."""
+        weights = self.embedder.weights if self.embedder else ""
+        return context.key("cell", self.split.train, self.split.test, self.describe(context), weights)
+
+    def keys(self, context):
+        """As those of the other jobs."""
+        return [self.key(context)]
+
+    def inner_splits(self, context):
+        """Return the folds of the training images in which a threshold is tuned, as splits; none without one."""
+        if not self.treatment.tunes_threshold:
+            return []
+        _, target, groups, _ = context.load()
+        train = self.split.train
+        folds = stratified_folds(
+            target[train], None if groups is None else groups[train], THRESHOLD_FOLDS, self.split.seed, "a tuned threshold"
+        )
+        return [Split("inner", self.split.seed, train[rows], train[held_out]) for rows, held_out in folds]
+
+    def shared_jobs(self, context):
+        """Return what this cell needs of others, as (samples, features of real images, features of new ones)."""
+        samples, real, new = [], [], []
+        for split in [self.split, *self.inner_splits(context)]:
+            sample = self.sample(split)
+            samples += [sample] if sample else []
+            if self.embedder is not None:
+                of_sample = ((sample, self.treatment),) if sample else ()
+                if self.embedder.is_frozen:
+                    real.append(self.embed(split))
+                    new += [self.embed(split, of_sample)] if sample else []
+                else:
+                    new.append(self.embed(split, of_sample))
+        return samples, real, new
+
+    def sample(self, split):
+        """Return the job that makes this cell's images for the training images of `split`, or None."""
+        if not self.treatment.samples_images(self.classifier):
+            return None
+        return SampleJob(split.train, split.seed, (self.treatment,), self.classifier.on)
+
+    def embed(self, split, samples=()):
+        """Return the job that makes this cell's features for `split`."""
+        if self.embedder.is_frozen:
+            return EmbedJob(self.embedder, None, 0, samples)
+        return EmbedJob(self.embedder, split.train, split.seed, samples)
+
+    def run(self, context):
+        """Fit, predict, score, and keep the record."""
+        _, target, _, _ = context.load()
+        split = self.split
+        rarest = rarest_class(target[split.train])
+        with recorded_warnings() as told, peak_memory() as peak:
+            threshold = None
+            if self.treatment.tunes_threshold:
+                threshold = self._tune_threshold(context, rarest)
+            found = self._fit_predict(context, split)
+        y_true, y_pred = target[split.test], found["y_pred"]
+        if threshold is not None:
+            others = [label for label in found["classes"] if label != rarest]
+            y_pred = np.where(found["scores"][:, rarest] >= threshold, rarest, others[0])
+        classes = np.arange(found["scores"].shape[1])
+        metrics = evaluate(y_true, y_pred, found["scores"], found["probabilities"], classes, rarest)
+        notes = found["notes"]
+        context.store.write_record(
+            self.blank_record(context)
+            | {
+                "metrics": {name: None if value is None or np.isnan(value) else float(value) for name, value in metrics.items()},
+                "threshold": threshold,
+                "y_pred": y_pred.tolist(),
+                "scores": found["scores"].tolist(),
+                "probabilities": None if found["probabilities"] is None else found["probabilities"].tolist(),
+                "peak_memory": peak(),
+                "warnings": notes.pop("warnings") + [{**warning, "from": "classifier"} for warning in told],
+                **notes,
+            }
+        )
+
+    def _tune_threshold(self, context, rarest):
+        """Return the threshold of the best balanced accuracy on images that no part of the pipeline was fitted on."""
+        _, target, _, _ = context.load()
+        of_folds = [(target[split.test], self._fit_predict(context, split)) for split in self.inner_splits(context)]
+        is_rarest = np.concatenate([y_true == rarest for y_true, _ in of_folds])
+        return best_threshold(is_rarest, np.concatenate([found["scores"][:, rarest] for _, found in of_folds]))
+
+    def _fit_predict(self, context, split):
+        _, target, _, names = context.load()
+        X_train, y_train, X_test, notes = self._material(context, split)
+        classifier = self.build_classifier(target[split.train])
+        start = time.perf_counter()
+        classifier.fit(X_train, y_train)
+        fitted = time.perf_counter()
+        y_pred = classifier.predict(X_test)
+        found = {
+            "y_pred": y_pred,
+            "scores": class_scores(classifier, X_test),
+            "probabilities": class_probabilities(classifier, X_test),
+            "classes": classifier.classes_.tolist(),
+        }
+        notes["seconds"] |= {"fit": fitted - start, "predict": time.perf_counter() - fitted}
+        counts = np.bincount(y_train, minlength=len(names))
+        notes["class_counts_resampled"] = dict(zip(names, counts.tolist(), strict=True))
+        notes["n_train_resampled"] = len(y_train)
+        return {**found, "notes": notes}
+
+    def _material(self, context, split):
+        """Return training inputs and labels, test inputs, and notes of what they cost."""
+        images, target, _, names = context.load()
+        rows, notes = split.train, {"seconds": {"sampler": 0.0, "embedder": 0.0}, "n_synthetic": 0, "warnings": [], "history": {}}
+        notes["sampler_memory"] = None
+        base, sample = images, self.sample(split)
+        if self.embedder is not None:
+            arrays, values = read_or_run(context, self.embed(split))
+            base, notes["seconds"]["embedder"] = arrays["features"], values["seconds"]
+        if sample is not None:
+            arrays, values = read_sample(context, sample, self.treatment)
+            new = arrays["new"]
+            if self.embedder is not None:
+                embedded, _ = read_or_run(context, self.embed(split, ((sample, self.treatment),)), -1)
+                new = embedded["features"]
+            notes["seconds"]["sampler"], notes["sampler_memory"] = values["seconds"], values["peak_memory"]
+            notes["n_synthetic"] = int(arrays["is_synthetic"].sum())
+            notes["warnings"] = [{**warning, "from": "sampler"} for warning in values["warnings"]]
+            notes["history"] = {
+                "all classes" if label == _OF_ALL else names[int(label)]: thin(found)
+                for label, found in values["history"].items()
+            }
+            X_train, y_train = assemble(base, rows, arrays["index"], new), arrays["labels"]
+        elif self.treatment.sampler is not None:
+            sampler = self.treatment.build("features", target[rows], split.seed, context.settings)
+            start = time.perf_counter()
+            with recorded_warnings() as told:
+                X_train, y_train = sampler.fit_resample(base[rows], target[rows])
+            notes["seconds"]["sampler"] = time.perf_counter() - start
+            index, is_new = find_originals(base[rows], X_train, sampler)
+            notes["n_synthetic"] = int(is_new.sum())
+            notes["warnings"] = [{**warning, "from": "sampler"} for warning in told]
+        else:
+            X_train, y_train = base[rows], target[rows]
+        return X_train, y_train, base[split.test], notes
+
+    def blank_record(self, context):
+        """Return the record of a cell that has no result."""
+        _, target, groups, names = context.load()
+        split = self.split
+        y_train, y_test = target[split.train], target[split.test]
+        counts, test_counts = (
+            dict(zip(names, np.bincount(y, minlength=len(names)).tolist(), strict=True)) for y in (y_train, y_test)
+        )
+        return {
+            "key": self.key(context),
+            "data": context.name,
+            "source": context.source,
+            **self.place(),
+            "treatment_label": self.treatment.label,
+            "treatment_kind": self.treatment.kind,
+            "classifier_label": self.classifier.label,
+            "embedder_label": self.embedder.label if self.embedder else None,
+            "ranks": self.classifier.ranks,
+            "classes": list(names),
+            "rarest": rarest_class(y_train),
+            "class_counts": counts,
+            "class_counts_test": test_counts,
+            "class_counts_resampled": counts,
+            "n_train": len(y_train),
+            "n_train_resampled": len(y_train),
+            "n_synthetic": 0,
+            "n_test": len(y_test),
+            "rows": split.test.tolist(),
+            "groups": None if groups is None else np.unique(groups, return_inverse=True)[1][split.test].tolist(),
+            "y_true": y_test.tolist(),
+            "y_pred": None,
+            "scores": None,
+            "probabilities": None,
+            "threshold": None,
+            "metrics": None,
+            "seconds": None,
+            "peak_memory": None,
+            "sampler_memory": None,
+            "warnings": [],
+            "history": {},
+            "error": None,
+            "traceback": None,
+            "host": this_host(),
+            "device": context.device,
+            "date": utc_now(),
+            "n_threads": context.n_threads,
+            "versions": context.versions,
+            "settings": self.describe(context),
+        }
+
+    def place(self):
+        """Return what a table needs to place the cell."""
+        return {
+            "split": self.split.name,
+            "seed": int(self.split.seed),
+            "treatment": self.treatment.name,
+            "classifier": self.classifier.name,
+            "embedder": self.embedder.name if self.embedder else None,
+        }
+
+
+# Doing a job
+
+
+class SharedWorkFailed(RuntimeError):
+    """What a cell needs could not be made; the message is that of the first failure."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job."""
+
+    state: str  # "done", "failed" or "taken"
+    error: str | None = None
+    seconds: float = 0.0
+
+
+def work(context, job):
+    """Do a job where no other process does it, and return what became of it; a worker calls this."""
+    _check_versions(context)
+    start = time.perf_counter()
+    device = resolve_device(context.device)
+    keys = job.keys(context)
+    try:
+        with context.store.lease(keys[0]), threads(context.n_threads), threadpool_limits(context.n_threads):
+            if is_done(context, job):  # another process was faster
+                return Outcome("done")
+            try:
+                job.run(context)
+            except StoreError:
+                raise
+            except Exception as exc:  # whatever goes wrong in one job must not cost the others; the report names it
+                _keep_failure(context, job, exc)
+                return Outcome("failed", f"{type(exc).__name__}: {exc}", time.perf_counter() - start)
+            finally:
+                if device.type == "cuda":
+                    torch.cuda.empty_cache()
+    except Taken:
+        return Outcome("taken")
+    return Outcome("done", seconds=time.perf_counter() - start)
+
+
+def is_done(context, job):
+    """Whether the results of a job are in the store, or its failure in this run is."""
+    store, keys = context.store, job.keys(context)
+    if isinstance(job, Cell):
+        record = store.find_record(keys[0])
+        return record is not None and record["error"] is None
+    return store.failure(keys[0]) is not None or all(map(store.has_shared, keys))
+
+
+def _keep_failure(context, job, exc):
+    error, trace = f"{type(exc).__name__}: {exc}", traceback.format_exc()
+    if isinstance(exc, SharedWorkFailed):
+        error, trace = exc.args
+    if isinstance(job, Cell):
+        context.store.write_record(job.blank_record(context) | {"error": error, "traceback": trace})
+    else:
+        for key in job.keys(context):
+            if not context.store.has_shared(key):
+                context.store.write_failure(key, error, trace)
+
+
+def _check_versions(context):
+    if versions() != context.versions:
+        changed = [name for name, version in versions().items() if context.versions.get(name) != version]
+        raise RuntimeError(
+            f"This worker must have the versions of the process that started the evaluation; {', '.join(changed)} "
+            f"differ: {versions()} here, {context.versions} there. Install the same on every machine, and start anew."
+        )
+
+
+def read_or_run(context, job, which=0):
+    """Return what a job made; where it is not there any more, make it again."""
+    key = job.keys(context)[which]
+    found = context.store.read_shared(key)
+    if found is None:
+        failure = context.store.failure(key)
+        if failure is not None:
+            raise SharedWorkFailed(failure["error"], failure["traceback"])
+        job.run(context)
+        found = context.store.read_shared(key)
+    return found
+
+
+def read_sample(context, sample, treatment):
+    """Return what a sampler made."""
+    key = sample.key(context, treatment)
+    which = sample.keys(context).index(key)
+    return read_or_run(context, sample, which)
+
+
+def find_examples(context, cells):
+    """Return synthetic images that the samplers of some cells of one split have made.
+
+    Returns
+    -------
+    found : dict of str to (ndarray, ndarray)
+        For each treatment at most 64 images a class and their labels; treatments whose samples are gone are left out.
+    """
+    found = {}
+    for cell in cells:
+        sample = cell.sample(cell.split)
+        if sample is None or cell.treatment.name in found:
+            continue
+        kept = context.store.read_shared(sample.key(context, cell.treatment))
+        if kept is None:
+            continue
+        arrays, _ = kept
+        labels = arrays["labels"][arrays["index"] < 0]
+        shown = [np.flatnonzero((labels == label) & arrays["is_synthetic"])[:N_EXAMPLES] for label in np.unique(labels)]
+        if shown:
+            rows = np.concatenate(shown)
+            found[cell.treatment.name] = arrays["new"][rows], labels[rows]
+    return found
+
+
+# Small parts
+
+
+def rarest_class(y):
+    """Return the label with the fewest images; the first of them in a tie."""
+    labels, counts = np.unique(y, return_counts=True)
+    return int(labels[counts.argmin()])
+
+
+def best_threshold(is_positive, scores):
+    """Return the threshold of the largest balanced accuracy, half-way between two neighbouring scores."""
+    false_positives, true_positives, thresholds = roc_curve(is_positive, scores, drop_intermediate=False)
+    best = int(np.argmax(true_positives - false_positives))
+    at = thresholds[best]
+    below = scores[scores < at]
+    if not np.isfinite(at):  # nothing is positive
+        return float(np.nextafter(scores.max(), np.inf))
+    return float((at + below.max()) / 2) if below.size else float(at)
+
+
+def find_originals(X, X_resampled, sampler=None):
+    """Find out which rows of a sampler's output are rows of its input.
+
+    Returns
+    -------
+    index : ndarray of shape (n_resampled,), int
+        Row of the input that each row equals; -1 where there is none.
+    is_synthetic : ndarray of shape (n_resampled,), bool
+        Whether it is made, and none of the input.
+    """
+    place = {_digest(row): i for i, row in reversed(list(enumerate(X)))}
+    index = np.array([place.get(_digest(row), -1) for row in X_resampled], dtype=np.int64)
+    return index, index < 0
+
+
+def _digest(row):
+    return hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()
+
+
+def assemble(base, rows, index, new):
+    """Return the training inputs that a sampler's output stands for: rows of `base`, and new ones, in its order."""
+    out = np.empty((len(index), *base.shape[1:]), dtype=base.dtype)
+    out[index >= 0] = base[rows[index[index >= 0]]]
+    out[index < 0] = new
+    return out
+
+
+def transform_in_blocks(estimator, images, size=512):
+    """Return the features of images that need not fit into memory together."""
+    blocks = [estimator.transform(np.ascontiguousarray(images[i : i + size])) for i in range(0, len(images), size)]
+    return np.concatenate(blocks) if blocks else np.empty((0, 0), dtype=np.float32)
+
+
+def plain_history(sampler):
+    """Return the records of a sampler's training as JSON can hold them: a list for each class."""
+    history = getattr(sampler, "history_", {})
+    if not isinstance(history, dict):
+        history = {_OF_ALL: history}
+    kept = {}
+    for label, records in history.items():
+        kept[str(label)] = [
+            {name: value for name, value in record.items() if isinstance(value, int | float | str | bool)}
+            for record in (_plain(record) for record in records)
+        ]
+    return kept
+
+
+def _plain(record):
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in record.items()}
+
+
+def thin(records):
+    """Return at most 50 of the records of a training, evenly spread."""
+    places = np.unique(np.linspace(0, len(records) - 1, _MOST_RECORDS).round().astype(int)) if records else []
+    return [records[place] for place in places]
+
+
+@contextlib.contextmanager
+def recorded_warnings():
+    """Give a list that takes up, as plain values, the warnings of a block; each is still issued afterwards."""
+    told = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield told
+        found = list(caught)
+    for warning in found:
+        entry = {"category": warning.category.__name__, "message": str(warning.message)}
+        if entry not in told and len(told) < _MOST_WARNINGS:
+            told.append(entry)
+
+
+@contextlib.contextmanager
+def peak_memory():
+    """Give a function that returns the most memory, in bytes, that this process had inside the block, or None."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    try:
+        reset.write_text("5")  # forgets the highest mark, where the kernel lets a process do that
+    except OSError:
+        yield lambda: None
+        return
+
+    def read():
+        lines = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(lines[0].split()[1]) * 1024 if lines else None
+
+    yield read

@@ -1,0 +1,97 @@
+"""Records of a run: which classifier, which treatment, in which order.
+
+A *row* is a classifier together with the embedder before it, because that is a row of every table. Known names come in
+the order of the tables, names of the user behind them in the order in which they first appear.
+"""
+
+TREATMENTS = (
+    "none",
+    "class_weight",
+    "threshold",
+    "random",
+    "smote",
+    "adasyn",
+    "augmentation",
+    "deep_smote",
+    "dcgan",
+    "dcgan_every_class",
+    "conditional",
+    "cyclegan",
+)
+CLASSIFIERS = ("tree", "forest", "svm", "logistic", "ann", "cnn", "densenet121")
+THRESHOLD_SUFFIX = "+threshold"  # a sampler and a tuned threshold
+
+
+def row_key(record):
+    """Return what tells rows apart: the names of classifier and embedder, None where it sees the images themselves."""
+    return record["classifier"], record["embedder"]
+
+
+def row_label(record, separator=" on "):
+    """Name a classifier together with what it sees."""
+    if record["embedder"] is None:
+        return record["classifier_label"]
+    return record["classifier_label"] + separator + record["embedder_label"]
+
+
+def rows_of(records):
+    """Return one record of every row, in order: classifiers as in `CLASSIFIERS`, embedders by name within."""
+    first = {}
+    for record in records:
+        first.setdefault(row_key(record), record)
+    place = _places(CLASSIFIERS, [classifier for classifier, _ in first])
+    return sorted(first.values(), key=lambda record: (place[record["classifier"]], record["embedder"] or ""))
+
+
+def treatments_of(records):
+    """Return the names of the treatments among records, in order.
+
+    A treatment with a tuned threshold stands behind the one without.
+    """
+    found = list(dict.fromkeys(record["treatment"] for record in records))
+    place = _places(TREATMENTS, [name.removesuffix(THRESHOLD_SUFFIX) for name in found])
+    return sorted(found, key=lambda name: (place[name.removesuffix(THRESHOLD_SUFFIX)], name.endswith(THRESHOLD_SUFFIX)))
+
+
+def treatment_labels(records):
+    """Return the label of every treatment among records by its name, in order."""
+    labels = {record["treatment"]: record["treatment_label"] for record in records}
+    return {name: labels[name] for name in treatments_of(records)}
+
+
+def repeat_key(record):
+    """Return what is repeated: the names of split and seed."""
+    return record["split"], record["seed"]
+
+
+def repeats_of(records):
+    """Return the (split, seed) of records, by seed and within a seed by fold."""
+    found = {repeat_key(record) for record in records}
+    return sorted(found, key=lambda repeat: (repeat[1], *_number_behind(repeat[0])))
+
+
+def is_finished(record):
+    """Return whether a cell has metrics, and did not fail."""
+    return record["error"] is None and record["metrics"] is not None
+
+
+def select(records, *, row=None, treatment=None, repeat=None):
+    """Return the records of a row (given by any of its records), treatment or repeat; failed ones included."""
+    return [
+        record
+        for record in records
+        if (row is None or row_key(record) == row_key(row))
+        and (treatment is None or record["treatment"] == treatment)
+        and (repeat is None or repeat_key(record) == repeat)
+    ]
+
+
+def _places(known, found):
+    """Return the place of every name: the known ones first, the others in the order in which they are found."""
+    return {name: place for place, name in enumerate(dict.fromkeys([*known, *found]))}
+
+
+def _number_behind(split):
+    """Split "fold 10" into what sorts behind "fold 9"."""
+    word, _, number = split.rpartition(" ")
+    return (word, int(number)) if number.isdigit() else (split, 0)

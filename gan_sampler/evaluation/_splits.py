@@ -1,0 +1,178 @@
+"""Which images train and which test; what cannot be split honestly is refused."""
+
+import warnings
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from imblearn.datasets import make_imbalance
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+N_PARTS = 4  # one part in four is for testing, where the data brings no test images of its own
+THRESHOLD_FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which images train and which test, and the seed of everything random.
+
+    Parameters
+    ----------
+    name : str
+        ``"official"``, ``"random"`` or ``"fold k"``.
+    seed : int
+        `random_state`.
+    train, test : ndarray of int
+        Rows of the images.
+    """
+
+    name: str
+    seed: int
+    train: np.ndarray = field(compare=False, repr=False)
+    test: np.ndarray = field(compare=False, repr=False)
+
+
+def make_splits(data, seeds, cv=None):
+    """Split the data, once for each seed.
+
+    Parameters
+    ----------
+    data : ImageData
+        The data; its groups are never torn apart.
+    seeds : sequence of int
+        Seeds.
+    cv : int, splitter, iterable or None, default=None
+        Number of folds over all images, drawn anew for each seed; a splitter or pairs of rows (train, test) as
+        `sklearn.model_selection.cross_validate` takes. None takes the split that the data came with, with its
+        validation images in neither part, and else a stratified one with a quarter of the images for testing.
+
+    Returns
+    -------
+    splits : list of Split
+
+    Raises
+    ------
+    ValueError
+        When a part would lack a class, or a group of a splitter or of given rows stands in both parts.
+    """
+    if cv is None and data.has_official_split:
+        train, test = np.flatnonzero(data.split == "train"), np.flatnonzero(data.split == "test")
+        _warn_of_shared_groups(data, train, test)
+        return [_check(data, Split("official", seed, train, test)) for seed in seeds]
+    if cv is not None and not isinstance(cv, int | np.integer):
+        pairs = list(cv.split(data.images, data.target, data.groups) if hasattr(cv, "split") else cv)
+        return [
+            _check_given(data, Split(f"fold {number}", seed, np.asarray(train), np.asarray(test)))
+            for seed in seeds
+            for number, (train, test) in enumerate(pairs, start=1)
+        ]
+    splits = []
+    for seed in seeds:
+        folds = stratified_folds(data.target, data.groups, cv or N_PARTS, seed, "cv" if cv else "a random split")
+        if cv is None:
+            splits.append(Split("random", seed, *folds[0]))
+        else:
+            splits += [Split(f"fold {number}", seed, *fold) for number, fold in enumerate(folds, start=1)]
+    return splits
+
+
+def stratified_folds(target, groups, n_splits, seed, argument="cv"):
+    """Return folds (train, test) with every class in every part and every group in one part.
+
+    Raises
+    ------
+    ValueError
+        When that cannot be, with the largest number of folds that works.
+    """
+    folds = _try_folds(target, groups, n_splits, seed)
+    if folds is not None:
+        return folds
+    most = next((n for n in range(n_splits - 1, 1, -1) if _try_folds(target, groups, n, seed) is not None), None)
+    of_what = "image" if groups is None else "group (patient)"
+    labels = np.unique(target)
+    counts = [len(np.unique(np.flatnonzero(target == label) if groups is None else groups[target == label])) for label in labels]
+    rarest = int(np.argmin(counts))
+    way_out = (
+        f"The largest number of folds that works is {most}: use cv={most}, or collect more."
+        if most
+        else "No number of folds works: collect more, or leave that class out."
+    )
+    raise ValueError(
+        f"{argument} must leave at least one {of_what} of every class in every one of the {n_splits} parts; class "
+        f"{labels[rarest]} has {counts[rarest]} {of_what}{'s' if counts[rarest] != 1 else ''}. {way_out}"
+    )
+
+
+def _try_folds(target, groups, n_splits, seed):
+    """Return the folds, or None where a part would lack a class."""
+    labels = np.unique(target)
+    if groups is None:
+        if min(np.count_nonzero(target == label) for label in labels) < n_splits:
+            return None
+        folder = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
+    else:
+        # One group can be in one part alone, so a class of fewer groups than parts cannot be in all.
+        if min(len(np.unique(groups[target == label])) for label in labels) < n_splits:
+            return None
+        folder = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # counts images where groups decide
+        folds = list(folder.split(np.zeros(len(target)), target, groups))
+    is_complete = all(len(np.unique(target[part])) == len(labels) for fold in folds for part in fold)
+    return folds if is_complete else None
+
+
+def thin_rarest(split, target, n_images):
+    """Return a split with `n_images` training images of the class that is rarest among them, drawn by its seed.
+
+    Parameters
+    ----------
+    split : Split
+        Any.
+    target : ndarray of shape (n,)
+        Labels of all images.
+    n_images : int
+        At most as many as there are.
+    """
+    labels, counts = np.unique(target[split.train], return_counts=True)
+    rarest, most = labels[counts.argmin()], counts.min()
+    if n_images > most:
+        raise ValueError(f"n_rare must be at most {most}, as many as train; got {n_images}.")
+    rows, _ = make_imbalance(
+        split.train[:, None], target[split.train], sampling_strategy={rarest: n_images}, random_state=split.seed
+    )
+    return replace(split, train=np.sort(rows[:, 0]))
+
+
+def _warn_of_shared_groups(data, train, test):
+    shared = _shared_groups(data, train, test)
+    if shared:
+        warnings.warn(
+            f"{shared} groups (patients) stand in both the train and the test images of this data set, so its test "
+            "images are not new to a classifier. Pass cv to split anew by group.",
+            stacklevel=4,
+        )
+
+
+def _shared_groups(data, train, test):
+    return 0 if data.groups is None else len(np.intersect1d(data.groups[train], data.groups[test]))
+
+
+def _check_given(data, split):
+    shared = _shared_groups(data, split.train, split.test)
+    if shared:
+        raise ValueError(
+            f"cv must keep every group (patient) in one part; {split.name} has {shared} groups in both. Use a splitter "
+            "that knows groups, such as StratifiedGroupKFold, or cv as a number."
+        )
+    if np.intersect1d(split.train, split.test).size:
+        raise ValueError(f"cv must not test on rows that it trains on; {split.name} does.")
+    return _check(data, split)
+
+
+def _check(data, split):
+    for part, rows in (("train", split.train), ("test", split.test)):
+        lacking = sorted(set(range(len(data.target_names))) - set(data.target[rows].tolist()))
+        if lacking:
+            names = ", ".join(data.target_names[label] for label in lacking)
+            raise ValueError(f"every class must be in training and test; the {part} images of the {split.name} split have none of {names}.")
+    return split

@@ -1,0 +1,482 @@
+"""The folder that keeps an evaluation: records, shared work, leases, and what `gan-sampler status` reads."""
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+import warnings
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+PACKAGES = ("torch", "torchvision", "skorch", "scikit-learn", "imbalanced-learn", "numpy")
+DEFAULT_CACHE_LIMIT = 150 * 2**20  # bytes; records, tables and the report come on top and stay small
+_PRESENTATION = (  # changes here change no number
+    "cli",
+    "evaluation/_answer.py",
+    "evaluation/_compare.py",
+    "evaluation/_estimate.py",
+    "evaluation/_figures.py",
+    "evaluation/_pictures.py",
+    "evaluation/_report.py",
+    "evaluation/_statistics.py",
+    "evaluation/_store.py",
+    "evaluation/_tables.py",
+)
+_BEAT = 5.0  # seconds between two signs of life of a lease
+_SILENCE = 60.0  # seconds without one, after which its holder counts as dead
+_ABANDONED = 600.0  # seconds after which an unfinished file is removed
+
+
+def versions():
+    """Return the versions of what computes the numbers; between releases, source tells gan_sampler's apart."""
+    return {
+        "gan_sampler": importlib.metadata.version("gan-sampler"),
+        "source": _hash_of_source(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+
+
+@functools.cache  # what is running stays what it was, also when files change meanwhile
+def _hash_of_source():
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        name = file.relative_to(package).as_posix()
+        if not name.startswith(_PRESENTATION):
+            digest.update(f"{name}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def digest_of(*parts):
+    """Return a name made of the content of `parts`: arrays, and what JSON can hold, with keys in any order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype.str}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).view(np.uint8).data)
+        else:
+            digest.update(json.dumps(part, sort_keys=True).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:24]
+
+
+@contextlib.contextmanager
+def atomic(file):
+    """Give a temporary path that takes the place of `file` at the end, so that a killed run leaves no half file.
+
+    Parameters
+    ----------
+    file : Path
+        File to make or replace; its folder is made where it is missing.
+
+    Raises
+    ------
+    StoreError
+        When the disk is full, the folder cannot be written to, or the like; a file that was there is as it was.
+    """
+    # Not by process: threads have one in common, and two machines on one folder may count alike.
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())  # the name must not reach the disk before the bytes do
+        os.replace(temporary, file)
+        _sync_folder(file.parent)
+    except OSError as exc:
+        raise _refuse(exc, file) from exc
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder):
+    with contextlib.suppress(OSError):  # not every system can flush a folder; the bytes of the file are safe
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_json(file, values):
+    """Write plain values with a checksum of them."""
+    text = json.dumps(values, sort_keys=True)
+    with atomic(file) as temporary:
+        temporary.write_text(f'{{"sha256": "{_checksum(text)}", "values": {text}}}', encoding="utf-8")
+
+
+def read_json(file):
+    """Return what `write_json` wrote.
+
+    Raises
+    ------
+    ValueError
+        When the file holds anything else, or was changed or damaged.
+    """
+    try:
+        found = json.loads(file.read_bytes())
+    except RecursionError as exc:
+        raise ValueError(f"{file} is no file of an evaluation: it is nested too deeply") from exc
+    if not isinstance(found, dict) or set(found) != {"sha256", "values"}:
+        raise ValueError(f"{file} is no file of an evaluation: it has no sha256 and values")
+    if _checksum(json.dumps(found["values"], sort_keys=True)) != found["sha256"]:
+        raise ValueError(f"{file} is damaged: its checksum does not fit")
+    return found["values"]
+
+
+def _checksum(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Taken(Exception):
+    """Another living process works at this."""
+
+
+class StoreError(OSError):
+    """The folder of an evaluation cannot be written to: the disk is full, or the like. Nothing in it is damaged."""
+
+
+def _refuse(exc, file):
+    return StoreError(
+        exc.errno,
+        f"The results could not be written to {file.parent}: {exc.strerror or exc}. What was finished is kept: free "
+        "some room, or make the folder writable, and start the same command again",
+    )
+
+
+class Store:
+    """A folder that keeps everything of an evaluation; several processes and machines may work on it at once.
+
+    It holds no pickles: reading a folder that comes from others runs nothing.
+
+    Parameters
+    ----------
+    root : path-like
+        The folder; made where it is missing.
+    """
+
+    def __init__(self, root):
+        self.root = Path(root)
+
+    # Records of cells
+
+    def find_record(self, key):
+        """Return the record of a cell, or None.
+
+        A file that holds something else is named in a warning, and kept with ``.damaged`` behind its name.
+        """
+        return self._find(self.root / "cells" / f"{key}.json", "record")
+
+    def records(self):
+        """Return all records, those of failed cells included."""
+        keys = sorted(file.stem for file in (self.root / "cells").glob("*.json"))
+        return [record for record in map(self.find_record, keys) if record is not None]
+
+    def write_record(self, record):
+        """Keep the record of a cell."""
+        write_json(self.root / "cells" / f"{record['key']}.json", record)
+
+    # What was asked for
+
+    def manifests(self):
+        """Return what each command asked for, the oldest first."""
+        files = sorted((self.root / "manifests").glob("*.json"))
+        found = [manifest for manifest in (self._find(file, "manifest") for file in files) if manifest is not None]
+        return sorted(found, key=lambda manifest: manifest["started"])
+
+    def write_manifest(self, manifest):
+        """Keep what a command asked for."""
+        write_json(self.root / "manifests" / f"{manifest['key']}.json", manifest)
+
+    def _find(self, file, kind):
+        try:
+            values = read_json(file)
+            if values.get("key") != file.stem:
+                raise ValueError(f"{file} is the {kind} of another key, {values.get('key')}")
+        except FileNotFoundError:
+            return None
+        except (ValueError, AttributeError) as exc:  # ValueError also where it is no JSON or no text
+            kept = file.with_name(f"{file.name}.damaged")
+            with contextlib.suppress(FileNotFoundError):  # another process was faster
+                os.replace(file, kept)
+            warnings.warn(
+                f"{exc}. It is left out and, if a {kind} is needed, made again. The file is now {kept.name}: look at "
+                "it if it may be of use, else delete it.",
+                stacklevel=3,
+            )
+            return None
+        return values
+
+    # Work that cells share
+
+    def has_shared(self, key):
+        """Whether the shared work `key` is there."""
+        return self._shared(key).exists()
+
+    def read_shared(self, key):
+        """Return the arrays and the plain values that were kept under `key`, or None.
+
+        A damaged file counts as none and is removed, for its content can be computed again.
+        """
+        file = self._shared(key)
+        try:
+            with np.load(file, allow_pickle=False) as found:
+                arrays = {name: found[name] for name in found.files}
+            values = json.loads(arrays.pop("values").tobytes())
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as exc:
+            warnings.warn(f"{file} is damaged ({exc}); it is removed and computed again.", stacklevel=2)
+            file.unlink(missing_ok=True)
+            return None
+        with contextlib.suppress(OSError):  # what was used last is removed last
+            os.utime(file)
+        return arrays, values
+
+    def write_shared(self, key, arrays, values):
+        """Keep arrays and plain values under `key`."""
+        text = np.frombuffer(json.dumps(values).encode(), dtype=np.uint8)
+        with atomic(self._shared(key)) as temporary, open(temporary, "wb") as stream:
+            np.savez(stream, **arrays, values=text)
+
+    def _shared(self, key):
+        return self.root / "cache" / f"{key}.npz"
+
+    @property
+    def checkpoints(self):
+        """Folder of the checkpoints of trainings that are under way."""
+        return self.root / "cache" / "checkpoints"
+
+    # Images, which every process reads by path
+
+    def write_data(self, source, images, values):
+        """Keep the images and what is known of them; both are read by other processes, the images by `mmap`."""
+        write_json(self.root / "data" / f"{source}.json", {"key": source, **values})
+        file = self._images(source)
+        if not file.exists():
+            with atomic(file) as temporary, open(temporary, "wb") as stream:
+                np.save(stream, images, allow_pickle=False)
+
+    def read_data(self, source):
+        """Return the images, mapped into memory, and what is known of them."""
+        return np.load(self._images(source), mmap_mode="r", allow_pickle=False), self.read_data_values(source)
+
+    def read_data_values(self, source):
+        """Return what is known of the images."""
+        return read_json(self.root / "data" / f"{source}.json")
+
+    def has_images(self, source):
+        """Whether the images are still there."""
+        return self._images(source).exists()
+
+    def _images(self, source):
+        return self.root / "cache" / f"images-{source}.npy"
+
+    # Pictures of the report
+
+    def write_pictures(self, key, pictures):
+        """Keep what the report of a command shows of images: a dict of arrays."""
+        with atomic(self._pictures(key)) as temporary, open(temporary, "wb") as stream:
+            np.savez_compressed(stream, **pictures)
+
+    def read_pictures(self, key):
+        """Return what `write_pictures` kept, or None."""
+        try:
+            with np.load(self._pictures(key), allow_pickle=False) as found:
+                return {name: found[name] for name in found.files}
+        except FileNotFoundError:
+            return None
+
+    def _pictures(self, key):
+        return self.root / "pictures" / f"{key}.npz"
+
+    # Who works at what
+
+    @contextlib.contextmanager
+    def lease(self, key):
+        """Hold the right to compute `key` while the block runs.
+
+        The holder gives signs of life; one that has given none for a minute, or whose process has ended on this
+        machine, counts as dead. Should two processes ever hold one lease, both compute the same, and files are
+        replaced whole: time is lost and nothing else.
+
+        Raises
+        ------
+        Taken
+            When another living process holds it.
+        """
+        file = self.root / "leases" / f"{key}.json"
+        self._take(file)
+        is_done = threading.Event()
+
+        def beat():
+            while not is_done.wait(_BEAT):
+                with contextlib.suppress(OSError):  # missing: somebody took this process for dead
+                    os.utime(file)
+
+        heart = threading.Thread(target=beat, name="lease", daemon=True)
+        heart.start()
+        try:
+            yield
+        finally:
+            is_done.set()
+            heart.join()
+            file.unlink(missing_ok=True)
+
+    def _take(self, file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        content = json.dumps(_this_process())
+        for _ in range(2):
+            mine = file.with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
+            mine.write_text(content, encoding="utf-8")
+            try:
+                os.link(mine, file)  # fails where there is one, and nobody can see it half written
+                return
+            except FileExistsError:
+                if self._is_alive(file):
+                    raise Taken(file.stem) from None
+                file.unlink(missing_ok=True)
+            except OSError:  # a file system without hard links
+                with open(file, "x", encoding="utf-8") as stream:
+                    stream.write(content)
+                return
+            finally:
+                mine.unlink(missing_ok=True)
+        raise Taken(file.stem)
+
+    def _is_alive(self, file):
+        try:
+            age = self._now() - file.stat().st_mtime
+            holder = json.loads(file.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return False
+        if age > _SILENCE:
+            return False
+        mine = _this_process()
+        if any(holder.get(name) != mine[name] for name in ("host", "boot", "space")):
+            return True  # on another machine, where only its signs of life tell
+        return _exists(holder["pid"])
+
+    def _now(self):
+        """Return the time by the clock of the file system, which is that of the files' times."""
+        probe = self.root / "leases" / f".{uuid.uuid4().hex}.tmp"
+        probe.touch()
+        try:
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def running(self):
+        """Return what is being computed: a list of key, host, pid and seconds since the start."""
+        found = []
+        for file in sorted((self.root / "leases").glob("*.json")):
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                if self._is_alive(file):
+                    holder = json.loads(file.read_bytes())
+                    found.append({"key": file.stem, **{name: holder[name] for name in ("host", "pid", "since")}})
+        return found
+
+    # Failures of shared work, so that a training that failed is not tried once for every cell
+
+    def failure(self, key):
+        """Return the error of shared work that failed in this run, with its traceback, or None."""
+        return self._find(self.root / "failures" / f"{key}.json", "failure")
+
+    def write_failure(self, key, error, trace):
+        """Keep the error of shared work."""
+        write_json(self.root / "failures" / f"{key}.json", {"key": key, "error": error, "traceback": trace})
+
+    def forget_failures(self):
+        """Let work that failed be tried again."""
+        for file in (self.root / "failures").glob("*.json"):
+            file.unlink(missing_ok=True)
+
+    # Order
+
+    def log(self, line):
+        """Add a line to run.log."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with open(self.root / "run.log", "a", encoding="utf-8") as stream:  # one write: lines of two processes stay whole
+            stream.write(f"{utc_now()} {line}\n")
+
+    def cache_size(self):
+        """Return the size in bytes of what can be computed again."""
+        return sum(size for _, size, _ in self._cached())
+
+    def prune(self, limit, keep=()):
+        """Remove shared work, the longest unused first, until the cache is at most `limit` bytes.
+
+        Parameters
+        ----------
+        limit : int
+            Bytes.
+        keep : container of str
+            Names of files, without suffix, that stay.
+        """
+        found = sorted(self._cached())
+        total = sum(size for _, size, _ in found)
+        for _, size, file in found:
+            if total <= limit:
+                return
+            if file.stem not in keep:
+                file.unlink(missing_ok=True)
+                total -= size
+
+    def _cached(self):
+        found = []
+        for file in (self.root / "cache").rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if file.is_file():
+                    status = file.stat()
+                    found.append((status.st_mtime, status.st_size, file))
+        return found
+
+    def remove_abandoned(self):
+        """Remove unfinished files that killed processes left behind."""
+        for file in self.root.rglob(".*.tmp"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > _ABANDONED:
+                    file.unlink()
+
+
+def this_host():
+    """Return the name of this machine."""
+    return socket.gethostname()
+
+
+def utc_now():
+    """Return date and time in UTC, as ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@functools.cache
+def _boot():
+    """Return what tells one start of this machine from another, and one container's processes from another's."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")
+    except OSError:  # no Linux: signs of life have to do
+        return uuid.uuid4().hex, ""
+
+
+def _this_process():
+    boot, space = _boot()
+    return {"host": this_host(), "boot": boot, "space": space, "pid": os.getpid(), "since": utc_now()}
+
+
+def _exists(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
