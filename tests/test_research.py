@@ -174,10 +174,17 @@ def test_scores_are_compared_with_kid_over_a_training(monkeypatch):
     monkeypatch.setitem(defaults.START["discriminator"], "base_channels", 2)
     monkeypatch.setitem(defaults.START["train"], "batch_size", 4)
     data = {("toy", 16): make_data(60, 40)}
-    (row,) = defaults.check_score("toy", "start", 0, data, n_steps=500)
+    name = "last average, no snapshots"  # the score is looked at even where it chooses nothing
+    (row,) = defaults.check_score("toy", name, 0, data, n_steps=500)
     assert row["n_snapshots"] == 2
     assert -1 <= row["rank_correlation"] <= 1
     assert row["kid_of_best"] <= row["kid_of_chosen"]
+
+
+def test_too_few_steps_to_compare_scores_are_refused():
+    """Before anything is read or trained."""
+    with pytest.raises(common.UsageError, match="at least 250 steps; got 249"):
+        defaults.compute_table(Namespace(check_score=249))
 
 
 def test_a_variant_gives_a_row(monkeypatch):

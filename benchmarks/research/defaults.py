@@ -16,7 +16,9 @@ import numpy as np
 import torch
 import variants
 from common import (
+    REPORT_EVERY,
     Snapshots,
+    UsageError,
     add_choice,
     as_bytes,
     complete,
@@ -46,6 +48,7 @@ from gan_sampler.training import (
 )
 
 N_JUDGED = 500  # images
+EACH = 5  # reports, of which one is compared with KID
 CACHE = str(Path(tempfile.gettempdir()) / "gan_sampler_defaults")  # of the real images' features
 
 # name: data set, image size, number of images to train on (None for all), seconds of processor time
@@ -206,7 +209,7 @@ def _train(images, all_images, variant, n_steps, seed, score=None):
         n_before = round(n_steps * variant.get("pretrain", 0))
         if n_before:
             train_gan(*networks, all_images, n_steps=n_before, **{**options, "score": None})
-        options["score"] = (score or PixelFrechetDistance(images)) if options["score"] else None
+        options["score"] = score or (PixelFrechetDistance(images) if options["score"] else None)
         return train_gan(*networks, images, n_steps=n_steps - n_before, **options)
 
 
@@ -237,7 +240,7 @@ def check_score(task, name, seed, data, *, n_steps):
     images, all_images, real = load_task(task, seed, data)
     score = Snapshots(images)
     _train(images, all_images, VARIANTS[name], n_steps, seed, score)
-    snapshots = list(score.found.values())[4::5]
+    snapshots = list(score.found.values())[EACH - 1 :: EACH]
     scores = [record["score"] for _, record in snapshots]
     with threads(1):
         embedder = EfficientNetLite0Embedder(memory=CACHE).fit(real)
@@ -262,6 +265,8 @@ def check_score(task, name, seed, data, *, n_steps):
 
 def compute_table(options):
     """Return the table, with what it lacked."""
+    if options.check_score is not None and options.check_score < EACH * REPORT_EVERY:
+        raise UsageError(f"--check-score must be at least {EACH * REPORT_EVERY} steps; got {options.check_score}")
     names = {TASKS[task][:2] for task in options.tasks}
     data = {
         (word, size): training_part(load_images(options.data if word == "chest_xray" else word, size))
