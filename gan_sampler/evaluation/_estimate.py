@@ -6,8 +6,10 @@ import warnings
 
 import numpy as np
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 from gan_sampler.evaluation._splits import THRESHOLD_FOLDS
+from gan_sampler.runtime import threads
 
 _STEPS = (2, 6)  # of the trial runs; their difference leaves out what every fit costs
 _N_TRIAL = 64  # images
@@ -74,7 +76,7 @@ def measure_rates(context, treatments, classifiers, embedders):
     rows = _few_of_each(target)
     X, y = np.ascontiguousarray(images[rows]), target[rows]
     rates = {}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threads(context.n_threads), threadpool_limits(context.n_threads):
         warnings.simplefilter("ignore")  # trial runs are poor on purpose
         for treatment in treatments:
             name = type(treatment.sampler).__name__
