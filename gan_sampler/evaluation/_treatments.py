@@ -115,7 +115,8 @@ def choose_treatments(asked, settings, device, n_classes=2, verbose=0):
     tuned = [treatment.name for treatment in found if treatment.tunes_threshold]
     if tuned and n_classes > 2:
         raise ValueError(
-            f"samplers must tune no threshold on {n_classes} classes: it is defined for two. Leave out {', '.join(tuned)}."
+            f"samplers must tune no threshold on {n_classes} classes: it is defined for two. Leave out "
+            f"{', '.join(tuned)}."
         )
     if not any(treatment.kind == "none" for treatment in found):
         found.insert(0, Treatment("none", TREATMENT_LABELS["none"]))
@@ -157,7 +158,7 @@ def _named_treatment(name, settings, device, verbose):
         # Random over-sampling copies rows, and copied images have copied features, so it comes after the embedder too.
         return Treatment(name, label, of_features[name](), on="features")
     shared = {"device": device, "verbose": verbose}
-    gan = {key: value for key, value in settings.dcgan.items()}
+    gan = dict(settings.dcgan)
     if name == "augmentation":
         return Treatment(name, label, AugmentationOverSampler())
     if name == "deep_smote":
@@ -176,8 +177,8 @@ def check_class_weights(treatments, classifiers):
         for classifier in classifiers:
             if treatment.weights and class_weight_parameter(classifier.estimator) is None:
                 raise ValueError(
-                    f"samplers must not ask for {treatment.name!r} with the classifier {classifier.name!r}, which has no "
-                    "parameter class_weight. Leave one of the two out."
+                    f"samplers must not ask for {treatment.name!r} with the classifier {classifier.name!r}, which has "
+                    "no parameter class_weight. Leave one of the two out."
                 )
 
 
