@@ -183,8 +183,8 @@ def test_scores_are_compared_with_kid_over_a_training(monkeypatch):
 
 def test_too_few_steps_to_compare_scores_are_refused():
     """Before anything is read or trained."""
-    with pytest.raises(common.UsageError, match="at least 250 steps; got 249"):
-        defaults.compute_table(Namespace(check_score=249))
+    with pytest.raises(common.UsageError, match="at least 500 steps; got 499"):
+        defaults.compute_table(Namespace(check_score=499))
 
 
 def test_a_variant_gives_a_row(monkeypatch):
