@@ -47,7 +47,9 @@ def _cost_of_sampler(train, treatment, rates, context):
     if steps is None:
         return 1.0
     n_classes = len(set(context.load()[1][train].tolist()))
-    n_trained = n_classes if getattr(treatment.sampler, "synthetic_classes", "resampled") == "all" else max(1, n_classes - 1)
+    n_trained = (
+        n_classes if getattr(treatment.sampler, "synthetic_classes", "resampled") == "all" else max(1, n_classes - 1)
+    )
     seconds = steps * rates.get(type(treatment.sampler).__name__, 0.05) * n_trained
     max_time = getattr(treatment.sampler, "max_time", None)
     return seconds if max_time is None else min(seconds, max_time)
@@ -97,7 +99,7 @@ def _without_training(estimator):
 
 
 def _few_of_each(target):
-    """Return rows of at most 64 images, of every class but one fewer than of the largest, so that samplers have work."""
+    """Return rows of about 64 images, two fewer of the first class than of the others, so that samplers have work."""
     labels = np.unique(target)
     n_each = max(4, _N_TRIAL // len(labels))
     rows = [np.flatnonzero(target == label)[:n_each] for label in labels]
