@@ -1,9 +1,11 @@
 """The work of an evaluation as pure jobs: each reads images by path, computes, and leaves files in the store."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import shutil
+import threading
 import time
 import traceback
 import warnings
@@ -19,13 +21,18 @@ from gan_sampler.evaluation._metrics import class_probabilities, class_scores, e
 from gan_sampler.evaluation._models import Classifier, Embedder, with_seed
 from gan_sampler.evaluation._settings import Settings
 from gan_sampler.evaluation._splits import THRESHOLD_FOLDS, Split, stratified_folds
-from gan_sampler.evaluation._store import Store, StoreError, Taken, digest_of, this_host, utc_now, versions
+from gan_sampler.evaluation._store import Store, StoreError, Taken, digest_of, refuse, this_host, utc_now, versions
 from gan_sampler.evaluation._treatments import Treatment, describe
 from gan_sampler.runtime import resolve_device, threads
 
 N_EXAMPLES = 64  # synthetic images of each class kept for the report
 _MOST_RECORDS = 50  # of a GAN's history in the record of a cell
 _MOST_WARNINGS = 20
+_MOST_TRIES = 3  # to read what was just made
+LOOK_AGAIN = 2.0  # seconds, where another process works at what is needed
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+# What is recorded of a job (its warnings, its memory) and what it sets (its threads) belongs to the whole process.
+_ONE_AT_A_TIME = threading.RLock()
 _OF_ALL = "all"  # where one training is for all classes
 
 
@@ -111,6 +118,13 @@ class SampleJob:
         """Names of the results."""
         return [self.key(context, treatment) for treatment in self.treatments]
 
+    def lease(self, context):
+        """Name of what one process alone may work at: trainings that may share checkpoints."""
+        return self._family_key(context) if self.treatments[0].family else self.keys(context)[0]
+
+    def _family_key(self, context):
+        return context.key("checkpoints", self.train, self.seed, self.treatments[0].family)
+
     def key(self, context, treatment):
         """Name of the result of one treatment."""
         return context.key("images", self.train, describe(self._build(context, treatment)))
@@ -120,37 +134,41 @@ class SampleJob:
         return treatment.build(self.classifier_on, target[self.train], self.seed, context.settings)
 
     def run(self, context):
-        """Fit the samplers, and keep what they made."""
-        images, target, _, _ = context.load()
-        X, y = images[self.train], target[self.train]
+        """Fit the samplers, and keep what they made; the failure of one costs the others nothing."""
         for treatment in self.treatments:
-            key, sampler = self.key(context, treatment), self._build(context, treatment)
-            if context.store.has_shared(key):
-                continue
-            folder = self._checkpoint_folder(context, treatment, sampler)
-            if folder is not None:
-                sampler.set_params(checkpoint_dir=folder)
-            with peak_memory() as peak, recorded_warnings() as told:
-                start = time.perf_counter()
-                X_resampled, y_resampled = sampler.fit_resample(X, y)
-                seconds = time.perf_counter() - start
-            index, is_new = find_originals(X, X_resampled, sampler)
-            history = plain_history(sampler)
-            values = {
-                # What another treatment of the family has trained before counts for this one, too.
-                "seconds": max(seconds, sum(records[-1].get("seconds", 0) for records in history.values() if records)),
-                "peak_memory": peak(),
-                "warnings": told,
-                "history": history,
-            }
-            arrays = {
-                "index": index,
-                "labels": y_resampled,
-                "is_synthetic": is_new[index < 0],
-                "new": X_resampled[index < 0],
-            }
-            context.store.write_shared(key, arrays, values)
-        self._forget_checkpoints(context)
+            key = self.key(context, treatment)
+            if not _is_there(context, key):
+                with _kept_failure(context, key):
+                    self._make(context, treatment, key)
+        if all(map(context.store.has_shared, self.keys(context))):
+            self._forget_checkpoints(context)
+
+    def _make(self, context, treatment, key):
+        images, target, _, _ = context.load()
+        X, y, sampler = images[self.train], target[self.train], self._build(context, treatment)
+        folder = self._checkpoint_folder(context, treatment, sampler)
+        if folder is not None:
+            sampler.set_params(checkpoint_dir=folder)
+        with peak_memory() as peak, recorded_warnings() as told:
+            start = time.perf_counter()
+            X_resampled, y_resampled = sampler.fit_resample(X, y)
+            seconds = time.perf_counter() - start
+        index, is_new = find_originals(X, X_resampled, sampler)
+        history = plain_history(sampler)
+        values = {
+            # What another treatment of the family has trained before counts for this one, too.
+            "seconds": max(seconds, sum(records[-1].get("seconds", 0) for records in history.values() if records)),
+            "peak_memory": peak(),
+            "warnings": told,
+            "history": history,
+        }
+        arrays = {
+            "index": index,
+            "labels": y_resampled,
+            "is_synthetic": is_new[index < 0],
+            "new": X_resampled[index < 0],
+        }
+        context.store.write_shared(key, arrays, values)
 
     def _checkpoint_folder(self, context, treatment, sampler):
         """Return where a GAN's training is kept until it is done; treatments that train the same GAN share it."""
@@ -162,7 +180,7 @@ class SampleJob:
         return self._family_folder(context) / ("shared" if shares else treatment.name.replace("/", "_"))
 
     def _family_folder(self, context):
-        return context.store.checkpoints / context.key("checkpoints", self.train, self.seed, self.treatments[0].family)
+        return context.store.checkpoints / self._family_key(context)
 
     def _forget_checkpoints(self, context):
         shutil.rmtree(self._family_folder(context), ignore_errors=True)
@@ -201,6 +219,10 @@ class EmbedJob:
         of_real = [] if self.embedder.is_frozen and self.samples else [self.key(context)]
         return of_real + [self.key(context, sample.key(context, treatment)) for sample, treatment in self.samples]
 
+    def lease(self, context):
+        """Name of what one process alone may work at."""
+        return self.keys(context)[0]
+
     def key(self, context, of_sample=""):
         """Name of the features of the real images, or of those of a sample."""
         estimator = with_seed(self.embedder.estimator, self.seed)
@@ -223,11 +245,12 @@ class EmbedJob:
                 values = {"seconds": time.perf_counter() - start, "peak_memory": peak(), "warnings": told}
                 store.write_shared(self.key(context), {"features": features}, values)
         for sample, treatment in self.samples:
-            arrays, _ = read_sample(context, sample, treatment)
-            start = time.perf_counter()
-            features = transform_in_blocks(estimator, arrays["new"])
-            values = {"seconds": time.perf_counter() - start}
-            store.write_shared(self.key(context, sample.key(context, treatment)), {"features": features}, values)
+            key = self.key(context, sample.key(context, treatment))
+            with _kept_failure(context, key):  # of the sampler: the other samples can be embedded
+                arrays, _ = read_sample(context, sample, treatment)
+                start = time.perf_counter()
+                features = transform_in_blocks(estimator, arrays["new"])
+                store.write_shared(key, {"features": features}, {"seconds": time.perf_counter() - start})
 
 
 @dataclass(frozen=True)
@@ -285,6 +308,10 @@ class Cell:
     def keys(self, context):
         """As those of the other jobs."""
         return [self.key(context)]
+
+    def lease(self, context):
+        """As that of the other jobs."""
+        return self.key(context)
 
     def inner_splits(self, context):
         """Return the folds of the training images in which a threshold is tuned, as splits; none without one."""
@@ -507,47 +534,88 @@ class Outcome:
 def work(context, job):
     """Do a job where no other process does it, and return what became of it; a worker calls this."""
     _check_versions(context)
+    with _ONE_AT_A_TIME:
+        return _do(context, job)
+
+
+def _do(context, job):
     start = time.perf_counter()
     device = resolve_device(context.device)
-    keys = job.keys(context)
     try:
-        with context.store.lease(keys[0]), threads(context.n_threads), threadpool_limits(context.n_threads):
+        with (
+            context.store.lease(job.lease(context)),
+            threads(context.n_threads),
+            threadpool_limits(context.n_threads),
+        ):
             if is_done(context, job):  # another process was faster
                 return Outcome("done")
             try:
                 job.run(context)
-            except StoreError:
-                raise
             except Exception as exc:  # whatever goes wrong in one job must not cost the others; the report names it
-                _keep_failure(context, job, exc)
-                return Outcome("failed", f"{type(exc).__name__}: {exc}", time.perf_counter() - start)
+                keep_failure(context, job, exc)
             finally:
                 if device.type == "cuda":
                     torch.cuda.empty_cache()
     except Taken:
         return Outcome("taken")
-    return Outcome("done", seconds=time.perf_counter() - start)
+    error = _error_of(context, job)
+    return Outcome("failed" if error else "done", error, time.perf_counter() - start)
 
 
 def is_done(context, job):
     """Whether the results of a job are in the store, or its failure in this run is."""
-    store, keys = context.store, job.keys(context)
+    keys = job.keys(context)
     if isinstance(job, Cell):
-        record = store.find_record(keys[0])
+        record = context.store.find_record(keys[0])
         return record is not None and record["error"] is None
-    return store.failure(keys[0]) is not None or all(map(store.has_shared, keys))
+    return all(_is_there(context, key) for key in keys)
 
 
-def _keep_failure(context, job, exc):
-    error, trace = f"{type(exc).__name__}: {exc}", traceback.format_exc()
-    if isinstance(exc, SharedWorkFailed):
-        error, trace = exc.args
+def _is_there(context, key):
+    return context.store.has_shared(key) or context.store.failure(key) is not None
+
+
+def keep_failure(context, job, exc):
+    """Record that a job failed; raise where the store is to blame, for then all will fail."""
+    _raise_where_no_room(context, exc)
     if isinstance(job, Cell):
+        error, trace = _told(exc)
         context.store.write_record(job.blank_record(context) | {"error": error, "traceback": trace})
-    else:
-        for key in job.keys(context):
-            if not context.store.has_shared(key):
-                context.store.write_failure(key, error, trace)
+        return
+    for key in job.keys(context):
+        if not context.store.has_shared(key):
+            context.store.write_failure(key, *_told(exc))
+
+
+@contextlib.contextmanager
+def _kept_failure(context, key):
+    """Keep what goes wrong in the block under `key`, and go on."""
+    try:
+        yield
+    except Exception as exc:  # as in `_do`
+        _raise_where_no_room(context, exc)
+        context.store.write_failure(key, *_told(exc))
+
+
+def _told(exc):
+    if isinstance(exc, SharedWorkFailed):
+        return exc.args
+    return f"{type(exc).__name__}: {exc}", "".join(traceback.format_exception(exc))
+
+
+def _raise_where_no_room(context, exc):
+    if isinstance(exc, StoreError):
+        raise exc
+    if isinstance(exc, OSError) and exc.errno in _NO_ROOM:
+        raise refuse(exc, context.root) from exc
+
+
+def _error_of(context, job):
+    if isinstance(job, Cell):
+        record = context.store.find_record(job.key(context))
+        return record and record["error"]
+    failures = (context.store.failure(key) for key in job.keys(context))
+    return next((failure["error"] for failure in failures if failure is not None), None)
 
 
 def _check_versions(context):
@@ -560,15 +628,19 @@ def _check_versions(context):
 
 
 def read_or_run(context, job, which=0):
-    """Return what a job made; where it is not there any more, make it again."""
+    """Return what a job made; where it is not there any more, make it again, unless another process does."""
     key = job.keys(context)[which]
-    found = context.store.read_shared(key)
-    if found is None:
+    n_tries = 0
+    while (found := context.store.read_shared(key)) is None:
         failure = context.store.failure(key)
         if failure is not None:
             raise SharedWorkFailed(failure["error"], failure["traceback"])
-        job.run(context)
-        found = context.store.read_shared(key)
+        if n_tries == _MOST_TRIES:
+            raise OSError(f"{job.name} were written {n_tries} times, and could never be read. Check the disk.")
+        if _do(context, job).state == "taken":
+            time.sleep(LOOK_AGAIN)
+        else:
+            n_tries += 1
     return found
 
 
