@@ -1,8 +1,11 @@
 """The entry points: `compare` runs an evaluation, and a `Comparison` answers from its records."""
 
+import contextlib
+import shutil
 import tempfile
 import time
 import warnings
+import weakref
 from numbers import Integral
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from gan_sampler.evaluation._run import bytes_of_worker, choose_n_jobs, make_cel
 from gan_sampler.evaluation._settings import default_choice, default_settings
 from gan_sampler.evaluation._splits import make_splits, thin_rarest
 from gan_sampler.evaluation._store import DEFAULT_CACHE_LIMIT, Store, digest_of, utc_now, versions
-from gan_sampler.evaluation._treatments import check_class_weights, choose_treatments
+from gan_sampler.evaluation._treatments import check_treatments, choose_treatments, usable_treatments
 from gan_sampler.runtime import resolve_device
 
 
@@ -146,37 +149,60 @@ def compare(
     >>> comparison.table("roc_auc").shape
     (2, 2)
     """
-    temporary = None
-    if store is None:
-        temporary = tempfile.TemporaryDirectory(prefix="gan_sampler_")
-        store = temporary.name
+    _check_on_error(on_error)
+    seeds = _seeds(random_state, n_repeats)
     if isinstance(X, ImageData):
+        given = {"y": y, "groups": groups, "target_names": target_names, "filenames": filenames}
+        if twice := [argument for argument, value in given.items() if value is not None]:
+            raise ValueError(f"{', '.join(twice)} must be left out where X is an ImageData, which holds them.")
         data = X
     else:
         data = from_arrays(X, y, groups=groups, name=name, target_names=target_names, filenames=filenames)
-    evaluation = prepare(
-        data,
-        store,
-        samplers=samplers,
-        classifiers=classifiers,
-        embedders=embedders,
-        cv=cv,
-        scoring=scoring,
-        seeds=_seeds(random_state, n_repeats),
-        n_rare=n_rare,
-        settings=settings,
-        n_steps=n_steps,
-        max_time=max_time,
-        device=device,
-        n_jobs=n_jobs,
-        command="gan_sampler.evaluation.compare",
-        verbose=verbose,
-    )
-    if verbose:
-        print(evaluation.plan())  # noqa: T201
-    comparison = evaluation.run(on_error=on_error, cache_limit=cache_limit, progress=bool(verbose))
-    comparison._temporary = temporary  # the folder lives as long as what reads it
+    with _folder(store) as (folder, belongs_to):
+        evaluation = prepare(
+            data,
+            folder,
+            samplers=samplers,
+            classifiers=classifiers,
+            embedders=embedders,
+            cv=cv,
+            scoring=scoring,
+            seeds=seeds,
+            n_rare=n_rare,
+            settings=settings,
+            n_steps=n_steps,
+            max_time=max_time,
+            device=device,
+            n_jobs=n_jobs,
+            command="gan_sampler.evaluation.compare",
+        )
+        if verbose:
+            print(evaluation.plan())  # noqa: T201
+        comparison = evaluation.run(on_error=on_error, cache_limit=cache_limit, progress=bool(verbose))
+        belongs_to(comparison)
     return comparison
+
+
+@contextlib.contextmanager
+def _folder(store):
+    """Give the folder of the results, and a function to be told the object with which a temporary one ends."""
+    if store is not None:
+        yield store, lambda comparison: None
+        return
+    folder = tempfile.mkdtemp(prefix="gan_sampler_")
+    owners = []
+    try:
+        yield folder, owners.append
+    finally:
+        if owners:
+            weakref.finalize(owners.pop(), shutil.rmtree, folder, ignore_errors=True)
+        else:  # stopped or refused
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_on_error(on_error):
+    if on_error not in ("skip", "raise"):
+        raise ValueError(f"on_error must be 'skip' or 'raise'; got {on_error!r}.")
 
 
 def _seeds(random_state, n_repeats):
@@ -205,7 +231,6 @@ def prepare(
     resnet18_weights=None,
     download=False,
     command="",
-    verbose=0,
 ):
     """Lay out an evaluation; everything that can be wrong with the arguments shows here, before anything is trained.
 
@@ -223,7 +248,7 @@ def prepare(
         Whether ImageNet weights of ResNet18 may be downloaded.
     command : str, default=""
         What the user typed.
-    samplers, classifiers, embedders, cv, scoring, n_rare, settings, n_steps, max_time, device, n_jobs, verbose
+    samplers, classifiers, embedders, cv, scoring, n_rare, settings, n_steps, max_time, device, n_jobs
         As in `compare`.
 
     Returns
@@ -236,9 +261,13 @@ def prepare(
         settings = default_settings(data.images.shape[1:], resolved)
     settings = settings.with_limits(n_steps, max_time)
     some_samplers, some_classifiers = default_choice(len(data.target_names), resolved)
-    treatments = choose_treatments(samplers or some_samplers, settings, str(resolved), len(data.target_names))
-    classifiers = choose_classifiers(classifiers or some_classifiers, settings, str(resolved))
-    check_class_weights(treatments, classifiers)
+    asked = some_classifiers if classifiers is None else classifiers
+    classifiers = choose_classifiers(asked, settings, str(resolved))
+    asked = some_samplers if samplers is None else samplers
+    treatments = choose_treatments(asked, settings, str(resolved), len(data.target_names))
+    if samplers is None:
+        treatments = usable_treatments(treatments, classifiers)
+    check_treatments(treatments, classifiers)
     on_features = any(classifier.on == "features" for classifier in classifiers)
     embedders = (
         choose_embedders(embedders, settings, str(resolved), resnet18_weights, download=download) if on_features else []
@@ -270,7 +299,7 @@ def prepare(
 
 _NO_GROUPS = (
     "No groups (patients) are known for these images: where several images show one patient, they stand in training "
-    "and test, and every number is too good. Pass groups."
+    "and test, and every number is too good. Pass groups (--groups)."
 )
 
 
@@ -368,14 +397,13 @@ class Evaluation:
         -------
         comparison : Comparison
         """
-        if on_error not in ("skip", "raise"):
-            raise ValueError(f"on_error must be 'skip' or 'raise'; got {on_error!r}.")
+        _check_on_error(on_error)
         context, store = self.context, self.context.store
         start = time.perf_counter()
         store.write_manifest(self._manifest)
         try:
             n_computed = run_grid(context, self.cells, n_jobs=self.n_jobs, on_error=on_error, progress=progress)
-            if n_computed:
+            if n_computed or store.read_pictures(self._manifest["key"]) is None:
                 self._keep_pictures(include_real_images)
         finally:
             self._manifest["seconds"] += time.perf_counter() - start
@@ -392,7 +420,8 @@ class Evaluation:
         if embedder is not None:
             from sklearn.base import clone
 
-            estimator = clone(embedder.estimator).fit(self.data.images[:8])
+            # On all images, as for the cells: the range of floats is that of what it is fitted on.
+            estimator = clone(embedder.estimator).fit(self.data.images, self.data.target)
             features_of = estimator.transform
         pictures = make_pictures(
             self.data, split, new_images, features_of, random_state=0, include_real_images=include_real_images
@@ -420,6 +449,10 @@ class Evaluation:
             "class_counts": counts,
             "split_about": self._about_split(),
             "groups_about": self._about_groups(),
+            "splits": {
+                f"{split.name}, seed {split.seed}": digest_of(split.train, split.test)
+                for split in {id(cell.split): cell.split for cell in self.cells}.values()
+            },
             "treatments": {cell.treatment.name: cell.treatment.label for cell in self.cells},
             "classifiers": {cell.classifier.name: cell.classifier.label for cell in self.cells},
             "embedders": {cell.embedder.name: cell.embedder.about for cell in self.cells if cell.embedder},
@@ -458,6 +491,28 @@ class Evaluation:
         return f"Images of one group (patient) stay together: {n_groups} groups."
 
 
+def _asked(manifests, chosen):
+    """Return the cells of all commands that can be compared with the chosen one, each place once.
+
+    Where two commands mean different things by one name, the chosen one counts, and else the later one.
+    """
+    places = {}
+    for manifest in [*(found for found in manifests if _is_comparable(found, chosen)), chosen]:
+        for cell in manifest["cells"]:
+            places[tuple(value for name, value in sorted(cell.items()) if name != "key")] = cell
+    return list(places.values())
+
+
+def _is_comparable(manifest, chosen):
+    if any(manifest[name] != chosen[name] for name in ("source", "versions", "n_threads", "settings")):
+        return False
+    if manifest["device"].partition(":")[0] != chosen["device"].partition(":")[0]:
+        return False
+    ours, theirs = manifest["splits"], chosen["splits"]
+    kinds = [{name.split(" ")[0].rstrip(",") for name in splits} for splits in (ours, theirs)]  # official, random, fold
+    return kinds[0] == kinds[1] and all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
+
+
 class Comparison:
     """The results of an evaluation, from the folder that keeps them.
 
@@ -467,7 +522,8 @@ class Comparison:
         The folder.
     manifest_key : str or None, default=None
         Which of its commands the description is taken from; None takes the last one. The records are those of all
-        commands on the same images.
+        commands that can be compared with it: on the same images and splits, with the same settings, versions and kind
+        of device.
 
     Attributes
     ----------
@@ -481,7 +537,6 @@ class Comparison:
 
     def __init__(self, store, manifest_key=None):
         self._store = Store(store)
-        self._temporary = None
         manifests = self._store.manifests()
         if not manifests:
             raise ValueError(
@@ -491,18 +546,13 @@ class Comparison:
         chosen = [found for found in manifests if found["key"] == manifest_key] or manifests[-1:]
         self.manifest = chosen[0]
         self.manifest["filenames"] = self._filenames()
-        asked = {
-            cell["key"]: cell
-            for found in manifests
-            if found["source"] == self.manifest["source"] and found["versions"] == self.manifest["versions"]
-            for cell in found["cells"]
-        }
+        asked = _asked(manifests, self.manifest)
         by_key = {record["key"]: record for record in self._store.records()}
-        self.records = [by_key[key] for key in asked if key in by_key]
+        self.records = [by_key[cell["key"]] for cell in asked if cell["key"] in by_key]
         self.missing = [
             {name: value for name, value in cell.items() if name != "key"}
-            for key, cell in asked.items()
-            if key not in by_key
+            for cell in asked
+            if cell["key"] not in by_key
         ]
 
     def _filenames(self):
