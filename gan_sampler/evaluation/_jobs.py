@@ -167,7 +167,7 @@ class SampleJob:
 
     def _checkpoint_folder(self, context, treatment, sampler):
         """Return where a GAN's training is kept until it is done; treatments that train the same GAN share it."""
-        if treatment.family != "gan":
+        if not treatment.family:
             return None
         images, _, _, _ = context.load()
         # Where images have channels, the classes learnt decide whether colour is; where time is limited, its length.
@@ -175,7 +175,7 @@ class SampleJob:
         return self._family_folder(context) / ("shared" if shares else treatment.name.replace("/", "_"))
 
     def _family_folder(self, context):
-        return context.store.checkpoints / context.key("checkpoints", self.train, self.seed)
+        return context.store.checkpoints / context.key("checkpoints", self.train, self.seed, self.treatments[0].family)
 
     def _forget_checkpoints(self, context):
         shutil.rmtree(self._family_folder(context), ignore_errors=True)

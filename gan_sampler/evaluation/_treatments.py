@@ -63,7 +63,8 @@ class Treatment:
         Whether the threshold on the score of the rarest class is tuned for balanced accuracy, in folds of the training
         images (whole groups) in which sampler, embedder and classifier are all fitted anew. Two classes alone.
     family : str, default=""
-        Treatments with one word here may share trainings, and are fitted one after the other.
+        Of samplers that train GANs and keep checkpoints. Treatments of one family may share trainings, and are fitted
+        one after the other.
     """
 
     name: str
@@ -90,7 +91,7 @@ class Treatment:
         if self.sampler is None:
             return None
         sampler = with_seed(self.sampler, seed)
-        if settings.gan_epochs is not None and self.family == "gan":
+        if settings.gan_epochs is not None and self.family:
             fewest = np.unique(y_train, return_counts=True)[1].min()
             sampler.set_params(n_steps=settings.dcgan_parameters(int(fewest))["n_steps"])
         return PixelSampler(sampler) if self.on == "features" and classifier_on == "images" else sampler
@@ -177,7 +178,7 @@ def _named_treatment(name, settings, device, verbose):
     if name == "cyclegan":
         return Treatment(name, label, CycleGANOverSampler(**settings.cyclegan, **shared))
     if name == "conditional":
-        return Treatment(name, label, ConditionalDCGANOverSampler(**gan, **shared), family="gan")
+        return Treatment(name, label, ConditionalDCGANOverSampler(**gan, **shared), family="conditional")
     classes = "all" if name == "dcgan_every_class" else "resampled"
     return Treatment(name, label, DCGANOverSampler(**gan, synthetic_classes=classes, **shared), family="gan")
 
