@@ -76,8 +76,8 @@ class Context:
         return _load(self.root, self.source)
 
     def key(self, *parts):
-        """Return the name of a result: a hash of data, settings, versions and the kind of device."""
-        return digest_of(self.source, self.versions, torch.device(self.device).type, *parts)
+        """Return the name of a result: a hash of `parts`, the data, the versions, the kind of device and threads."""
+        return digest_of(self.source, self.versions, torch.device(self.device).type, self.n_threads, *parts)
 
 
 @functools.lru_cache(maxsize=2)
@@ -86,6 +86,23 @@ def _load(root, source):
     target = np.array(values["target"])
     groups = None if values["groups"] is None else np.array(values["groups"])
     return images, target, groups, values["target_names"]
+
+
+@functools.lru_cache(maxsize=64)
+def _inner_folds(root, source, train, seed):
+    """Return the folds in which a threshold is tuned, as rows of the data; `train` is the bytes of such rows."""
+    _, target, groups, names = _load(root, source)
+    train = np.frombuffer(train, dtype=np.int64)
+    folds = stratified_folds(
+        target[train],
+        None if groups is None else groups[train],
+        THRESHOLD_FOLDS,
+        seed,
+        "A tuned threshold",
+        names,
+        "Leave thresholds out of samplers, or collect more.",
+    )
+    return [(train[rows], train[held_out]) for rows, held_out in folds]
 
 
 @dataclass(frozen=True)
@@ -153,7 +170,8 @@ class SampleJob:
             start = time.perf_counter()
             X_resampled, y_resampled = sampler.fit_resample(X, y)
             seconds = time.perf_counter() - start
-        index, is_new = find_originals(X, X_resampled, sampler)
+        _check_images(X_resampled, X, treatment)
+        index = find_originals(X, X_resampled)
         history = plain_history(sampler)
         values = {
             # What another treatment of the family has trained before counts for this one, too.
@@ -162,12 +180,7 @@ class SampleJob:
             "warnings": told,
             "history": history,
         }
-        arrays = {
-            "index": index,
-            "labels": y_resampled,
-            "is_synthetic": is_new[index < 0],
-            "new": X_resampled[index < 0],
-        }
+        arrays = {"index": index, "labels": y_resampled, "new": X_resampled[index < 0]}
         context.store.write_shared(key, arrays, values)
 
     def _checkpoint_folder(self, context, treatment, sampler):
@@ -236,14 +249,15 @@ class EmbedJob:
         """Fit the embedder once, and keep the features."""
         images, target, _, _ = context.load()
         store = context.store
-        rows = np.arange(len(images)) if self.train is None else self.train
+        rows = slice(None) if self.train is None else self.train
         with peak_memory() as peak, recorded_warnings() as told:
             start = time.perf_counter()
             estimator = with_seed(self.embedder.estimator, self.seed).fit(images[rows], target[rows])
-            if not (self.embedder.is_frozen and self.samples):
-                features = transform_in_blocks(estimator, images)
-                values = {"seconds": time.perf_counter() - start, "peak_memory": peak(), "warnings": told}
-                store.write_shared(self.key(context), {"features": features}, values)
+            features = None if self.embedder.is_frozen and self.samples else transform_in_blocks(estimator, images)
+            seconds = time.perf_counter() - start
+        if features is not None:
+            values = {"seconds": seconds, "peak_memory": peak(), "warnings": told}
+            store.write_shared(self.key(context), {"features": features}, values)
         for sample, treatment in self.samples:
             key = self.key(context, sample.key(context, treatment))
             with _kept_failure(context, key):  # of the sampler: the other samples can be embedded
@@ -285,15 +299,17 @@ class Cell:
         """Return all settings that can change the result."""
         _, target, _, _ = context.load()
         y_train, seed, classifier = target[self.split.train], self.split.seed, self.classifier
+        embedder = self.embedder
         parts = {
             "sampler": describe(self.treatment.build(classifier.on, y_train, seed, context.settings)),
             "classifier": describe(self.build_classifier(y_train)),
-            "embedder": describe(self.embedder and with_seed(self.embedder.estimator, seed)),
+            "embedder": describe(embedder and with_seed(embedder.estimator, seed)),
         }
         settings = {
             f"{part}__{name}".rstrip("_"): text for part, found in parts.items() for name, text in found.items()
         }
-        return settings | {"tunes_threshold": str(self.treatment.tunes_threshold), "sampler_on": self.treatment.on}
+        settings |= {"tunes_threshold": str(self.treatment.tunes_threshold), "sampler_on": self.treatment.on}
+        return settings if embedder is None else settings | {"embedder_is_frozen": str(embedder.is_frozen)}
 
     def build_classifier(self, y_train):
         """Return the unfitted classifier."""
@@ -317,16 +333,8 @@ class Cell:
         """Return the folds of the training images in which a threshold is tuned, as splits; none without one."""
         if not self.treatment.tunes_threshold:
             return []
-        _, target, groups, _ = context.load()
-        train = self.split.train
-        folds = stratified_folds(
-            target[train],
-            None if groups is None else groups[train],
-            THRESHOLD_FOLDS,
-            self.split.seed,
-            "a tuned threshold",
-        )
-        return [Split("inner", self.split.seed, train[rows], train[held_out]) for rows, held_out in folds]
+        folds = _inner_folds(context.root, context.source, self.split.train.tobytes(), self.split.seed)
+        return [Split("inner", self.split.seed, rows, held_out) for rows, held_out in folds]
 
     def shared_jobs(self, context):
         """Return what this cell needs of others, as (samples, features of real images, features of new ones)."""
@@ -357,20 +365,21 @@ class Cell:
 
     def run(self, context):
         """Fit, predict, score, and keep the record."""
-        _, target, _, _ = context.load()
+        _, target, _, names = context.load()
         split = self.split
         rarest = rarest_class(target[split.train])
         with recorded_warnings() as told, peak_memory() as peak:
-            threshold = None
-            if self.treatment.tunes_threshold:
-                threshold = self._tune_threshold(context, rarest)
             found = self._fit_predict(context, split)
-        y_true, y_pred = target[split.test], found["y_pred"]
+            threshold = self._tune_threshold(context, rarest, found) if self.treatment.tunes_threshold else None
+        y_true, y_pred, scores, probabilities = (
+            target[split.test],
+            found["y_pred"],
+            found["scores"],
+            found["probabilities"],
+        )
         if threshold is not None:
-            others = [label for label in found["classes"] if label != rarest]
-            y_pred = np.where(found["scores"][:, rarest] >= threshold, rarest, others[0])
-        classes = np.arange(found["scores"].shape[1])
-        metrics = evaluate(y_true, y_pred, found["scores"], found["probabilities"], classes, rarest)
+            y_pred = np.where(scores[:, rarest] >= threshold, rarest, 1 - rarest)  # of two classes alone
+        metrics = evaluate(y_true, y_pred, scores if self.classifier.ranks else None, probabilities, names, rarest)
         notes = found["notes"]
         context.store.write_record(
             self.blank_record(context)
@@ -380,24 +389,34 @@ class Cell:
                 },
                 "threshold": threshold,
                 "y_pred": y_pred.tolist(),
-                "scores": found["scores"].tolist(),
-                "probabilities": None if found["probabilities"] is None else found["probabilities"].tolist(),
+                "scores": None if scores is None else scores.tolist(),
+                "probabilities": None if probabilities is None else probabilities.tolist(),
                 "peak_memory": peak(),
                 "warnings": notes.pop("warnings") + [{**warning, "from": "classifier"} for warning in told],
                 **notes,
             }
         )
 
-    def _tune_threshold(self, context, rarest):
-        """Return the threshold of the best balanced accuracy on images that no part of the pipeline was fitted on."""
+    def _tune_threshold(self, context, rarest, found):
+        """Return the threshold of the best balanced accuracy on images that no part of the pipeline was fitted on.
+
+        What the fits in the folds cost is added to the notes of `found`.
+        """
         _, target, _, _ = context.load()
-        of_folds = [(target[split.test], self._fit_predict(context, split)) for split in self.inner_splits(context)]
-        is_rarest = np.concatenate([y_true == rarest for y_true, _ in of_folds])
-        return best_threshold(is_rarest, np.concatenate([found["scores"][:, rarest] for _, found in of_folds]))
+        is_rarest, scores, seconds = [], [], found["notes"]["seconds"]
+        is_shared = self.embedder is not None and self.embedder.is_frozen  # the same features in all folds
+        for split in self.inner_splits(context):
+            of_fold = self._fit_predict(context, split)
+            is_rarest.append(target[split.test] == rarest)
+            scores.append(of_fold["scores"][:, rarest])
+            for part in ("sampler", "fit") if is_shared else ("sampler", "embedder", "fit"):
+                seconds[part] += of_fold["notes"]["seconds"][part]
+        return best_threshold(np.concatenate(is_rarest), np.concatenate(scores))
 
     def _fit_predict(self, context, split):
         _, target, _, names = context.load()
         X_train, y_train, X_test, notes = self._material(context, split)
+        _check_labels(y_train, names)
         classifier = self.build_classifier(target[split.train])
         start = time.perf_counter()
         classifier.fit(X_train, y_train)
@@ -407,7 +426,6 @@ class Cell:
             "y_pred": y_pred,
             "scores": class_scores(classifier, X_test),
             "probabilities": class_probabilities(classifier, X_test),
-            "classes": classifier.classes_.tolist(),
         }
         notes["seconds"] |= {"fit": fitted - start, "predict": time.perf_counter() - fitted}
         counts = np.bincount(y_train, minlength=len(names))
@@ -427,6 +445,7 @@ class Cell:
         if self.embedder is not None:
             arrays, values = read_or_run(context, self.embed(split))
             base, notes["seconds"]["embedder"] = arrays["features"], values["seconds"]
+            notes["warnings"] = [{**warning, "from": "embedder"} for warning in values["warnings"]]
         if sample is not None:
             arrays, values = read_sample(context, sample, self.treatment)
             new = arrays["new"]
@@ -434,8 +453,8 @@ class Cell:
                 embedded, _ = read_or_run(context, self.embed(split, ((sample, self.treatment),)), -1)
                 new = embedded["features"]
             notes["seconds"]["sampler"], notes["sampler_memory"] = values["seconds"], values["peak_memory"]
-            notes["n_synthetic"] = int(arrays["is_synthetic"].sum())
-            notes["warnings"] = [{**warning, "from": "sampler"} for warning in values["warnings"]]
+            notes["n_synthetic"] = len(arrays["new"])
+            notes["warnings"] += [{**warning, "from": "sampler"} for warning in values["warnings"]]
             notes["history"] = {
                 "all classes" if label == _OF_ALL else names[int(label)]: thin(found)
                 for label, found in values["history"].items()
@@ -447,9 +466,8 @@ class Cell:
             with recorded_warnings() as told:
                 X_train, y_train = sampler.fit_resample(base[rows], target[rows])
             notes["seconds"]["sampler"] = time.perf_counter() - start
-            _, is_new = find_originals(base[rows], X_train, sampler)
-            notes["n_synthetic"] = int(is_new.sum())
-            notes["warnings"] = [{**warning, "from": "sampler"} for warning in told]
+            notes["n_synthetic"] = int((find_originals(base[rows], X_train) < 0).sum())
+            notes["warnings"] += [{**warning, "from": "sampler"} for warning in told]
         else:
             X_train, y_train = base[rows], target[rows]
         return X_train, y_train, base[split.test], notes
@@ -669,7 +687,7 @@ def find_examples(context, cells):
             continue
         arrays, _ = kept
         labels = arrays["labels"][arrays["index"] < 0]
-        shown = [np.flatnonzero((labels == label) & arrays["is_synthetic"])[:N_EXAMPLES] for label in np.unique(labels)]
+        shown = [np.flatnonzero(labels == label)[:N_EXAMPLES] for label in np.unique(labels)]
         if shown:
             rows = np.concatenate(shown)
             found[cell.treatment.name] = arrays["new"][rows], labels[rows]
@@ -696,30 +714,50 @@ def best_threshold(is_positive, scores):
     return float((at + below.max()) / 2) if below.size else float(at)
 
 
-def find_originals(X, X_resampled, sampler=None):
+def find_originals(X, X_resampled):
     """Find out which rows of a sampler's output are rows of its input.
 
     Returns
     -------
     index : ndarray of shape (n_resampled,), int
-        Row of the input that each row equals; -1 where there is none.
-    is_synthetic : ndarray of shape (n_resampled,), bool
-        Whether it is made, and none of the input.
+        Row of the input that each row equals, the first of equal ones; -1 where there is none, because it was made.
     """
-    place = {_digest(row): i for i, row in reversed(list(enumerate(X)))}
-    index = np.array([place.get(_digest(row), -1) for row in X_resampled], dtype=np.int64)
-    return index, index < 0
+    dtype = np.result_type(X, X_resampled)
+    place = {}
+    for i, row in enumerate(X):
+        place.setdefault(_digest(row, dtype), i)
+    return np.array([place.get(_digest(row, dtype), -1) for row in X_resampled], dtype=np.int64)
 
 
-def _digest(row):
-    return hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()
+def _digest(row, dtype):
+    return hashlib.blake2b(np.ascontiguousarray(row, dtype=dtype).data, digest_size=16).digest()
+
+
+def _check_images(X_resampled, X, treatment):
+    """Raise where a sampler gives images of another kind, which would be read at another brightness."""
+    if X_resampled.shape[1:] != X.shape[1:] or X_resampled.dtype != X.dtype:
+        raise ValueError(
+            f"samplers must return images of the kind they get, {X.dtype} of shape {X.shape[1:]}; {treatment.name!r} "
+            f"gave {X_resampled.dtype} of shape {X_resampled.shape[1:]}. A sampler of rows needs a PixelSampler."
+        )
+
+
+def _check_labels(y, names):
+    """Raise where a sampler has taken all images of a class away: scores have a column for each class."""
+    found = np.unique(y)
+    if not np.array_equal(found, np.arange(len(names))):
+        raise ValueError(
+            f"samplers must keep images of every class, {', '.join(names)}; the labels {found.tolist()} are left of "
+            f"{list(range(len(names)))}. Let the sampler remove less."
+        )
 
 
 def assemble(base, rows, index, new):
     """Return the training inputs that a sampler's output stands for: rows of `base`, and new ones, in its order."""
     out = np.empty((len(index), *base.shape[1:]), dtype=base.dtype)
     out[index >= 0] = base[rows[index[index >= 0]]]
-    out[index < 0] = new
+    if len(new):
+        out[index < 0] = new
     return out
 
 
@@ -730,16 +768,21 @@ def transform_in_blocks(estimator, images, size=512):
 
 
 def plain_history(sampler):
-    """Return the records of a sampler's training as JSON can hold them: a list for each class."""
+    """Return the records of a sampler's training as JSON can hold them: a list for each class.
+
+    What a sampler of another package calls `history_` is left out where it is nothing of the kind.
+    """
     history = getattr(sampler, "history_", {})
     if not isinstance(history, dict):
         history = {_OF_ALL: history}
     kept = {}
     for label, records in history.items():
-        kept[str(label)] = [
-            {name: value for name, value in record.items() if isinstance(value, int | float | str | bool)}
-            for record in (_plain(record) for record in records)
-        ]
+        is_class = label == _OF_ALL or isinstance(label, int | np.integer)
+        if is_class and isinstance(records, list) and all(isinstance(record, dict) for record in records):
+            kept[str(label)] = [
+                {name: value for name, value in record.items() if isinstance(value, int | float | str | bool)}
+                for record in (_plain(record) for record in records)
+            ]
     return kept
 
 
@@ -755,7 +798,7 @@ def thin(records):
 
 @contextlib.contextmanager
 def recorded_warnings():
-    """Give a list that takes up, as plain values, the warnings of a block; each is still issued afterwards."""
+    """Give a list that holds, as plain values, the warnings of a block when it is over; none of them is issued."""
     told = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

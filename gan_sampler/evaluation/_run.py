@@ -92,7 +92,7 @@ def choose_n_jobs(context, n_jobs=None):
     if n_jobs is not None:
         return n_jobs
     backend, configured = get_active_backend()
-    if type(backend).__name__ != "LokyBackend" or configured not in (None, 1):
+    if type(backend).__name__ != "LokyBackend" or configured is not None:
         return None
     if not context.device.startswith("cpu"):
         return 1
