@@ -1,398 +1,289 @@
 """How fast training and drawing are, against a plain loop and against the machine's own rate of matrix products.
 
-    python benchmarks/throughput.py                                   # on the CPU, about 12 minutes
-    python benchmarks/throughput.py --device cuda --data FOLDER       # the report's training too; under 8 minutes
+    python benchmarks/throughput.py                                              # on the CPU, a quarter of an hour
+    python benchmarks/throughput.py --device cuda
+    python benchmarks/throughput.py --rounds 1 --steps 2 --images 500            # a quick look
 
 The plain loop is the one of PyTorch's DCGAN example: one pass of the real and two of the generated images through the
 discriminator, images in memory, the same layers, batch and optimiser. Each side runs in a process of its own, in turn,
-for several rounds; medians are compared. The floor counts the multiplications that one step cannot do without, from
-the shapes of the layers: two operations to each, forward and for both gradients, and generated images once through
-the discriminator.
+for several rounds; medians are compared, and the two sides of a round with each other. The share of the matrix rate is
+that of the operations that a step cannot do without: generated images pass the discriminator once, and no gradient is
+computed that nobody uses.
 """
 
 import argparse
-import json
-import math
+import functools
+import multiprocessing
 import platform
 import resource
-import statistics
-import subprocess
 import sys
-import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
-from torchvision.datasets import ImageFolder
-from torchvision.transforms import v2
+from torch.utils.benchmark import Measurement, TaskSpec, Timer, timer
+from torch.utils.flop_counter import FlopCounterMode
 
 from gan_sampler.images import check_images
 from gan_sampler.networks import Discriminator, Generator
 from gan_sampler.networks._resampling import DownsamplingConv2d, UpsamplingConv2d
 from gan_sampler.runtime import isolated, keep_freed_memory
-from gan_sampler.training import PixelFrechetDistance, draw, freeze, train_gan
+from gan_sampler.training import LOSSES, draw, freeze, train_gan
+from gan_sampler.training._step import one_pass_gradients
 
-# The networks of the student report, presets.py's "report": name: (image shape, batch, generator, discriminator)
-WORKS = {
-    "pyramid 64x64x1, width 64, batch 64": ((1, 64, 64), 64, {"base_channels": 64}, {"base_channels": 64}),
-    "flat-128 128x128x3, batch 32": (
+LATENT_DIM, N_IMAGES = 100, 1024  # N_IMAGES: as many as a small class has
+LEARNING_RATE, BETA_1 = 2e-4, 0.5
+
+
+class Model(NamedTuple):
+    """Networks to be trained: shape of the images, images in a batch, options of the two networks."""
+
+    image_shape: tuple
+    batch_size: int
+    generator: dict
+    discriminator: dict
+
+    def networks(self, *, as_torch_has_them=False):
+        """Return generator and discriminator, of this package's own convolutions or of torch's."""
+        networks = Generator(self.image_shape, **self.generator), Discriminator(self.image_shape, **self.discriminator)
+        for layer in (layer for network in networks for layer in network.modules()):
+            if as_torch_has_them and isinstance(layer, UpsamplingConv2d | DownsamplingConv2d):
+                layer.__class__ = nn.ConvTranspose2d if isinstance(layer, UpsamplingConv2d) else nn.Conv2d
+        return networks
+
+    def images(self, n_images):
+        """Return random images, uint8."""
+        return torch.randint(0, 256, (n_images, *self.image_shape), dtype=torch.uint8)
+
+
+MODELS = {
+    "pyramid 64x64x1, width 64, batch 64": Model((1, 64, 64), 64, {"base_channels": 64}, {"base_channels": 64}),
+    "four layers of 128 channels, 128x128x3, batch 32": Model(  # of the student report, presets.py's "report"
         (3, 128, 128),
         32,
         {"base_channels": 128, "channels": "flat", "base_size": 8, "norm": None},
         {"base_channels": 128, "channels": "flat", "dropout": 0.4},
     ),
 }
-DRAWING, N_DRAWN = "pyramid 64x64x1, width 64, batch 64", 10_000
-REPORT, REPORT_IMAGES, REPORT_EPOCHS = "flat-128 128x128x3, batch 32", 1341, 100
-ADAM = {"learning_rate": 2e-4, "beta_1": 0.5}
+PACKAGE, PLAIN, DRAWING, MATRICES = "gan_sampler", "plain loop", "drawing 64x64x1", "matrix products"
+DRAWN_BY = "pyramid 64x64x1, width 64, batch 64"
 
 
-def make_players(work):
-    """Return generator and discriminator of a work, on the CPU."""
-    shape, _, generator, discriminator = WORKS[work]
-    return Generator(shape, **generator), Discriminator(shape, **discriminator)
+class StepTimer:
+    """Times of the steps of a training, as a penalty of `train_gan` that adds nothing to the gradients.
+
+    Called at the beginning of each step. CUDA is waited for only every 50 steps, when `train_gan` does so itself.
+    """
+
+    def __init__(self, device, n_steps):
+        self.block = 1 if device.type == "cpu" else 50  # steps timed together, of which the first ones are a warm-up
+        self.n_steps = self.block * -(-n_steps // self.block) + 2 * self.block
+        self._step, self._times = 0, []
+
+    def __call__(self, *_):
+        """Note the time."""
+        if self._step % self.block == 0:
+            self._times.append(timer())  # which waits for CUDA
+        self._step += 1
+
+    def median(self):
+        """Return seconds for a step."""
+        seconds = np.diff(self._times)[1:].tolist()
+        return Measurement(self.block, seconds, TaskSpec(stmt="step", setup="")).median
 
 
-def make_images(work, n_images=1024):
-    """Return random images, uint8, as many as a small class has."""
-    return torch.randint(0, 256, (n_images, *WORKS[work][0]), dtype=torch.uint8)
+def train(model, device, clock):
+    """Train with this package."""
+    with isolated(device, 0):
+        train_gan(
+            *(network.to(device) for network in model.networks()),
+            model.images(N_IMAGES).to(device),
+            n_steps=clock.n_steps,
+            batch_size=model.batch_size,
+            learning_rate=LEARNING_RATE,
+            beta_1=BETA_1,
+            penalty=clock,
+        )
 
 
-def operations(work):
+def train_plainly(model, device, clock):
+    """Train with the plain loop."""
+    torch.manual_seed(0)
+    networks = [network.to(device) for network in model.networks(as_torch_has_them=True)]
+    images = (model.images(N_IMAGES) / 127.5 - 1).to(device)
+    optimisers = [
+        torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, betas=(BETA_1, 0.999)) for network in networks
+    ]
+    for _ in range(clock.n_steps):
+        clock()
+        plain_step(*networks, images[torch.randperm(N_IMAGES, device=device)[: model.batch_size]], *optimisers)
+
+
+def plain_step(generator, discriminator, real, generator_optimiser=None, discriminator_optimiser=None):
+    """Update both networks, or without optimisers compute their gradients alone."""
+    criterion = nn.BCEWithLogitsLoss()
+    ones, zeros = torch.ones(len(real), device=real.device), torch.zeros(len(real), device=real.device)
+    discriminator.zero_grad()
+    criterion(discriminator(real), ones).backward()
+    fake = generator(torch.randn(len(real), LATENT_DIM, device=real.device))
+    criterion(discriminator(fake.detach()), zeros).backward()
+    if discriminator_optimiser is not None:
+        discriminator_optimiser.step()
+    generator.zero_grad()
+    criterion(discriminator(fake), ones).backward()
+    if generator_optimiser is not None:
+        generator_optimiser.step()
+
+
+def count_operations(model, n_images=2):
     """Count the floating-point operations of a step, for each image.
 
     Returns
     -------
-    floor, plain : float
+    least, plain : float
         With each generated image once through the discriminator, and as the plain loop does it.
     """
-    players, shape = make_players(work), WORKS[work][0]
-    counts = [
-        _layer_operations(player, x)
-        for player, x in zip(players, (torch.zeros(1, 100), torch.zeros(1, *shape)), strict=True)
+    networks = model.networks(as_torch_has_them=True)
+    real, noise = torch.zeros(n_images, *model.image_shape), torch.zeros(n_images, LATENT_DIM)
+    with FlopCounterMode(display=False) as least:
+        one_pass_gradients(*networks, real, noise, loss=LOSSES["non_saturating"], augment=nn.Identity())
+    with FlopCounterMode(display=False) as plain:
+        plain_step(*networks, real)
+    return least.get_total_flops() / n_images, plain.get_total_flops() / n_images
+
+
+def draw_images(generator, result):
+    """Draw images into an array of bytes with this package."""
+    generator.to(memory_format=torch.channels_last)
+    _, image_format = check_images(result[:2], data_format="channels_first")
+    image_format.fill(result, draw(generator, len(result)))
+
+
+@torch.no_grad()
+def draw_plainly(generator, result, batch_size=64):
+    """Draw images into an array of bytes in batches that are put together at the end."""
+    device = next(generator.parameters()).device
+    drawn = [
+        generator(torch.randn(min(batch_size, len(result) - first), LATENT_DIM, device=device)).cpu()
+        for first in range(0, len(result), batch_size)
     ]
-    (g, g_first), (d, d_first) = ((sum(layers), layers[0]) for layers in counts)
-    generator = 3 * g - g_first  # forward and two gradients; nobody asks for that of the noise
-    real, fake = 3 * d - d_first, 3 * d
-    return generator + real + fake, generator + 2 * real + fake
+    result[:] = torch.cat(drawn).add(1).mul(127.5).round().to(torch.uint8).numpy()
 
 
-def _layer_operations(network, example):
-    found = []
-
-    def count(layer, inputs, output):
-        weights = layer.weight.numel()
-        if isinstance(layer, nn.ConvTranspose2d):
-            found.append(2 * weights * inputs[0].shape[2] * inputs[0].shape[3])
-        elif isinstance(layer, nn.Conv2d):
-            found.append(2 * weights * output.shape[2] * output.shape[3])
-        else:
-            found.append(2 * weights)
-
-    hooks = [
-        layer.register_forward_hook(count)
-        for layer in network.modules()
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
-    ]
-    with torch.no_grad():
-        network.eval()(example)
-    for hook in hooks:
-        hook.remove()
-    return found
+def time_training(run, model, options):
+    """Return images a second."""
+    device = torch.device(options.device)
+    clock = StepTimer(device, options.steps)
+    run(model, device, clock)
+    return {"rate": model.batch_size / clock.median()}
 
 
-def as_torch_wrote_them(*networks):
-    """Give the convolutions of this package torch's own way of computing them."""
-    for network in networks:
-        for layer in network.modules():
-            if isinstance(layer, UpsamplingConv2d | DownsamplingConv2d):
-                layer.__class__ = nn.ConvTranspose2d if isinstance(layer, UpsamplingConv2d) else nn.Conv2d
-    return networks
-
-
-class Clock:
-    """Time of `n_steps` steps after a warm-up; CUDA is waited for at both ends alone."""
-
-    def __init__(self, device, n_steps, warm_up):
-        self.device, self.n_steps, self.warm_up, self.times = device, n_steps, warm_up, []
-
-    def tick(self, *_):
-        """Note the time at the beginning of a step, as a penalty of `train_gan` that costs nothing."""
-        if self.device.type == "cuda" and len(self.times) in (self.warm_up, self.warm_up + self.n_steps):
-            torch.cuda.synchronize(self.device)
-        self.times.append(time.perf_counter())
-
-    def seconds_per_step(self):
-        """Return the mean between the warm-up and the beginning of the step after the last."""
-        return (self.times[self.warm_up + self.n_steps] - self.times[self.warm_up]) / self.n_steps
-
-
-def time_ours(work, device, n_steps, warm_up):
-    """Return seconds for a step of `train_gan`."""
-    clock, batch_size = Clock(device, n_steps, warm_up), WORKS[work][1]
+def time_drawing(run, options):
+    """Return images a second, and the megabytes that the process grew by at most."""
+    model, device = MODELS[DRAWN_BY], torch.device(options.device)
     with isolated(device, 0):
-        players = [player.to(device) for player in make_players(work)]
-        train_gan(
-            *players,
-            make_images(work).to(device),
-            n_steps=warm_up + n_steps + 1,
-            batch_size=batch_size,
-            penalty=clock.tick,
-            **ADAM,
-        )
-    return clock.seconds_per_step()
+        generator = freeze(model.networks(as_torch_has_them=run is draw_plainly)[0].to(device))
+        before = _peak_memory()
+        result = np.zeros((options.images, *model.image_shape), dtype=np.uint8)
+        seconds = _median_seconds(lambda: run(generator, result))
+    return {"rate": options.images / seconds, "megabytes": (_peak_memory() - before) / 2**20}
 
 
-def time_plain(work, device, n_steps, warm_up, batches=None):
-    """Return seconds for a step of the plain loop; images come from memory unless `batches` gives them."""
-    torch.manual_seed(0)
-    batch_size = WORKS[work][1]
-    generator, discriminator = (player.to(device) for player in as_torch_wrote_them(*make_players(work)))
-    if batches is None:
-        images = (make_images(work) / 127.5 - 1).to(device)
-        batches = (images[torch.randperm(len(images), device=device)[:batch_size]] for _ in iter(int, 1))
-    adam = {"lr": ADAM["learning_rate"], "betas": (ADAM["beta_1"], 0.999)}
-    generator_adam = torch.optim.Adam(generator.parameters(), **adam)
-    discriminator_adam = torch.optim.Adam(discriminator.parameters(), **adam)
-    criterion, clock = nn.BCEWithLogitsLoss(), Clock(device, n_steps, warm_up)
-    for _ in range(warm_up + n_steps + 1):
-        clock.tick()
-        real = next(batches).to(device)
-        ones, zeros = torch.ones(len(real), device=device), torch.zeros(len(real), device=device)
-        discriminator.zero_grad()
-        criterion(discriminator(real), ones).backward()
-        fake = generator(torch.randn(len(real), 100, device=device))
-        criterion(discriminator(fake.detach()), zeros).backward()
-        discriminator_adam.step()
-        generator.zero_grad()
-        criterion(discriminator(fake), ones).backward()
-        generator_adam.step()
-    return clock.seconds_per_step()
+def time_matrices(options):
+    """Return floating-point operations a second in products of square matrices, in the precision of training."""
+    size, dtype = (2048, torch.float32) if options.device == "cpu" else (8192, torch.bfloat16)
+    a, b = torch.randn(2, size, size, device=options.device).to(dtype)
+    return {"rate": 2 * size**3 / _median_seconds(lambda: a @ b)}
 
 
-def jpeg_batches(folder, work, n_workers):
-    """Yield batches for ever, as a DataLoader reads them from a folder of class folders."""
-    shape, batch_size, *_ = WORKS[work]
-    reading = v2.Compose(
-        [v2.Resize(shape[1:]), v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.5] * 3, [0.5] * 3)]
-    )
-    files = ImageFolder(folder, reading)
-    rarest = min(set(files.targets), key=files.targets.count)
-    rows = [row for row, target in enumerate(files.targets) if target == rarest]
-    if len(rows) < batch_size:
-        raise ValueError(f"--data must hold at least {batch_size} images of its rarest class; got {len(rows)}.")
-    loader = torch.utils.data.DataLoader(
-        torch.utils.data.Subset(files, rows),
-        batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=n_workers,
-        persistent_workers=True,
-    )
-    while True:
-        for images, _ in loader:
-            yield images
-
-
-def time_drawing(ours, device, n_images):
-    """Return seconds to draw images into an array of bytes, and the bytes that the process grew by meanwhile."""
-    shape, batch_size, *_ = WORKS[DRAWING]
-    with isolated(device, 0):
-        generator = make_players(DRAWING)[0].to(device)
-        if ours:
-            generator.to(memory_format=torch.channels_last)
-        else:
-            as_torch_wrote_them(generator)
-        freeze(generator)
-        result = np.zeros((n_images, *shape), dtype=np.uint8)
-        _, image_format = check_images(result[:2], data_format="channels_first")
-        before, start = _peak_memory(), time.perf_counter()
-        if ours:
-            image_format.fill(result, draw(generator, n_images))
-        else:
-            drawn = []
-            with torch.no_grad():
-                for filled in range(0, n_images, batch_size):
-                    n = min(batch_size, n_images - filled)
-                    drawn.append(generator(torch.randn(n, generator.latent_dim, device=device)).cpu())
-            result[:] = torch.cat(drawn).add(1).mul(127.5).round().to(torch.uint8).numpy()
-        return time.perf_counter() - start, _peak_memory() - before
+def _median_seconds(function):
+    clock = Timer("function()", globals={"function": function}, num_threads=torch.get_num_threads())
+    return clock.blocked_autorange(min_run_time=1).median
 
 
 def _peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def matrix_rate(device, dtype, size):
-    """Return floating-point operations a second in products of square matrices."""
-    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    seconds = []
-    for _ in range(12):
-        start = time.perf_counter()
-        c = a @ b
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    del c
-    return 2 * size**3 / statistics.median(seconds[2:])
+def make_jobs():
+    """Return what is measured: {(what, side): function of the options}."""
+    jobs = {(MATRICES, PACKAGE): time_matrices}
+    for name, model in MODELS.items():
+        jobs[name, PACKAGE] = functools.partial(time_training, train, model)
+        jobs[name, PLAIN] = functools.partial(time_training, train_plainly, model)
+    jobs[DRAWING, PACKAGE] = functools.partial(time_drawing, draw_images)
+    jobs[DRAWING, PLAIN] = functools.partial(time_drawing, draw_plainly)
+    return jobs
 
 
-def work_alone(task, device, data, scale):
-    """Do one measurement; what a process of its own is started for."""
-    on_cuda = device.type == "cuda"
-    kind, _, work = task.partition(":")
-    n_steps, warm_up = (200, 20) if on_cuda else (math.ceil(scale * (8 if "64x64" in work else 4)), 2)
-    if kind == "matrix":
-        return {
-            "float32": matrix_rate(device, torch.float32, 8192 if on_cuda else 2048),
-            "bfloat16": matrix_rate(device, torch.bfloat16, 8192) if on_cuda else None,
-        }
-    if kind == "ours":
-        return {"images_per_second": WORKS[work][1] / time_ours(work, device, n_steps, warm_up)}
-    if kind == "plain":
-        return {"images_per_second": WORKS[work][1] / time_plain(work, device, n_steps, warm_up)}
-    if kind == "files":
-        n_workers = 16 if on_cuda else 2
-        seconds = time_plain(work, device, n_steps, warm_up, jpeg_batches(data, work, n_workers))
-        return {"images_per_second": WORKS[work][1] / seconds}
-    if kind in ("drawing", "plain drawing"):
-        n_images = math.ceil(scale * N_DRAWN)
-        seconds, grown = time_drawing(kind == "drawing", device, n_images)
-        return {"images_per_second": n_images / seconds, "bytes_grown": grown}
-    start = time.perf_counter()  # the report's whole training, as a user runs it, building the networks included
-    with isolated(device, 0):
-        players = [player.to(device) for player in make_players(REPORT)]
-        n_steps = math.ceil(scale * REPORT_EPOCHS * REPORT_IMAGES / 32)
-        images = make_images(REPORT, REPORT_IMAGES).to(device)
-        train_gan(*players, images, n_steps=n_steps, score=PixelFrechetDistance(images), **ADAM)
-    return {"seconds": time.perf_counter() - start}
+def run_job(job, options):
+    """Do one measurement; in a process of its own."""
+    keep_freed_memory()
+    torch.set_num_threads(options.threads)
+    return job(options)
 
 
-def in_its_own_process(task, options):
-    """Return what `work_alone` says there."""
-    command = [sys.executable, "-W", "ignore", __file__, "--only", task, "--device", options.device]
-    command += ["--scale", str(options.scale), "--threads", str(options.threads)]
-    command += ["--data", options.data] if options.data else []
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise RuntimeError(f"{task} failed:\n{result.stderr}")
-    return json.loads(result.stdout)
+def measure(options):
+    """Return a table with a row for each round, work and side."""
+    jobs, rows = make_jobs(), []
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
+        for number in range(1, options.rounds + 1):
+            found = pool.map(run_job, jobs.values(), [options] * len(jobs))
+            for (what, side), result in zip(jobs, found, strict=True):
+                rows.append({"round": number, "what": what, "side": side, **result})
+            print(f"round {number} of {options.rounds} done", file=sys.stderr, flush=True)
+    return pd.DataFrame(rows)
 
 
-def measure(tasks, options):
-    """Run tasks in turn for the rounds asked for, and return the results of each."""
-    results = {task: [] for task in tasks}
-    for number in range(options.rounds):
-        for task in tasks:
-            results[task].append(in_its_own_process(task, options))
-        print(f"round {number + 1} of {options.rounds} done", file=sys.stderr, flush=True)
-    return results
-
-
-def summarise(results, options):
-    """Return the figures, with medians, ratios and shares."""
-
-    def median(task, name="images_per_second"):
-        return statistics.median(result[name] for result in results[task])
-
-    precision = "bfloat16" if torch.device(options.device).type == "cuda" else "float32"
-    rate = median("matrix", precision)
-    summary = {
-        "machine": _describe_machine(options),
-        "rounds": options.rounds,
-        "matrix_rate": {"precision": precision, "gflops": rate / 1e9},
-        "training": {},
-    }
-    for work in WORKS:
-        floor, plain = operations(work)
-        ours, theirs = median(f"ours:{work}"), median(f"plain:{work}")
-        ratios = [
-            a["images_per_second"] / b["images_per_second"]
-            for a, b in zip(results[f"ours:{work}"], results[f"plain:{work}"], strict=True)
-        ]
-        summary["training"][work] = {
-            "floor_gflop_per_image": floor / 1e9,
-            "plain_gflop_per_image": plain / 1e9,
-            "images_per_second": ours,
-            "plain_images_per_second": theirs,
-            "ratio": ours / theirs,
-            "ratio_by_round": ratios,
-            "share_of_matrix_rate": ours * floor / rate,
-            "plain_share_of_matrix_rate": theirs * plain / median("matrix", "float32"),
-        }
-    summary["drawing"] = {
-        "images_per_second": median("drawing"),
-        "plain_images_per_second": median("plain drawing"),
-        "ratio": median("drawing") / median("plain drawing"),
-        "megabytes_grown": median("drawing", "bytes_grown") / 2**20,
-        "plain_megabytes_grown": median("plain drawing", "bytes_grown") / 2**20,
-    }
-    if "report" in results:
-        summary["report"] = {"seconds_for_100_epochs": median("report", "seconds")}
-    if f"files:{REPORT}" in results:
-        summary["report"]["files_images_per_second"] = median(f"files:{REPORT}")
-        summary["report"]["ratio_to_files"] = median(f"ours:{REPORT}") / median(f"files:{REPORT}")
-    return summary
-
-
-def _describe_machine(options):
-    device = torch.device(options.device)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{options.threads} threads"
-    return f"{device}: {name}; Python {platform.python_version()}, torch {torch.__version__}"
+def summarise(table):
+    """Return medians over the rounds, ratios of the two sides, and shares of the matrix rate."""
+    wide = table.pivot(index=["what", "round"], columns="side", values=["rate", "megabytes"])
+    rates = wide["rate"].assign(ratio=wide["rate", PACKAGE] / wide["rate", PLAIN])
+    grouped, megabytes = rates.groupby("what", sort=False), wide["megabytes"].groupby("what", sort=False).median()
+    summary, spread = grouped.median(), grouped["ratio"]
+    summary = summary.assign(lowest=spread.min(), highest=spread.max(), megabytes=megabytes[PACKAGE])
+    summary["megabytes, plain"] = megabytes[PLAIN]
+    for name, model in MODELS.items():
+        least, plain = count_operations(model)
+        summary.loc[name, ["GFLOP an image", "GFLOP, plain"]] = least / 1e9, plain / 1e9
+        share = summary.loc[name, PACKAGE] * least / summary.loc[MATRICES, PACKAGE]
+        summary.loc[name, "share of matrix rate, %"] = 100 * share
+    return summary.loc[table["what"].unique()]
 
 
 def show(summary):
-    """Print the figures as tables."""
-    rate = summary["matrix_rate"]
-    print(f"{summary['machine']}; medians of {summary['rounds']} rounds")
-    print(f"products of {rate['precision']} matrices: {rate['gflops']:.0f} GFLOP/s\n")
-    print("| training | GFLOP an image | images/s | plain loop | ratio | share of the rate | plain loop, own count |")
-    print("|---|---|---|---|---|---|---|")
-    for work, row in summary["training"].items():
-        print(
-            f"| {work} | {row['floor_gflop_per_image']:.2f} | {row['images_per_second']:.1f} | "
-            f"{row['plain_images_per_second']:.1f} | {row['ratio']:.2f} ({min(row['ratio_by_round']):.2f} to "
-            f"{max(row['ratio_by_round']):.2f}) | {row['share_of_matrix_rate']:.0%} | "
-            f"{row['plain_share_of_matrix_rate']:.0%} |"
-        )
-    drawing = summary["drawing"]
-    print(
-        f"\ndrawing {N_DRAWN:,} images of 64 x 64: {drawing['images_per_second']:.0f} images/s, plain loop "
-        f"{drawing['plain_images_per_second']:.0f}, ratio {drawing['ratio']:.2f}; memory grew by "
-        f"{drawing['megabytes_grown']:.0f} MB, in the plain loop by {drawing['plain_megabytes_grown']:.0f} MB"
+    """Return the summary as text."""
+    matrix_rate, rest = summary.loc[MATRICES, PACKAGE], summary.drop(MATRICES)
+    return (
+        f"matrix products: {matrix_rate / 1e9:.0f} GFLOP/s; {PACKAGE} and {PLAIN} in images/s\n\n"
+        f"{rest.map('{:.3g}'.format).replace('nan', '').to_markdown()}"
     )
-    if "report" in summary:
-        print("\n" + json.dumps(summary["report"], indent=2))
 
 
 def main():
     """Read the command line, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cpu", help="cpu, or a CUDA device: then the report's whole training too")
-    parser.add_argument("--data", help="folder of class folders of JPEG files, to feed a plain loop from (CUDA)")
-    parser.add_argument("--rounds", type=int, help="7 on the CPU, 3 on CUDA where left out")
-    parser.add_argument("--threads", type=int, default=2, help="torch threads on the CPU")
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the steps and images; for a quick look")
-    parser.add_argument("--only", help=argparse.SUPPRESS)
+    parser.add_argument("--device", default="cpu", help="cpu, or a CUDA device")
+    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--steps", type=int, help="steps of a training; 8 on the CPU, 200 on CUDA where left out")
+    parser.add_argument("--images", type=int, default=10_000, help="images drawn; default: %(default)s")
+    parser.add_argument("--threads", type=int, default=2, help="torch's threads on the CPU; default: %(default)s")
+    parser.add_argument("--out", type=Path, help="CSV file for the figures of every round")
     options = parser.parse_args()
-    device = torch.device(options.device)
-    if options.only:
-        torch.set_num_threads(options.threads)
-        print(json.dumps(work_alone(options.only, device, options.data, options.scale)))
-        return
+    options.steps = options.steps or (8 if options.device == "cpu" else 200)
 
-    tasks = ["matrix", *(f"{side}:{work}" for work in WORKS for side in ("ours", "plain")), "drawing", "plain drawing"]
-    if device.type == "cuda":
-        tasks += ["report", *([f"files:{REPORT}"] if options.data else [])]
-    options.rounds = options.rounds or (3 if device.type == "cuda" else 7)
-    summary = summarise(measure(tasks, options), options)
-    show(summary)
-    if options.json:
-        options.json.write_text(json.dumps(summary, indent=2) + "\n")
+    table = measure(options)
+    if options.out:
+        table.to_csv(options.out, index=False)
+    device = options.device if options.device == "cpu" else torch.cuda.get_device_name(options.device)
+    print(f"{device}, {options.threads} threads; Python {platform.python_version()}, torch {torch.__version__}")
+    print(f"medians of {options.rounds} rounds; {show(summarise(table))}")
 
 
 if __name__ == "__main__":
-    keep_freed_memory()
     main()

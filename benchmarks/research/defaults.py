@@ -1,27 +1,36 @@
 """Why the defaults of DCGANOverSampler are what they are: variants of training, compared after equal seconds.
 
-    python benchmarks/defaults.py --data ../shared/data/chest_xray
+    python benchmarks/research/defaults.py --data path/to/chest_xray
 
 Every variant trains on every task for the same processor time on one thread. KID of 500 images to the whole class, in
-EfficientNet-Lite0 features, is the judge, which no variant sees in training. Rows are appended to a CSV file as they
+EfficientNet-Lite0 features, compares them; no variant sees it in training. Rows are appended to a CSV file as they
 are done, and those that it holds are not trained again; the table is printed from it at the end.
 """
 
-import argparse
 import functools
 import tempfile
 import time
 from pathlib import Path
 
-import joblib
 import numpy as np
-import pandas as pd
-import sources
 import torch
 import variants
-from PIL import Image
+from common import (
+    REPORT_EVERY,
+    Snapshots,
+    UsageError,
+    add_choice,
+    as_bytes,
+    complete,
+    load_images,
+    made_by,
+    make_parser,
+    rarest_class,
+    run,
+    thin,
+    training_part,
+)
 from scipy.stats import spearmanr
-from sklearn.datasets import load_digits
 
 from gan_sampler import EfficientNetLite0Embedder
 from gan_sampler.networks import Discriminator, Generator
@@ -39,19 +48,19 @@ from gan_sampler.training import (
 )
 
 N_JUDGED = 500  # images
+EACH = 5  # reports, of which one is compared with KID
 CACHE = str(Path(tempfile.gettempdir()) / "gan_sampler_defaults")  # of the real images' features
-DIGIT, DIGIT_SIZE = 8, 28
 
 # name: data set, image size, number of images to train on (None for all), seconds of processor time
 TASKS = {
     "xray-32-all": ("chest_xray", 32, None, 60),
     "xray-32-40": ("chest_xray", 32, 40, 60),
     "cells-32-all": ("elpv", 32, None, 60),
-    "digits-28-all": ("digits", DIGIT_SIZE, None, 60),
+    "digits-28-all": ("digits", 28, None, 60),
     "xray-32-100": ("chest_xray", 32, 100, 60),
     "xray-32-400": ("chest_xray", 32, 400, 60),
     "cells-32-100": ("elpv", 32, 100, 60),
-    "digits-28-40": ("digits", DIGIT_SIZE, 40, 60),
+    "digits-28-40": ("digits", 28, 40, 60),
     "xray-64-all": ("chest_xray", 64, None, 120),
 }
 SCREENING = ("xray-32-all", "xray-32-40", "cells-32-all")
@@ -145,17 +154,20 @@ VARIANTS = {
 }
 
 
-def load_class(data, size, chest_xray):
-    """Return the images of the class that a task is about and those of every class, (n, size, size) uint8."""
-    if data == "digits":
-        found = load_digits()
-        digits = np.rint(found.images * (255 / 16)).astype(np.uint8)
-        images = np.stack([np.asarray(Image.fromarray(x).resize((size, size), Image.BICUBIC)) for x in digits])
-        return images[found.target == DIGIT], images
-    found = sources.load(chest_xray if data == "chest_xray" else data, image_size=size)
-    if found.split is not None:
-        found = found.take(found.split == "train")
-    return found.images[found.target == np.bincount(found.target).argmin()], found.images
+def load_task(task, seed, data):
+    """Return what a task trains on, as tensors (n, 1, size, size), and all images of its class to compare with.
+
+    Returns
+    -------
+    images, all_images : torch.Tensor
+        The images of the rarest class that the task leaves, and these together with those of the other classes.
+    real : ndarray of shape (n, size, size)
+    """
+    word, size, n_images, _ = TASKS[task]
+    data = data[word, size]
+    rarest, rows = rarest_class(data), thin(data, n_images, seed)
+    images, target = torch.from_numpy(data.images[rows])[:, None], data.target[rows]
+    return images[target == rarest], images, data.images[data.target == rarest]
 
 
 def train(images, all_images, variant, seconds, seed):
@@ -166,11 +178,9 @@ def train(images, all_images, variant, seconds, seed):
     spent = time.process_time() - start
     with isolated(torch.device("cpu"), seed + 1):
         drawn = torch.cat(list(draw(generator, N_JUDGED)))
-    return _as_bytes(drawn), {"n_steps": n_steps, "seconds": round(spent, 1), "losses": _last_losses(history)}
-
-
-def _as_bytes(images):
-    return images.add(1).mul(127.5).round().byte()[:, 0].numpy()
+    last = history[-1]
+    losses = f"{last['loss_discriminator']:.2f} / {last['loss_generator']:.2f}"
+    return as_bytes(drawn)[:, 0].numpy(), {"n_steps": n_steps, "seconds": round(spent, 1), "losses": losses}
 
 
 def _seconds_per_step(images, variant):
@@ -185,7 +195,7 @@ def _seconds_per_step(images, variant):
 def _train(images, all_images, variant, n_steps, seed, score=None):
     chosen = {part: {**START[part], **variant.get(part, {})} for part in START}
     with threads(1), isolated(torch.device("cpu"), seed):
-        players = (
+        networks = (
             variant.get("make_generator", Generator)(images.shape[1:], **chosen["generator"]),
             Discriminator(images.shape[1:], **chosen["discriminator"]),
         )
@@ -198,127 +208,105 @@ def _train(images, all_images, variant, n_steps, seed, score=None):
             options["penalty"] = options["augment"].penalty
         n_before = round(n_steps * variant.get("pretrain", 0))
         if n_before:
-            train_gan(*players, all_images, n_steps=n_before, **{**options, "score": None})
-        options["score"] = (score or PixelFrechetDistance(images)) if options["score"] else None
-        return train_gan(*players, images, n_steps=n_steps - n_before, **options)
+            train_gan(*networks, all_images, n_steps=n_before, **{**options, "score": None})
+        options["score"] = score or (PixelFrechetDistance(images) if options["score"] else None)
+        return train_gan(*networks, images, n_steps=n_steps - n_before, **options)
 
 
-def _last_losses(history):
-    return f"{history[-1]['loss_discriminator']:.2f} / {history[-1]['loss_generator']:.2f}"
-
-
-def load_task(task, seed, chest_xray):
-    """Return what a task trains on, as tensors (n, 1, size, size), and all images of its class to judge by.
-
-    Returns
-    -------
-    images, all_images : torch.Tensor
-        The images of the class that the task leaves, and those of every class.
-    real : ndarray of shape (n, size, size)
-    """
-    data, size, n_images, _ = TASKS[task]
-    real, everything = load_class(data, size, chest_xray)
-    kept = np.random.RandomState(seed).permutation(len(real))[:n_images]
-    return torch.from_numpy(real[np.sort(kept)])[:, None], torch.from_numpy(everything)[:, None], real
-
-
-def run_cell(task, name, seed, chest_xray):
-    """Train one variant on one task, and return its row."""
-    images, all_images, real = load_task(task, seed, chest_xray)
+def run_cell(task, name, seed, data):
+    """Train one variant on one task, and return its row in a list."""
+    images, all_images, real = load_task(task, seed, data)
     drawn, row = train(images, all_images, VARIANTS[name], TASKS[task][3], seed)
     with threads(1):
         embedder = EfficientNetLite0Embedder(memory=CACHE).fit(real)
         real_features, drawn_features = (embedder.transform(x).astype(np.float64) for x in (real, drawn))
     half = np.random.RandomState(0).permutation(len(real))[: len(real) // 2]
     others = np.setdiff1d(np.arange(len(real)), half)
-    return {
-        "task": task,
-        "variant": name,
-        "seed": seed,
-        "n_images": len(images),
-        "kid": kernel_inception_distance(real_features, drawn_features)[0],
-        "kid_between_halves": kernel_inception_distance(real_features[half], real_features[others])[0],
-        **row,
-    }
+    return [
+        {
+            "task": task,
+            "variant": name,
+            "seed": seed,
+            "n_images": len(images),
+            "kid": kernel_inception_distance(real_features, drawn_features)[0],
+            "kid_between_halves": kernel_inception_distance(real_features[half], real_features[others])[0],
+            **row,
+        }
+    ]
 
 
-class Watched(PixelFrechetDistance):
-    """The score, with the images of every fifth report kept."""
-
-    def __init__(self, images):
-        super().__init__(images)
-        self.kept = []
-
-    def __call__(self, images):
-        """Score images, and keep some."""
-        record = super().__call__(images)
-        self.kept.append((record["score"], _as_bytes(images)))
-        return record
-
-
-def check_score(task, name, seed, chest_xray, *, n_steps):
-    """Compare the score that chooses snapshots with KID over one training, and return a row."""
-    images, all_images, real = load_task(task, seed, chest_xray)
-    watched = Watched(images)
-    _train(images, all_images, VARIANTS[name], n_steps, seed, watched)
-    scores, drawn = zip(*watched.kept[4::5], strict=True)
+def check_score(task, name, seed, data, *, n_steps):
+    """Compare the score that chooses snapshots with KID over one training, and return a row in a list."""
+    images, all_images, real = load_task(task, seed, data)
+    score = Snapshots(images)
+    _train(images, all_images, VARIANTS[name], n_steps, seed, score)
+    snapshots = list(score.found.values())[EACH - 1 :: EACH]
+    scores = [record["score"] for _, record in snapshots]
     with threads(1):
         embedder = EfficientNetLite0Embedder(memory=CACHE).fit(real)
         features = embedder.transform(real).astype(np.float64)
-        kids = [kernel_inception_distance(features, embedder.transform(x).astype(np.float64))[0] for x in drawn]
-    return {
-        "task": task,
-        "variant": name,
-        "seed": seed,
-        "n_snapshots": len(kids),
-        "rank_correlation": spearmanr(scores, kids).statistic,
-        "kid_of_chosen": kids[int(np.argmin(scores))],
-        "kid_of_last": kids[-1],
-        "kid_of_best": min(kids),
+        kids = [
+            kernel_inception_distance(features, embedder.transform(drawn[:, 0].numpy()).astype(np.float64))[0]
+            for drawn, _ in snapshots
+        ]
+    return [
+        {
+            "task": task,
+            "variant": name,
+            "seed": seed,
+            "n_snapshots": len(kids),
+            "rank_correlation": spearmanr(scores, kids).statistic,
+            "kid_of_chosen": kids[int(np.argmin(scores))],
+            "kid_of_last": kids[-1],
+            "kid_of_best": min(kids),
+        }
+    ]
+
+
+def compute_table(options):
+    """Return the table, with what it lacked."""
+    if options.check_score is not None and options.check_score < EACH * REPORT_EVERY:
+        raise UsageError(f"--check-score must be at least {EACH * REPORT_EVERY} steps; got {options.check_score}")
+    names = {TASKS[task][:2] for task in options.tasks}
+    data = {
+        (word, size): training_part(load_images(options.data if word == "chest_xray" else word, size))
+        for word, size in sorted(names)
     }
+    compute = functools.partial(run_cell, data=data)
+    if options.check_score:
+        compute = functools.partial(check_score, data=data, n_steps=options.check_score)
+    return complete(
+        options,
+        compute,
+        [(task, name, seed) for seed in options.seeds for task in options.tasks for name in options.variants],
+        by=("task", "variant", "seed"),
+        digest=made_by([__file__, variants.__file__], data.values(), options.check_score),
+    )
+
+
+def show(table):
+    """Return KID, the mean of the seeds, of variants by tasks, or the comparison of scores as it is, as Markdown."""
+    table = table.drop(columns="made_by", errors="ignore")
+    if "kid" in table:
+        table = table.pivot_table(index="variant", columns="task", values="kid")
+        table = table.reindex(index=[v for v in VARIANTS if v in table.index], columns=[t for t in TASKS if t in table])
+    return table.round(3).to_markdown()
 
 
 def main():
     """Read the command line, train what is missing, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="chest_xray", help="folder of the chest X-rays")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/defaults.csv"), help="the CSV file")
-    parser.add_argument("--tasks", nargs="+", default=SCREENING, choices=TASKS, metavar="TASK", help=", ".join(TASKS))
-    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS, metavar="VARIANT")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--n-jobs", type=int, default=2, help="trainings side by side, of one thread each")
+    keep_freed_memory()
+    parser = make_parser(__doc__, out="docs/results/defaults.csv")
+    add_choice(parser, "--tasks", list(TASKS), SCREENING)
+    add_choice(parser, "--variants", list(VARIANTS))
     parser.add_argument(
         "--check-score",
         type=int,
         metavar="STEPS",
         help="compare the snapshots' score with KID over so many steps instead",
     )
-    options = parser.parse_args()
-
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    done = pd.read_csv(options.out) if options.out.is_file() else pd.DataFrame(columns=["task", "variant", "seed"])
-    known = set(done[["task", "variant", "seed"]].itertuples(index=False, name=None))
-    wanted = [(t, v, s) for s in options.seeds for t in options.tasks for v in options.variants]
-    cells = [cell for cell in wanted if cell not in known]
-    print(f"{len(cells)} trainings to do, {len(wanted) - len(cells)} known", flush=True)
-    run = run_cell
-    if options.check_score:
-        run = functools.partial(check_score, n_steps=options.check_score)
-    rows = joblib.Parallel(n_jobs=options.n_jobs, return_as="generator_unordered")(
-        joblib.delayed(run)(*cell, options.data) for cell in cells
-    )
-    for row in rows:
-        pd.DataFrame([row]).to_csv(options.out, mode="a", header=not options.out.is_file(), index=False)
-        print(
-            "  ".join(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()), flush=True
-        )
-    table = pd.read_csv(options.out)
-    if not options.check_score:
-        table = table.pivot_table(index="variant", columns="task", values="kid")
-        table = table.reindex(index=[v for v in VARIANTS if v in table.index], columns=[t for t in TASKS if t in table])
-    print(table.round(3).to_markdown())
+    run(parser, parser.parse_args(), compute_table, show)
 
 
 if __name__ == "__main__":
-    keep_freed_memory()
     main()

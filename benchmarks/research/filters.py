@@ -1,6 +1,6 @@
 """Does it help to draw more images than needed and keep some? Rules of choice, by what quality they give.
 
-    python benchmarks/filters.py --data elpv
+    python benchmarks/research/filters.py --data elpv
 
 Each rule keeps 1,000 of 4,000 synthetic images of the rarest class, by pixels or by features of EfficientNet-Lite0, and
 knows one half of the real images. The images kept are judged beside the other half: in the same features, in those of a
@@ -9,19 +9,16 @@ from the pixels. The rules are those of remedies.py, which tells what classifier
 written, and printed as a table.
 """
 
-import argparse
-from pathlib import Path
+import functools
 
-import joblib
 import numpy as np
-import pandas as pd
 import remedies
-import sources
-from grid import make_splits
+from common import complete, load_images, made_by, make_parser, run, train_generators
 from sklearn.ensemble import RandomForestClassifier
 from torch import nn
 
 from gan_sampler import CNNClassifier
+from gan_sampler.evaluation._splits import make_splits
 from gan_sampler.quality import kernel_inception_distance
 from gan_sampler.quality._measures import fidelity_and_diversity, two_sample_auc
 
@@ -36,80 +33,74 @@ RULES = {
 CHOSEN_BY = {"pixels": remedies.pixels, "features": remedies.features}
 
 
-def train_judge(X, y, seed):
+def train_cnn(X, y, seed):
     """Return a function from images to the features of a CNN that learnt the classes."""
     network = CNNClassifier(max_epochs=8, device="cpu", random_state=seed).fit(X, y)
     network.module_.layers[-1] = nn.Identity()
     return lambda images: network.forward(images).numpy()
 
 
-def run_split(split, data, cache):
-    """Return the rows of one split and its seed."""
-    seed, X, y = split.seed, data.images[split.train], data.target[split.train]
-    train = remedies.Train(X, y, remedies.train_generators(data, split.train, seed, cache), seed)
+def run_seed(seed, data, cache):
+    """Return the rows of one seed."""
+    (split,) = make_splits(data, [seed])
+    X, y = data.images[split.train], data.target[split.train]
+    train = remedies.Train(X, y, train_generators(X, y, seed, cache), seed)
     real = train.real(train.rare)
     order = np.random.RandomState(seed).permutation(len(real))
     known, unknown = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
-    made = train.draw(train.rare, N_TIMES * N_KEPT)
-    found = []
-    judges = {"same features": remedies.features, "features of a CNN": train_judge(X, y, seed)}
+    synthetic = train.draw(train.rare, N_TIMES * N_KEPT)
+    judged_by = {"same features": remedies.features, "features of a CNN": train_cnn(X, y, seed)}
     judged = {
-        name: [describe(images).astype(np.float64) for images in (unknown, made)] for name, describe in judges.items()
+        name: [describe(images).astype(np.float64) for images in (unknown, synthetic)]
+        for name, describe in judged_by.items()
     }
+    rows = []
     for by, describe in CHOSEN_BY.items():
-        described = describe(known), describe(made)
+        described = describe(known), describe(synthetic)
         for rule, choose in RULES.items():
             if choose is None and by != "pixels":
                 continue
             kept = np.arange(N_KEPT) if choose is None else choose(*described, N_KEPT)
             row = {"seed": seed, "rule": rule, "by": by if choose else "-"}
-            for name, (of_unknown, of_made) in judged.items():
-                measures = fidelity_and_diversity(of_unknown, of_made[kept])
-                row[f"KID, {name}"] = kernel_inception_distance(of_unknown, of_made[kept])[0]
+            for name, (of_unknown, of_synthetic) in judged.items():
+                measures = fidelity_and_diversity(of_unknown, of_synthetic[kept])
+                row[f"KID, {name}"] = kernel_inception_distance(of_unknown, of_synthetic[kept])[0]
                 row |= {f"{measure}, {name}": measures[measure] for measure in ("density", "coverage")}
+            pixels = (remedies.pixels(images) for images in (unknown, synthetic[kept]))
             forest, folds = RandomForestClassifier(random_state=seed), np.random.RandomState(seed)
-            row["AUC, pixels"] = two_sample_auc(remedies.pixels(unknown), remedies.pixels(made[kept]), forest, folds)
-            found.append(row)
-    return found
+            rows.append({**row, "AUC, pixels": two_sample_auc(*pixels, forest, folds)})
+    return rows
 
 
-def main():
-    """Read the command line, compute, write, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="elpv", help="as in run.py")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/filters.csv"), help="the CSV file")
-    parser.add_argument(
-        "--cache", type=Path, default=Path("results/remedies"), help="folder of remedies.py's generators"
+def compute_table(options):
+    """Return the table, with what it lacked."""
+    data = load_images(options.data, remedies.SIZE)
+    return complete(
+        options,
+        functools.partial(run_seed, data=data, cache=options.cache),
+        [(seed,) for seed in options.seeds],
+        by=("seed",),
+        digest=made_by([__file__, remedies.__file__], [data]),
     )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--n-jobs", type=int, default=1, help="seeds side by side")
-    parser.add_argument("--show", action="store_true", help="print the table of the file and compute nothing")
-    options = parser.parse_args()
-    if options.show and not options.out.is_file():
-        parser.error(f"--out must be a file that this command wrote; there is no {options.out}")
-    if not options.show:
-        try:
-            data = sources.load(options.data, image_size=remedies.SIZE)
-        except (ValueError, OSError, ImportError) as exc:
-            parser.error(str(exc))
-        found = joblib.Parallel(n_jobs=options.n_jobs)(
-            joblib.delayed(run_split)(split, data, options.cache) for split in make_splits(data, options.seeds)
-        )
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        pd.concat(map(pd.DataFrame, found)).to_csv(options.out, index=False)
-    print(show(pd.read_csv(options.out)))
 
 
 def show(table):
     """Return means over the seeds as Markdown."""
     return (
-        table.drop(columns="seed")
+        table.drop(columns=["seed", "made_by"], errors="ignore")
         .groupby(["rule", "by"], sort=False)
         .mean()
         .round(2)
         .reset_index()
         .to_markdown(index=False)
     )
+
+
+def main():
+    """Read the command line, compute what is missing, print the table."""
+    parser = make_parser(__doc__, out="docs/results/filters.csv", data="elpv", seeds=(0, 1, 2), n_jobs=1)
+    parser.add_argument("--cache", default="results/remedies", help="folder of generators (default: %(default)s)")
+    run(parser, parser.parse_args(), compute_table, show)
 
 
 if __name__ == "__main__":

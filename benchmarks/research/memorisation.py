@@ -1,6 +1,6 @@
 """How many copies must a generator make, and how many images be held out, for the memorisation test to find them?
 
-    python benchmarks/memorisation.py --data path/to/chest_xray
+    python benchmarks/research/memorisation.py --data path/to/chest_xray
 
 Synthetic images are real ones: fresh, fresh and blurred, one fresh image with other noise each time, or, in part,
 copies of images trained on: exact, with noise, shifted by a pixel, or mirrored. They are tested as `quality_report`
@@ -9,12 +9,11 @@ in pixels.
 Classes are thrown together, so that there are enough images. A CSV file is written, and printed as tables.
 """
 
-import argparse
-from pathlib import Path
+import functools
 
 import numpy as np
 import pandas as pd
-import sources
+from common import UsageError, complete, load_images, made_by, make_parser, run
 from scipy.ndimage import gaussian_filter
 from scipy.stats import mannwhitneyu
 
@@ -56,30 +55,40 @@ def all_versions(images):
     return versions_of(images[:, None].astype(np.float32) / 127.5 - 1)
 
 
-def run_seed(images, features, n_train, seed, embed):
-    """Return the rows of one choice of images trained on."""
+def run_seed(n_train, seed, images, features, embed):
+    """Return the rows of one choice of images trained on, means over the draws."""
     random_state = np.random.RandomState(seed)
     train, held_out, fresh = np.split(random_state.permutation(len(images)), [n_train, n_train + max(N_HELD_OUT)])
     trained_on = features[train], all_versions(images[train])[0]
     copied, fresh = train[random_state.randint(n_train, size=N_SYNTHETIC)], fresh[:N_SYNTHETIC]
-    made = {kind: change(images[copied], random_state) for kind, change in COPIES.items()}
-    made |= {kind: change(images[fresh], random_state) for kind, change in NO_COPIES.items()}
+    synthetic = {kind: change(images[copied], random_state) for kind, change in COPIES.items()}
+    synthetic |= {kind: change(images[fresh], random_state) for kind, change in NO_COPIES.items()}
     known = {"exact": features[copied], "fresh": features[fresh]}
     nearest = {
-        kind: find_nearest(synthetic, known[kind] if kind in known else embed(synthetic), trained_on)
-        for kind, synthetic in made.items()
+        kind: find_nearest(made, known[kind] if kind in known else embed(made), trained_on)
+        for kind, made in synthetic.items()
     }
     real = find_nearest(images[held_out], features[held_out], trained_on)
+    rows = []
     for n_held_out in N_HELD_OUT:
-        for kind in made:
+        for kind in synthetic:
             for share in SHARES if kind in COPIES else (0.0,):
-                for _ in range(N_DRAWS):
-                    rows = random_state.permutation(len(held_out))[:n_held_out]
-                    chosen = random_state.choice(N_SYNTHETIC, N_SYNTHETIC)  # with repetition, as from a generator
-                    n_copies = round(share * N_SYNTHETIC) if kind in COPIES else N_SYNTHETIC
-                    parts = [(nearest[kind], chosen[:n_copies]), (nearest["fresh"], chosen[n_copies:])]
-                    found = test(take(real, rows), join(take(*part) for part in parts))
-                    yield {"n_train": n_train, "n_held_out": n_held_out, "synthetic": kind, "copies": share, **found}
+                n_copies = round(share * N_SYNTHETIC) if kind in COPIES else N_SYNTHETIC
+                drawn = [
+                    test(*draw(real, nearest[kind], nearest["fresh"], n_held_out, n_copies, random_state))
+                    for _ in range(N_DRAWS)
+                ]
+                cell = {"n_train": n_train, "seed": seed, "n_held_out": n_held_out, "synthetic": kind, "copies": share}
+                rows.append({**cell, **pd.DataFrame(drawn).astype(float).mean().round(4), "n_draws": N_DRAWS})
+    return rows
+
+
+def draw(real, copies, fresh, n_held_out, n_copies, random_state):
+    """Return what is nearest to some held-out images, and to synthetic ones of which some are copies."""
+    rows = random_state.permutation(len(real[0][0]))[:n_held_out]
+    chosen = random_state.choice(N_SYNTHETIC, N_SYNTHETIC)  # with repetition, as from a generator
+    parts = [(copies, chosen[:n_copies]), (fresh, chosen[n_copies:])]
+    return take(real, rows), join(take(*part) for part in parts)
 
 
 def take(nearest, rows):
@@ -101,46 +110,30 @@ def test(held_out, synthetic):
     return {"share": share, "alarm": p <= LEVEL, "plain_share": plain_share, "plain_alarm": plain.pvalue <= LEVEL}
 
 
-def main():
-    """Read the command line, compute, write, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="chest_xray", help="as in run.py; grey images, at least 5,700 for all rows")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/memorisation.csv"), help="the CSV file")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--show", action="store_true", help="print the tables of the file and compute nothing")
-    options = parser.parse_args()
-    if options.show and not options.out.is_file():
-        parser.error(f"--out must be a file that this command wrote; there is no {options.out}")
-    if not options.show:
-        try:
-            images = sources.load(options.data, image_size=SIZE).images
-        except (ValueError, OSError, ImportError) as exc:
-            parser.error(str(exc))
-        if images.ndim != 3 or images.dtype != np.uint8:
-            parser.error(f"--data must name grey images of uint8; got {images.dtype} of shape {images.shape}")
-        embedder = EfficientNetLite0Embedder(input_size=SIZE).fit(images[:2])
-
-        def embed(images):
-            return embedder.transform(images).astype(np.float64)
-
-        features = embed(images)
-        found = [
-            row
-            for n_train in N_TRAIN
-            if n_train + max(N_HELD_OUT) + N_SYNTHETIC <= len(images)
-            for seed in options.seeds
-            for row in run_seed(images, features, n_train, seed, embed)
-        ]
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        summarise(found).to_csv(options.out, index=False)
-    print(show(pd.read_csv(options.out)))
+def compute_table(options):
+    """Return the table, with what it lacked."""
+    data = load_images(options.data, SIZE)
+    images = data.images
+    if images.ndim != 3 or images.dtype != np.uint8:
+        raise UsageError(f"--data must name grey images of uint8; got {images.dtype} of shape {images.shape}")
+    sizes = [n for n in options.n_train if n + max(N_HELD_OUT) + N_SYNTHETIC <= len(images)]
+    if not sizes:
+        least = min(options.n_train) + max(N_HELD_OUT) + N_SYNTHETIC
+        raise UsageError(f"--data must hold at least {least:,} images; got {len(images):,}")
+    embedder = EfficientNetLite0Embedder(input_size=SIZE).fit(images[:2])
+    embed = functools.partial(describe, embedder)
+    return complete(
+        options,
+        functools.partial(run_seed, images=images, features=embed(images), embed=embed),
+        [(n_train, seed) for n_train in sizes for seed in options.seeds],
+        by=("n_train", "seed"),
+        digest=made_by([__file__], [data]),
+    )
 
 
-def summarise(found):
-    """Return means over draws and seeds."""
-    by = ["n_train", "n_held_out", "synthetic", "copies"]
-    groups = pd.DataFrame(found).groupby(by, sort=False)
-    return groups.mean().astype(float).round(4).assign(n_draws=groups.size()).reset_index()
+def describe(embedder, images):
+    """Return features in the precision that distances need."""
+    return embedder.transform(images).astype(np.float64)
 
 
 def show(table):
@@ -157,6 +150,15 @@ def show(table):
         wide.columns = [f"{n_train} / {n_held_out}" for n_train, n_held_out in wide.columns]
         shown.append(f"{title}, by images trained on / held out:\n\n{wide.reset_index().to_markdown(index=False)}")
     return "\n\n".join(shown)
+
+
+def main():
+    """Read the command line, compute what is missing, print the tables."""
+    parser = make_parser(__doc__, out="docs/results/memorisation.csv", seeds=(0, 1), n_jobs=1)
+    parser.add_argument(
+        "--n-train", nargs="+", type=int, default=list(N_TRAIN), choices=N_TRAIN, help="images trained on; default: all"
+    )
+    run(parser, parser.parse_args(), compute_table, show)
 
 
 if __name__ == "__main__":

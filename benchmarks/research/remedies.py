@@ -1,7 +1,7 @@
-"""What keeps a classifier from taking "looks generated" for the class? Remedies for the artefact shortcut, compared.
+"""What keeps a classifier from taking the artefacts of synthetic images for the class? Remedies, compared.
 
-    python benchmarks/remedies.py --data path/to/chest_xray
-    python benchmarks/remedies.py --data elpv --out docs/results/remedies_elpv.csv
+    python benchmarks/research/remedies.py --data path/to/chest_xray
+    python benchmarks/research/remedies.py --data elpv --out docs/results/remedies_elpv.csv
 
 For each seed one generator is trained for each class, once for all remedies. A remedy turns training images into
 training images, and may change test images too. Classifiers learn from what it gives and are tested on real images of
@@ -9,20 +9,14 @@ the split that came with the data, or else of a random quarter for each seed. Ro
 that it holds are not computed again; the table is printed from it at the end.
 """
 
-import argparse
-import functools
 import io
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import joblib
 import numpy as np
-import pandas as pd
-import sources
-from grid import make_splits, versions
-from metrics import class_scores, evaluate
+from common import add_choice, complete, load_images, made_by, make_parser, run, train_generators
 from PIL import Image
-from pipelines import EqualLength
 from scipy.ndimage import gaussian_filter
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import euclidean_distances
@@ -36,6 +30,9 @@ from gan_sampler import (
     DCGANOverSampler,
     EfficientNetLite0Embedder,
 )
+from gan_sampler.evaluation._metrics import class_probabilities, class_scores, evaluate
+from gan_sampler.evaluation._models import EqualLength
+from gan_sampler.evaluation._splits import make_splits
 from gan_sampler.quality import realism
 from gan_sampler.samplers._herding import herd
 
@@ -44,7 +41,7 @@ INPUT_SIZE = 64  # pixels of the embedder's input
 N_HERDED = 1000  # images herded together
 NETWORKS = {"cnn": (CNNClassifier, 8), "ann": (ANNClassifier, 10)}  # passes over as many images as balancing gives
 ON_FEATURES = {
-    "forest": functools.partial(RandomForestClassifier, 100, n_jobs=1),
+    "forest": partial(RandomForestClassifier, 100, n_jobs=1),
     "svm": lambda random_state: SVC(),
 }
 CLASSIFIERS = (*NETWORKS, *ON_FEATURES)
@@ -129,29 +126,29 @@ def augmented_in_every_class(train, ratio):
 def every_class(train, ratio, repeats=Train.repeats, draw=Train.draw):
     """Balance by repeating real images, and add as many synthetic ones to every class."""
     n_images = round(ratio * train.largest)
-    made = [(draw(train, label, n_images), label) for label in np.unique(train.y)]
-    return train.plus((repeats(train, train.n_missing), train.rare), *made)
+    synthetic = [(draw(train, label, n_images), label) for label in np.unique(train.y)]
+    return train.plus((repeats(train, train.n_missing), train.rare), *synthetic)
 
 
 def half_synthetic(train, other_half=Train.repeats):
     """Balance half by synthetic images and half by repeated, or otherwise changed, real ones."""
     half = train.n_missing // 2
-    made = train.draw(train.rare, train.n_missing - half)
-    return train.plus((other_half(train, half), train.rare), (made, train.rare))
+    synthetic = train.draw(train.rare, train.n_missing - half)
+    return train.plus((other_half(train, half), train.rare), (synthetic, train.rare))
 
 
 def real_detail(train, sigma=1.0):
     """Give each synthetic image the fine detail of a real one of its class."""
-    made = train.draw(train.rare, train.n_missing).astype(float)
+    synthetic = train.draw(train.rare, train.n_missing).astype(float)
     donors = train.repeats().astype(float)
-    mixed = _blurred(made, sigma) + donors - _blurred(donors, sigma)
+    mixed = _blurred(synthetic, sigma) + donors - _blurred(donors, sigma)
     return train.plus((np.clip(np.rint(mixed), 0, 255).astype(np.uint8), train.rare))
 
 
 def drawn_and_chosen(train, label, n_images, choose, describe, n_times=4):
     """Draw four times as many images of a class as wanted and keep those that `choose` says by their features."""
-    made = train.draw(label, n_times * n_images)
-    return made[choose(describe(train.real(label)), describe(made), n_images)]
+    synthetic = train.draw(label, n_times * n_images)
+    return synthetic[choose(describe(train.real(label)), describe(synthetic), n_images)]
 
 
 def chosen(train, choose, describe):
@@ -159,35 +156,36 @@ def chosen(train, choose, describe):
     return train.plus((drawn_and_chosen(train, train.rare, train.n_missing, choose, describe), train.rare))
 
 
-def most_plausible(real, made, n_kept):
+def most_plausible(real, synthetic, n_kept):
     """Choose by the realism score."""
-    return np.argsort(-realism(real, made))[:n_kept]
+    return np.argsort(-realism(real, synthetic))[:n_kept]
 
 
-def taken_for_real(real, made, n_kept):
+def taken_for_real(real, synthetic, n_kept):
     """Choose by what a discriminator trained afterwards, a random forest, says of images it has not seen."""
     forest = RandomForestClassifier(random_state=0)
-    X, is_real = np.concatenate([real, made]), np.repeat([1, 0], [len(real), len(made)])
+    X, is_real = np.concatenate([real, synthetic]), np.repeat([1, 0], [len(real), len(synthetic)])
     scores = cross_val_predict(forest, X, is_real, method="predict_proba")[len(real) :, 1]
     return np.argsort(-scores, kind="stable")[:n_kept]
 
 
-def nearest_each(real, made, n_kept):
+def nearest_each(real, synthetic, n_kept):
     """Choose for each real image in turn the nearest of those that are nearest to it, then the second, and so on."""
-    distances = euclidean_distances(made, real)
+    distances = euclidean_distances(synthetic, real)
     owner = distances.argmin(1)
     order = np.lexsort([distances.min(1), owner])
     starts = np.searchsorted(owner[order], owner[order])
-    rank = np.empty(len(made), dtype=int)
-    rank[order] = np.arange(len(made)) - starts
+    rank = np.empty(len(synthetic), dtype=int)
+    rank[order] = np.arange(len(synthetic)) - starts
     return np.lexsort([distances.min(1), rank])[:n_kept]
 
 
-def herded(real, made, n_kept):
+def herded(real, synthetic, n_kept):
     """Choose by kernel herding, in blocks so that the time stays proportional."""
-    blocks = np.array_split(np.arange(len(made)), -(-n_kept // N_HERDED))
+    blocks = np.array_split(np.arange(len(synthetic)), -(-n_kept // N_HERDED))
     sizes = [len(block) for block in np.array_split(np.arange(n_kept), len(blocks))]
-    return np.concatenate([block[herd(real, made[block], size)] for block, size in zip(blocks, sizes, strict=True)])
+    kept = [block[herd(real, synthetic[block], size)] for block, size in zip(blocks, sizes, strict=True)]
+    return np.concatenate(kept)
 
 
 def _blurred(images, sigma):
@@ -202,11 +200,6 @@ def pixels(images):
 def features(images):
     """Describe images by what EfficientNet-Lite0 sees in them."""
     return EfficientNetLite0Embedder(input_size=INPUT_SIZE, device="cpu").fit(images[:2]).transform(images)
-
-
-def as_is(images, seed):
-    """Leave images alone."""
-    return images
 
 
 def with_noise(images, seed, spread=8):
@@ -231,167 +224,89 @@ def smoothed(images, seed, sigma=0.7):
     return np.rint(_blurred(images.astype(float), sigma)).astype(np.uint8)
 
 
-# name: (what it trains on, what all images pass through)
+by_features = partial(drawn_and_chosen, choose=herded, describe=features)
 REMEDIES = {
-    "nothing": (nothing, as_is),
-    "repetition": (repetition, as_is),
-    "synthetic": (plain, as_is),
-    "synthetic, half repeated": (half_synthetic, as_is),
-    "synthetic, half augmented": (functools.partial(half_synthetic, other_half=Train.augmented), as_is),
-    "synthetic in every class, ratio 1/8": (functools.partial(every_class, ratio=0.125), as_is),
-    "synthetic in every class, ratio 1/4": (functools.partial(every_class, ratio=0.25), as_is),
-    "synthetic in every class, ratio 1/2": (functools.partial(every_class, ratio=0.5), as_is),
-    "synthetic in every class, ratio 1": (functools.partial(every_class, ratio=1.0), as_is),
-    "synthetic in every class, ratio 2": (functools.partial(every_class, ratio=2.0), as_is),
-    "synthetic in every class, ratio 1/2, augmented repeats": (
-        functools.partial(every_class, ratio=0.5, repeats=Train.augmented),
-        as_is,
-    ),
-    "synthetic in every class, ratio 1/4, augmented repeats": (
-        functools.partial(every_class, ratio=0.25, repeats=Train.augmented),
-        as_is,
-    ),
-    "synthetic with real detail": (real_detail, as_is),
-    "synthetic, the most plausible quarter": (functools.partial(chosen, choose=most_plausible, describe=pixels), as_is),
-    "synthetic, the quarter taken for real": (functools.partial(chosen, choose=taken_for_real, describe=pixels), as_is),
-    "synthetic, the quarter nearest each real one": (
-        functools.partial(chosen, choose=nearest_each, describe=pixels),
-        as_is,
-    ),
-    "synthetic, the herded quarter": (functools.partial(chosen, choose=herded, describe=pixels), as_is),
-    "synthetic, the quarter herded by features": (
-        functools.partial(chosen, choose=herded, describe=features),
-        as_is,
-    ),
-    "synthetic, the quarter taken for real by features": (
-        functools.partial(chosen, choose=taken_for_real, describe=features),
-        as_is,
-    ),
-    "synthetic in every class, ratio 1/4, herded by features": (
-        functools.partial(
-            every_class, ratio=0.25, draw=functools.partial(drawn_and_chosen, choose=herded, describe=features)
-        ),
-        as_is,
-    ),
-    "synthetic in every class, ratio 1/2, herded by features": (
-        functools.partial(
-            every_class, ratio=0.5, draw=functools.partial(drawn_and_chosen, choose=herded, describe=features)
-        ),
-        as_is,
-    ),
-    "synthetic, noise on all": (plain, with_noise),
-    "synthetic, JPEG on all": (plain, through_jpeg),
-    "synthetic, blur on all": (plain, smoothed),
-    "repetition, noise on all": (repetition, with_noise),
-    "augmented": (augmented, as_is),
-    "augmented in every class, ratio 1/2": (functools.partial(augmented_in_every_class, ratio=0.5), as_is),
+    "nothing": nothing,
+    "repetition": repetition,
+    "synthetic": plain,
+    "synthetic, half repeated": half_synthetic,
+    "synthetic, half augmented": partial(half_synthetic, other_half=Train.augmented),
+    "synthetic in every class, ratio 1/8": partial(every_class, ratio=0.125),
+    "synthetic in every class, ratio 1/4": partial(every_class, ratio=0.25),
+    "synthetic in every class, ratio 1/2": partial(every_class, ratio=0.5),
+    "synthetic in every class, ratio 1": partial(every_class, ratio=1.0),
+    "synthetic in every class, ratio 2": partial(every_class, ratio=2.0),
+    "synthetic in every class, ratio 1/2, augmented repeats": partial(every_class, ratio=0.5, repeats=Train.augmented),
+    "synthetic in every class, ratio 1/4, augmented repeats": partial(every_class, ratio=0.25, repeats=Train.augmented),
+    "synthetic with real detail": real_detail,
+    "synthetic, the most plausible quarter": partial(chosen, choose=most_plausible, describe=pixels),
+    "synthetic, the quarter taken for real": partial(chosen, choose=taken_for_real, describe=pixels),
+    "synthetic, the quarter nearest each real one": partial(chosen, choose=nearest_each, describe=pixels),
+    "synthetic, the herded quarter": partial(chosen, choose=herded, describe=pixels),
+    "synthetic, the quarter herded by features": partial(chosen, choose=herded, describe=features),
+    "synthetic in every class, ratio 1/4, herded by features": partial(every_class, ratio=0.25, draw=by_features),
+    "synthetic, noise on all": plain,
+    "synthetic, JPEG on all": plain,
+    "synthetic, blur on all": plain,
+    "repetition, noise on all": repetition,
+    "augmented": augmented,
+    "augmented in every class, ratio 1/2": partial(augmented_in_every_class, ratio=0.5),
+}
+TRANSFORMS = {  # of all images, real and synthetic, for training and for testing
+    "synthetic, noise on all": with_noise,
+    "synthetic, JPEG on all": through_jpeg,
+    "synthetic, blur on all": smoothed,
+    "repetition, noise on all": with_noise,
 }
 
 
-def train_generators(data, train, seed, folder):
-    """Return a sampler fitted to the training images of every class, from its file where there is one."""
-    counts = np.bincount(data.target[train])
-    sampler = DCGANOverSampler(sampling_strategy={label: n + 1 for label, n in enumerate(counts)}, random_state=seed)
-    digest = joblib.hash((data.images[train], data.target[train], sampler.get_params(), versions()))[:12]
-    file = Path(folder) / f"generators-{digest}.safetensors"
-    if file.is_file():
-        return DCGANOverSampler.load(file)
-    sampler.fit_resample(data.images[train], data.target[train])
-    file.parent.mkdir(parents=True, exist_ok=True)
-    sampler.save(file)
-    return sampler
+def transformed(images, remedy, seed):
+    """Return images as a remedy has them seen."""
+    return TRANSFORMS[remedy](images, seed) if remedy in TRANSFORMS else images
 
 
-def run_cell(remedy, classifier, split, data, folder):
-    """Train and test one classifier on what one remedy gives, and return its row."""
-    seed = split.seed
-    sampler = train_generators(data, split.train, seed, folder)
-    train = Train(data.images[split.train], data.target[split.train], sampler, seed)
-    resample, pass_through = REMEDIES[remedy]
-    X, y = resample(train)
-    X, X_test = pass_through(X, seed), pass_through(data.images[split.test], seed + 1)
-    y_test = data.target[split.test]
+def run_cell(remedy, classifier, seed, data, folder):
+    """Train and test one classifier on what one remedy gives, and return its row in a list."""
+    (split,) = make_splits(data, [seed])
+    X, y = data.images[split.train], data.target[split.train]
+    train = Train(X, y, train_generators(X, y, seed, folder), seed)
+    X, y = REMEDIES[remedy](train)
+    X, X_test = transformed(X, remedy, seed), transformed(data.images[split.test], remedy, seed + 1)
     if classifier in NETWORKS:
         network, n_passes = NETWORKS[classifier]
         # As many images seen as with balanced ones, so that no remedy wins by training longer.
         n_images = n_passes * 2 * train.largest
         fitted = EqualLength(network(device="cpu", random_state=seed), n_images).fit(X, y)
     else:
-        embedder = EfficientNetLite0Embedder(input_size=INPUT_SIZE, device="cpu", memory=str(Path(folder) / "features"))
+        embedder = EfficientNetLite0Embedder(input_size=INPUT_SIZE, device="cpu", memory=f"{folder}/features")
         X, X_test = embedder.fit(X).transform(X), embedder.transform(X_test)
         fitted = ON_FEATURES[classifier](random_state=seed).fit(X, y)
-    metrics = evaluate(y_test, fitted.predict(X_test), class_scores(fitted, X_test), fitted.classes_, train.rare)
-    return {"remedy": remedy, "classifier": classifier, "seed": seed, "n_train": len(X), **metrics}
+    metrics = evaluate(
+        data.target[split.test],
+        fitted.predict(X_test),
+        class_scores(fitted, X_test),
+        class_probabilities(fitted, X_test),
+        data.target_names,
+        int(train.rare),
+    )
+    return [{"remedy": remedy, "classifier": classifier, "seed": seed, "n_train": len(X), **metrics}]
 
 
-def made_by(data):
-    """Return a digest of data, this file and versions: rows are only taken for known where it is the same."""
-    return joblib.hash((data.images, data.target, Path(__file__).read_bytes(), versions()))[:12]
-
-
-def main():
-    """Read the command line, compute what is missing, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="chest_xray", help="folder of the chest X-rays, or as in run.py")
-    parser.add_argument(
-        "--out", type=Path, default=Path("docs/results/remedies.csv"), help="the CSV file (default: %(default)s)"
+def compute_table(options):
+    """Return the table, with what it lacked."""
+    data = load_images(options.data, SIZE)
+    splits = make_splits(data, options.seeds)
+    joblib.Parallel(n_jobs=options.n_jobs)(
+        joblib.delayed(train_generators)(data.images[split.train], data.target[split.train], split.seed, options.cache)
+        for split in splits
     )
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=Path("results/remedies"),
-        help="folder for generators and features (default: %(default)s)",
+    return complete(
+        options,
+        partial(run_cell, data=data, folder=options.cache),
+        [(r, c, s) for c in options.classifiers for s in options.seeds for r in options.remedies],
+        by=("remedy", "classifier", "seed"),
+        digest=made_by([__file__], [data]),
     )
-    parser.add_argument(
-        "--remedies",
-        nargs="+",
-        default=list(REMEDIES),
-        choices=REMEDIES,
-        metavar="REMEDY",
-        help="some of: " + "; ".join(REMEDIES) + " (default: all)",
-    )
-    parser.add_argument("--classifiers", nargs="+", default=CLASSIFIERS, choices=CLASSIFIERS, help="default: all")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="default: 0 1 2")
-    parser.add_argument(
-        "--n-jobs", type=int, default=2, help="cells side by side; set OMP_NUM_THREADS=1 with more than 1"
-    )
-    parser.add_argument("--show", action="store_true", help="print the table of the file and compute nothing")
-    options = parser.parse_args()
-    if options.show and not options.out.is_file():
-        parser.error(f"--out must be a file that this command wrote; there is no {options.out}")
-    if options.show:
-        print(show(pd.read_csv(options.out)))
-        return
-
-    try:
-        data = sources.load(options.data, image_size=SIZE)
-    except (ValueError, OSError, ImportError) as exc:
-        parser.error(str(exc))
-    splits = {split.seed: split for split in make_splits(data, options.seeds)}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    columns = ["remedy", "classifier", "seed", "made_by"]
-    done = pd.read_csv(options.out) if options.out.is_file() else pd.DataFrame(columns=columns)
-    digest = made_by(data)
-    if len(done) and set(done["made_by"]) != {digest}:
-        parser.error(
-            f"{options.out} holds rows of other data, settings or versions; move it away, or name another --out"
-        )
-    known = set(done[["remedy", "classifier", "seed"]].itertuples(index=False, name=None))
-    wanted = [(r, c, s) for c in options.classifiers for s in options.seeds for r in options.remedies]
-    cells = [cell for cell in wanted if cell not in known]
-    print(f"{len(cells)} cells to do, {len(wanted) - len(cells)} known", flush=True)
-    workers = joblib.Parallel(n_jobs=options.n_jobs)
-    workers(joblib.delayed(train_generators)(data, split.train, seed, options.cache) for seed, split in splits.items())
-    rows = joblib.Parallel(n_jobs=options.n_jobs, return_as="generator_unordered")(
-        joblib.delayed(run_cell)(remedy, classifier, splits[seed], data, options.cache)
-        for remedy, classifier, seed in cells
-    )
-    for row in rows:
-        pd.DataFrame([{**row, "made_by": digest}]).to_csv(
-            options.out, mode="a", header=not options.out.is_file(), index=False
-        )
-        print(f"{row['remedy']}, {row['classifier']}, seed {row['seed']}: {row['balanced_accuracy']:.3f}", flush=True)
-    print(show(pd.read_csv(options.out)))
 
 
 def show(table):
@@ -406,6 +321,17 @@ def show(table):
         for names, there in ((REMEDIES, text.index), (("forest", "svm", "ann", "cnn"), text.columns))
     )
     return text.loc[rows, columns].to_markdown()
+
+
+def main():
+    """Read the command line, compute what is missing, print the table."""
+    parser = make_parser(__doc__, out="docs/results/remedies.csv", seeds=(0, 1, 2))
+    parser.add_argument(
+        "--cache", default="results/remedies", help="folder for generators and features (default: %(default)s)"
+    )
+    add_choice(parser, "--remedies", list(REMEDIES))
+    add_choice(parser, "--classifiers", list(CLASSIFIERS))
+    run(parser, parser.parse_args(), compute_table, show)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,29 @@
 """Does the cheap judgement at every fit call the images unusable that features say are?
 
-    python benchmarks/usable.py --data path/to/chest_xray
+    python benchmarks/research/usable.py --data path/to/chest_xray
 
 Generators are trained as `DCGANOverSampler` does by default, on one thread, and the images drawn at some steps are
 judged twice: by `is_unusable`, from pixels alone, and in features of EfficientNet-Lite0, by KID, precision, coverage
 and utility of 128 of them against 500 real images of the class, most of which the training has not seen.
 """
 
-import argparse
+import functools
 import warnings
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import sources
 import torch
+from common import (
+    Snapshots,
+    add_choice,
+    complete,
+    load_images,
+    made_by,
+    make_parser,
+    rarest_class,
+    run,
+    thin,
+    training_part,
+)
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from gan_sampler import EfficientNetLite0Embedder
@@ -37,91 +46,92 @@ TASKS = {
 N_JUDGED, N_REAL, N_REST = 128, 500, 300  # images
 
 
-class Watched:
-    """A score that keeps the images it is shown at some steps."""
-
-    n_images = PixelFrechetDistance.n_images
-
-    def __init__(self, steps):
-        self.steps, self.step, self.drawn = steps, 0, {}
-
-    def __call__(self, images):
-        """Keep images; every report counts as the best so far."""
-        self.step += 50
-        if self.step in self.steps:
-            self.drawn[self.step] = images.add(1).mul(127.5).round().byte()
-        return {"score": -self.step}
-
-
-def train(images, steps):
-    """Return the images drawn at each of `steps`, as uint8 tensors."""
-    shape, watched = images.shape[1:], Watched(steps)
+def train(images, n_steps):
+    """Return the snapshots of a training as `DCGANOverSampler` does it by default."""
+    shape, snapshots = images.shape[1:], Snapshots(images)
     is_mild = len(images) < 150 * (shape[1] * shape[2] / 32**2) ** 2  # as DCGANOverSampler's augmentation="auto"
     with threads(1), isolated(torch.device("cpu"), 0):
         train_gan(
             Generator(shape, base_channels=32),
             Discriminator(shape, base_channels=32),
             images,
-            n_steps=max(steps),
+            n_steps=n_steps,
             batch_size=16,
             learning_rate=1e-3,
             augment=augment_mildly if is_mild else None,
-            score=watched,
+            score=snapshots,
         )
-    return watched.drawn
+    return snapshots.found
 
 
-def run(task, chest_xray, memory):
-    """Yield a row for each step of a task, and one for real images that were not trained on, where there are any."""
+def judge(task, seed, data, memory):
+    """Return a row for each step of a task, and one for real images that were not trained on, where there are any."""
     word, size, n_images, steps = TASKS[task]
-    data = sources.load(chest_xray if word == "chest_xray" else word, image_size=size)
-    if data.split is not None:
-        data = data.take(data.split == "train")
-    rare = np.bincount(data.target).argmin()
-    own, rest = data.images[data.target == rare], data.images[data.target != rare]
-    rows = np.sort(np.random.RandomState(0).permutation(len(own))[:n_images])
-    images = torch.from_numpy(own[rows])[:, None]
-    sets = train(images, steps)
-    held_out = np.delete(own, rows, axis=0)
+    data = data[word, size]
+    is_rarest, is_left = data.target == rarest_class(data), np.zeros(len(data.target), dtype=bool)
+    is_left[thin(data, n_images, seed)] = True
+    images, held_out = (torch.from_numpy(data.images[is_rarest & chosen])[:, None] for chosen in (is_left, ~is_left))
+    found = train(images, max(steps))
+    sets = {step: found[step] for step in steps}
     if len(held_out) >= N_JUDGED:
-        sets["held-out real"] = torch.from_numpy(held_out[:256])[:, None]
+        sets["held-out real"] = held_out[:256], PixelFrechetDistance(images)(held_out[:256] / 127.5 - 1)
 
+    own, rest = data.images[is_rarest], data.images[~is_rarest]
     own = own[np.sort(np.random.RandomState(1).permutation(len(own))[:N_REAL])]
     rest = rest[np.random.RandomState(0).permutation(len(rest))[:N_REST]]
     embedder = EfficientNetLite0Embedder(memory=memory).fit(own)
     real, others = (embedder.transform(x).astype(np.float64) for x in (own, rest))
-    score, classifier = PixelFrechetDistance(images), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    for step, drawn in sets.items():
-        record = score(drawn / 127.5 - 1)
-        features = embedder.transform(drawn[:N_JUDGED, 0].numpy()).astype(np.float64)
+    classifier, rows = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"), []
+    for step, (judged, record) in sets.items():
+        features = embedder.transform(judged[:N_JUDGED, 0].numpy()).astype(np.float64)
         measures = fidelity_and_diversity(real, features)
-        of_synthetic, of_real = utility(real, features, others, classifier, np.random.RandomState(0))
-        yield {
-            "task": task,
-            "step": step,
-            **record,
-            "is_unusable": is_unusable(record),
-            "kid": kernel_inception_distance(real, features)[0],
-            "precision": measures["precision"],
-            "coverage": measures["coverage"],
-            "utility": of_synthetic,
-            "utility_of_real": of_real,
-        }
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*variables are collinear")
+            of_synthetic, of_real = utility(real, features, others, classifier, np.random.RandomState(0))
+        rows.append(
+            {
+                "task": task,
+                "seed": seed,
+                "step": step,
+                **record,
+                "is_unusable": is_unusable(record),
+                "kid": kernel_inception_distance(real, features)[0],
+                "precision": measures["precision"],
+                "coverage": measures["coverage"],
+                "utility": of_synthetic,
+                "utility_of_real": of_real,
+            }
+        )
+    return rows
+
+
+def compute_table(options):
+    """Return the table, with what it lacked."""
+    names = {TASKS[task][:2] for task in options.tasks}
+    data = {
+        (word, size): training_part(load_images(options.data if word == "chest_xray" else word, size))
+        for word, size in sorted(names)
+    }
+    return complete(
+        options,
+        functools.partial(judge, data=data, memory=options.memory),
+        [(task, seed) for task in options.tasks for seed in options.seeds],
+        by=("task", "seed"),
+        digest=made_by([__file__], data.values()),
+    )
+
+
+def show(table):
+    """Return the table as Markdown."""
+    return table.drop(columns="made_by", errors="ignore").round(2).to_markdown(index=False)
 
 
 def main():
-    """Read the command line, train, write and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="chest_xray", help="folder of the chest X-rays")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/usable.csv"), help="the CSV file")
-    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS, metavar="TASK", help=", ".join(TASKS))
+    """Read the command line, compute what is missing, print the table."""
+    parser = make_parser(__doc__, out="docs/results/usable.csv")
+    add_choice(parser, "--tasks", list(TASKS))
     parser.add_argument("--memory", help="folder in which features are cached")
-    options = parser.parse_args()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*variables are collinear")
-        table = pd.DataFrame([row for task in options.tasks for row in run(task, options.data, options.memory)])
-    table.to_csv(options.out, index=False, float_format="%.4f")
-    print(table.round(2).to_markdown(index=False))
+    run(parser, parser.parse_args(), compute_table, show)
 
 
 if __name__ == "__main__":

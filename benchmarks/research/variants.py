@@ -26,28 +26,28 @@ from gan_sampler.training import LOSSES, Loss
 
 
 def lecam(weight=0.3, decay=0.99):
-    """Return the non-saturating loss, with LeCam's pull of each kind's logits to the other kind's average [1]_."""
+    """Return the non-saturating loss with LeCam's penalty: logits of a kind to the average of the other kind's [1]_."""
     means = {}
 
     def discriminator(real, fake):
         for name, logits in (("real", real), ("fake", fake)):
             mean = logits.detach().mean()
             means[name] = decay * means.get(name, mean) + (1 - decay) * mean
-        pull = (real - means["fake"]).square().mean() + (fake - means["real"]).square().mean()
-        return softplus(-real).mean() + softplus(fake).mean() + weight * pull
+        penalty = (real - means["fake"]).square().mean() + (fake - means["real"]).square().mean()
+        return softplus(-real).mean() + softplus(fake).mean() + weight * penalty
 
     return Loss(f"lecam_{weight}_{decay}", discriminator, LOSSES["non_saturating"].generator)
 
 
 def lazy_r1(gamma, every=16):
-    """Return a penalty on the slope of the logits of real images, at every 16th step with 16 times the weight [2]_."""
+    """Return a penalty on the gradients of the logits of real images, every 16th step with 16 times the weight [2]_."""
 
     def penalty(discriminator, real, step):
         if step % every:
             return
         real = real.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
-        (every * gamma / 2 * slope.square().sum((1, 2, 3)).mean()).backward()
+        (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+        (every * gamma / 2 * gradient.square().sum((1, 2, 3)).mean()).backward()
 
     return penalty
 
@@ -79,7 +79,7 @@ def in_turn(*changes):
 
 
 class AdaptiveAugmentation:
-    """Change each image with a probability that follows how sure the discriminator is of real ones [4]_.
+    """Change each image with a probability that follows how confident the discriminator is of real ones [4]_.
 
     Every 50 steps the probability rises if the mean sign of the logits of real images is above `target`, and falls if
     it is below. Also a penalty, for `train_gan` calls that with the discriminator before each step.
@@ -106,17 +106,17 @@ class AdaptiveAugmentation:
         return torch.where(chosen, self.change(images, generator=generator), images)
 
     def penalty(self, discriminator, real, step):
-        """Listen to the discriminator, and move the probability."""
+        """Watch the discriminator, and move the probability."""
         if self._hook is None:
-            self._hook = discriminator.register_forward_hook(self._listen)
+            self._hook = discriminator.register_forward_hook(self._record)
         self._is_real = True  # the next images that it sees
         if step % 50 == 0 and self._signs:
-            is_too_sure = torch.stack(self._signs).mean().item() > self.target
-            move = 50 * len(real) / self.images_to_one * (1 if is_too_sure else -1)
+            is_too_confident = torch.stack(self._signs).mean().item() > self.target
+            move = 50 * len(real) / self.images_to_one * (1 if is_too_confident else -1)
             self.probability = min(1.0, max(0.0, self.probability + move))
             self._signs.clear()
 
-    def _listen(self, discriminator, images, logits):
+    def _record(self, discriminator, images, logits):
         if self._is_real:
             self._signs.append(logits.detach().sign().mean())
         self._is_real = False
@@ -135,14 +135,14 @@ class StyleGenerator(nn.Module):
         Length of the noise vector, and of what the mapping network makes of it.
     n_mapping : int, default=3
         Layers of the mapping network.
-    **how
+    **options
         As `Generator` takes them.
     """
 
-    def __init__(self, image_shape, *, latent_dim=100, n_mapping=3, **how):
+    def __init__(self, image_shape, *, latent_dim=100, n_mapping=3, **options):
         super().__init__()
         self.latent_dim = latent_dim
-        like = Generator(image_shape, latent_dim=latent_dim, **how)
+        like = Generator(image_shape, latent_dim=latent_dim, **options)
         first = like.layers[1]  # unflattens the dense layer's output to the deepest map
         self.constant = nn.Parameter(torch.randn(1, *first.unflattened_size))
         self.mapping = nn.Sequential(
@@ -181,8 +181,8 @@ class SkipExcitedGenerator(Generator):
 
     _EACH = 3  # doublings between a small map and the one that it scales
 
-    def __init__(self, image_shape, **how):
-        super().__init__(image_shape, **how)
+    def __init__(self, image_shape, **options):
+        super().__init__(image_shape, **options)
         self.ends = [i for i, layer in enumerate(self.layers) if isinstance(layer, nn.LeakyReLU)]
         norms = [layer for layer in self.layers if isinstance(layer, nn.BatchNorm2d)]
         widths = [norm.num_features for norm in norms]

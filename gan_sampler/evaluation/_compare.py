@@ -56,13 +56,14 @@ def compare(
     y : array-like of shape (n,), default=None
         Labels. None with `ImageData`, which has them.
     samplers : sequence of str, or dict of str to sampler, default=None
-        What is compared, by name (``"none"``, ``"class_weight"``, ``"threshold"``, ``"random"``, ``"smote"``, ``"adasyn"``,
-        ``"augmentation"``, ``"deep_smote"``, ``"dcgan"``, ``"dcgan_every_class"``, ``"conditional"``, ``"cyclegan"``),
-        with ``+threshold`` behind a name to tune the threshold on top, or any objects with ``fit_resample`` under names of
-        yours. Doing nothing is always among them. None takes a choice that answers the question in reasonable time.
+        What is compared, by name (``"none"``, ``"class_weight"``, ``"threshold"``, ``"random"``, ``"smote"``,
+        ``"adasyn"``, ``"augmentation"``, ``"deep_smote"``, ``"dcgan"``, ``"dcgan_every_class"``, ``"conditional"``,
+        ``"cyclegan"``), with ``+threshold`` behind a name to tune the threshold on top, or any objects with
+        ``fit_resample`` under names of yours. Doing nothing is always among them. None takes a choice that answers the
+        question in reasonable time.
     classifiers : sequence of str, or dict of str to estimator, default=None
-        On whom: ``"tree"``, ``"forest"``, ``"svm"``, ``"logistic"`` on features, ``"ann"``, ``"cnn"``, ``"densenet121"``
-        on images, or estimators of yours.
+        On whom: ``"tree"``, ``"forest"``, ``"svm"``, ``"logistic"`` on features, ``"ann"``, ``"cnn"``,
+        ``"densenet121"`` on images, or estimators of yours.
     embedders : sequence of str, or dict of str to transformer, default=None
         What turns images into features. None takes ResNet18 where its ImageNet weights are at hand, and else
         EfficientNet-Lite0.
@@ -239,7 +240,9 @@ def prepare(
     classifiers = choose_classifiers(classifiers or some_classifiers, settings, str(resolved))
     check_class_weights(treatments, classifiers)
     on_features = any(classifier.on == "features" for classifier in classifiers)
-    embedders = choose_embedders(embedders, settings, str(resolved), resnet18_weights, download=download) if on_features else []
+    embedders = (
+        choose_embedders(embedders, settings, str(resolved), resnet18_weights, download=download) if on_features else []
+    )
     if data.groups is None:
         warnings.warn(_NO_GROUPS, stacklevel=3)
     splits = make_splits(data, seeds, cv)
@@ -266,8 +269,8 @@ def prepare(
 
 
 _NO_GROUPS = (
-    "No groups (patients) are known for these images: where several images show one patient, they stand in training and "
-    "test, and every number is too good. Pass groups."
+    "No groups (patients) are known for these images: where several images show one patient, they stand in training "
+    "and test, and every number is too good. Pass groups."
 )
 
 
@@ -304,7 +307,7 @@ class Evaluation:
 
     def plan(self, measure=True):
         """Return what will be done and about how long it takes, as text; measuring takes some seconds."""
-        from humanize import naturaldelta, naturalsize  # noqa: PLC0415
+        from humanize import naturaldelta, naturalsize
 
         context, manifest = self.context, self._manifest
         if measure:
@@ -338,12 +341,12 @@ class Evaluation:
             _estimate.measure_rates(self.context, *found)
 
     def _todo(self):
-        from gan_sampler.evaluation._jobs import is_done  # noqa: PLC0415
+        from gan_sampler.evaluation._jobs import is_done
 
         return [cell for cell in self.cells if not is_done(self.context, cell)]
 
     def _n_workers(self):
-        import joblib  # noqa: PLC0415
+        import joblib
 
         return joblib.effective_n_jobs(self.n_jobs)
 
@@ -387,7 +390,7 @@ class Evaluation:
         embedder = next((cell.embedder for cell in self.cells if cell.embedder and cell.embedder.is_frozen), None)
         features_of = None
         if embedder is not None:
-            from sklearn.base import clone  # noqa: PLC0415
+            from sklearn.base import clone
 
             estimator = clone(embedder.estimator).fit(self.data.images[:8])
             features_of = estimator.transform
@@ -440,7 +443,10 @@ class Evaluation:
         seeds = len({seed for _, seed in splits})
         first = self.cells[0].split.name
         if first == "official":
-            return f"the one that came with the data (its validation images, if any, are in neither part), {seeds} seed(s)."
+            return (
+                "the one that came with the data (its validation images, if any, are in neither part), "
+                f"{seeds} seed(s)."
+            )
         if first == "random":
             return f"a stratified quarter for testing, drawn anew for each of {seeds} seed(s)."
         return f"{len(splits) // seeds} folds over all images, {seeds} seed(s)."
@@ -479,8 +485,8 @@ class Comparison:
         manifests = self._store.manifests()
         if not manifests:
             raise ValueError(
-                f"store must be the folder of an evaluation, with manifests and cells in it; got {str(store)!r}, which has "
-                "none. Check the path."
+                f"store must be the folder of an evaluation, with manifests and cells in it; got {str(store)!r}, which "
+                "has none. Check the path."
             )
         chosen = [found for found in manifests if found["key"] == manifest_key] or manifests[-1:]
         self.manifest = chosen[0]
@@ -494,7 +500,9 @@ class Comparison:
         by_key = {record["key"]: record for record in self._store.records()}
         self.records = [by_key[key] for key in asked if key in by_key]
         self.missing = [
-            {name: value for name, value in cell.items() if name != "key"} for key, cell in asked.items() if key not in by_key
+            {name: value for name, value in cell.items() if name != "key"}
+            for key, cell in asked.items()
+            if key not in by_key
         ]
 
     def _filenames(self):
@@ -547,7 +555,7 @@ class Comparison:
         return _report.answer(self.records, self.manifest, self._metric(metric))
 
     def wrong(self, treatment, classifier):
-        """Return the test images that a treatment with a classifier got wrong in any repeat, the most often wrong first.
+        """Return the test images that a treatment with a classifier got wrong, the most often wrong first.
 
         Returns
         -------
@@ -598,7 +606,7 @@ class Comparison:
         return path
 
     def _with_real_images(self, pictures):
-        from gan_sampler.evaluation._pictures import add_real_images  # noqa: PLC0415
+        from gan_sampler.evaluation._pictures import add_real_images
 
         if not self._store.has_images(self.manifest["source"]):
             raise ValueError(
@@ -612,7 +620,8 @@ class Comparison:
         n_failed = sum(record["error"] is not None for record in self.records)
         return (
             f"Comparison of {len(self.manifest['treatments'])} treatments on {len(self.manifest['classifiers'])} "
-            f"classifiers, {self.manifest['name']}: {len(self.records)} cells, {n_failed} failed, {len(self.missing)} missing"
+            f"classifiers, {self.manifest['name']}: {len(self.records)} cells, {n_failed} failed, "
+            f"{len(self.missing)} missing"
         )
 
     def _repr_html_(self):

@@ -168,14 +168,14 @@ def check_classes(data, word):
 
 
 def group_finder(groups):
-    """Return a function from a file name to its group (patient).
+    r"""Return a function from a file name to its group (patient).
 
     Parameters
     ----------
     groups : str
         ``"folder"`` takes the folder that a file lies in, below the folder of its class; a CSV file with the columns
         ``file`` (relative to the data's folder, or the bare name) and ``group``; or a regular expression that is
-        searched in the name, as ``(person\\d+)``: its first group, or else the whole match.
+        searched in the name, as ``(person\d+)``: its first group, or else the whole match.
 
     Returns
     -------
@@ -194,8 +194,8 @@ def group_finder(groups):
         pattern = re.compile(groups)
     except re.error as exc:
         raise ValueError(
-            f"groups must be 'folder', a CSV file with columns file and group, or a regular expression; got {groups!r}, "
-            f"which is no regular expression: {exc}."
+            "groups must be 'folder', a CSV file with columns file and group, or a regular expression; got "
+            f"{groups!r}, which is no regular expression: {exc}."
         ) from exc
 
     def find(filename):
@@ -311,7 +311,9 @@ def _looks_like_chest_xrays(folder):
 
 
 def _from_bunch(name, bunch):
-    columns = {key: None if bunch.get(key) is None else np.asarray(bunch[key]) for key in ("groups", "split", "filenames")}
+    columns = {
+        key: None if bunch.get(key) is None else np.asarray(bunch[key]) for key in ("groups", "split", "filenames")
+    }
     names = [str(target_name) for target_name in bunch.target_names]
     return ImageData(name, bunch.images, np.asarray(bunch.target), names, **columns)
 

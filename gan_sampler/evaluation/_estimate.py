@@ -6,8 +6,10 @@ import warnings
 
 import numpy as np
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
 from gan_sampler.evaluation._splits import THRESHOLD_FOLDS
+from gan_sampler.runtime import threads
 
 _STEPS = (2, 6)  # of the trial runs; their difference leaves out what every fit costs
 _N_TRIAL = 64  # images
@@ -45,7 +47,9 @@ def _cost_of_sampler(train, treatment, rates, context):
     if steps is None:
         return 1.0
     n_classes = len(set(context.load()[1][train].tolist()))
-    n_trained = n_classes if getattr(treatment.sampler, "synthetic_classes", "resampled") == "all" else max(1, n_classes - 1)
+    n_trained = (
+        n_classes if getattr(treatment.sampler, "synthetic_classes", "resampled") == "all" else max(1, n_classes - 1)
+    )
     seconds = steps * rates.get(type(treatment.sampler).__name__, 0.05) * n_trained
     max_time = getattr(treatment.sampler, "max_time", None)
     return seconds if max_time is None else min(seconds, max_time)
@@ -72,7 +76,7 @@ def measure_rates(context, treatments, classifiers, embedders):
     rows = _few_of_each(target)
     X, y = np.ascontiguousarray(images[rows]), target[rows]
     rates = {}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threads(context.n_threads), threadpool_limits(context.n_threads):
         warnings.simplefilter("ignore")  # trial runs are poor on purpose
         for treatment in treatments:
             name = type(treatment.sampler).__name__
@@ -95,7 +99,7 @@ def _without_training(estimator):
 
 
 def _few_of_each(target):
-    """Return rows of at most 64 images, of every class but one fewer than of the largest, so that samplers have work."""
+    """Return rows of about 64 images, two fewer of the first class than of the others, so that samplers have work."""
     labels = np.unique(target)
     n_each = max(4, _N_TRIAL // len(labels))
     rows = [np.flatnonzero(target == label)[:n_each] for label in labels]

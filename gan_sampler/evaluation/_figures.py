@@ -1,238 +1,617 @@
-"""Figures of a run, as PNG files."""
+"""Figures of a run, as matplotlib figures that belong to no pyplot window.
+
+Each is narrow enough to be read on a phone; what needs many panels is drawn as many figures, which a page can wrap.
+"""
+
+import functools
+import textwrap
+from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from pipelines import CLASSIFIERS, NO_SAMPLER, SAMPLERS
-from sklearn.metrics import roc_curve
+from matplotlib.ticker import MaxNLocator
+from scikit_posthocs import critical_difference_diagram, posthoc_nemenyi_friedman
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_curve
 
-SAMPLER_LABELS = {
-    "none": "none",
-    "class_weight": "class weights",
-    "threshold": "tuned threshold",
-    "random": "random",
-    "smote": "SMOTE",
-    "adasyn": "ADASYN",
-    "augmentation": "augmentation",
-    "deep_smote": "DeepSMOTE",
-    "dcgan": "DCGAN",
-    "dcgan_fair": "DCGAN, every class",
-    "conditional": "conditional DCGAN",
-    "cyclegan": "CycleGAN",
-}
-CLASSIFIER_LABELS = {
-    "tree": "Decision tree",
-    "forest": "Random forest",
-    "svm": "SVM",
-    "ann": "ANN",
-    "cnn": "CNN",
-    "densenet121": "DenseNet121",
-}
-EMBEDDER_LABELS = {
-    "resnet18": "ResNet18",
-    "resnet18_finetuned": "ResNet18, from scratch",
-    "efficientnet_lite0": "EfficientNet-Lite0",
-}
-# Okabe and Ito's colours, and two of Tol's, told apart by readers who do not see red or green.
+from ._metrics import LOWER_IS_BETTER, METRIC_LABELS, confusion, metric_label
+from ._records import is_finished, repeat_key, repeats_of, row_label, rows_of, select, treatment_labels
+from ._tables import summarise, values_of
+
+WIDTH = 5.2  # inches; at 390 px letters of 10 points are still read
+PANEL = 3.1
+
+INK, MUTED, GRID = "#1b1f24", "#6b7280", "#d9dde3"
+BETTER, WORSE = "#0072b2", "#d55e00"
+# Okabe and Ito's colours, and some of Tol's, told apart by readers who do not see red or green.
 COLOURS = {
-    "none": "#000000",
+    "none": INK,
     "class_weight": "#999999",
-    "threshold": "#F0E442",
-    "random": "#E69F00",
-    "smote": "#56B4E9",
-    "adasyn": "#0072B2",
-    "augmentation": "#009E73",
-    "dcgan": "#D55E00",
-    "dcgan_fair": "#CC79A7",
+    "threshold": "#999933",
+    "random": "#e69f00",
+    "smote": "#56b4e9",
+    "adasyn": "#0072b2",
+    "augmentation": "#009e73",
+    "deep_smote": "#44aa99",
+    "dcgan": "#d55e00",
+    "dcgan_every_class": "#cc79a7",
     "conditional": "#882255",
-    "deep_smote": "#44AA99",
     "cyclegan": "#332288",
 }
-METRICS_SHOWN = {
-    "precision_minority": "Precision, minority class",
-    "recall_minority": "Recall, minority class",
-    "f1_minority": "F1, minority class",
-    "roc_auc": "ROC-AUC",
-}
-_STYLE = {
-    "font.size": 12,
-    "axes.titlesize": 13,
-    "axes.labelsize": 12,
-    "legend.fontsize": 11,
+_OTHERS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # for names of the user
+CLASS_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999933", "#882255")
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.edgecolor": MUTED,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "grid.color": "#e5e5e5",
     "axes.axisbelow": True,
-    "figure.facecolor": "white",
-    "savefig.dpi": 130,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "hatch.linewidth": 0.6,
+    "svg.fonttype": "none",  # letters stay letters: small, sharp and found by a search
+    "svg.hashsalt": "gan_sampler",
 }
+_RATES = np.linspace(0, 1, 101)
 
 
-def row_key(record):
-    """Sort classifiers in their usual order, and embedders within."""
-    return CLASSIFIERS.index(record["classifier"]), record["embedder"] or ""
+def styled(draw):
+    """Draw in the style of the report, whatever the user's own is."""
+
+    @functools.wraps(draw)
+    def draw_styled(*args, **kwargs):
+        with matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "agg", **STYLE}):
+            return draw(*args, **kwargs)
+
+    return draw_styled
 
 
-def row_label(record, separator=" on "):
-    """Name a classifier together with what it sees."""
-    label = CLASSIFIER_LABELS[record["classifier"]]
-    return label + separator + EMBEDDER_LABELS[record["embedder"]] if record["embedder"] else label
+def colour_of(treatment, treatments=()):
+    """Return the colour of a treatment; one with a tuned threshold has that of the one without."""
+    base = treatment.removesuffix("+threshold")
+    if base in COLOURS:
+        return COLOURS[base]
+    own = [name for name in treatments if name not in COLOURS]
+    return _OTHERS[(own.index(treatment) if treatment in own else 0) % len(_OTHERS)]
 
 
-def rows_of(records):
-    """Return one record of every classifier (and embedder), in order."""
-    return list({row_key(record): record for record in sorted(records, key=row_key)}.values())
+def line_of(treatment, kind):
+    """Return the style of a treatment's line: broken where no image is added."""
+    if treatment.endswith("+threshold"):
+        return ":"
+    return "-" if kind == "sampler" or treatment == "none" else "--"
 
 
-def samplers_of(records):
-    """Return the samplers among the records, in order."""
-    found = {record["sampler"] for record in records}
-    return [sampler for sampler in SAMPLERS if sampler in found]
+def signed(value, digits=3):
+    """Format a difference, with a minus sign of its proper width."""
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
-def _select(records, row, sampler):
-    return [record for record in records if row_key(record) == row_key(row) and record["sampler"] == sampler]
+def _wrap(label, width=22):
+    return "\n".join(textwrap.wrap(str(label), width)) or str(label)
 
 
-def draw_roc(records, minority_name, file):
-    """Draw ROC curves: a panel for each classifier, a line for each sampler, the mean over seeds and folds."""
-    rows = rows_of(records)
-    n_columns = min(3, len(rows))
-    n_lines = -(-len(rows) // n_columns)
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(max(4.3 * n_columns, 7), 4.2 * n_lines + 1.1), layout="constrained")
-        axes = figure.subplots(n_lines, n_columns, squeeze=False, sharex=True, sharey=True)
-        for axis, row in zip(axes.flat, rows, strict=False):
-            _draw_roc_panel(axis, records, row)
-        for axis in axes.flat[len(rows) :]:
-            axis.set_axis_off()
-        for axis in axes[-1]:
-            axis.set_xlabel("False positive rate")
-        for axis in axes[:, 0]:
-            axis.set_ylabel("True positive rate")
-        handles = [_line_patch(sampler) for sampler in samplers_of(records)]
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 7), frameon=False)
-        figure.suptitle(f"ROC curves, “{minority_name}” against the rest, mean over seeds")
-        figure.savefig(file)
+def _figure(width, height):
+    return Figure(figsize=(width, height), layout="constrained")
 
 
-def _draw_roc_panel(axis, records, row):
-    grid = np.linspace(0, 1, 201)
-    axis.plot([0, 1], [0, 1], color="#bbbbbb", linestyle=":", linewidth=1)
-    for sampler in samplers_of(records):
-        curves = [_minority_roc(record, grid) for record in _select(records, row, sampler)]
-        if curves:
-            width = 2.6 if sampler == "dcgan" else 1.5
-            style = "--" if sampler in NO_SAMPLER else "-"
-            axis.plot(grid, np.mean(curves, axis=0), style, color=COLOURS[sampler], linewidth=width)
-    axis.set_title(row_label(row, "\non "))
-    axis.set_aspect("equal")
+@dataclass(frozen=True)
+class Verdict:
+    """How a row of a table of tests is shown: shape as well as colour, for readers who do not see the latter."""
+
+    words: str
+    colour: str
+    marker: str
+    is_filled: bool
+
+
+_NOT_SIGNIFICANT = Verdict("not significant", MUTED, "o", False)
+_UNTESTED = Verdict("no test", MUTED, "x", True)
+
+
+def verdict(test, metric):
+    """Return the verdict on a row of `paired_tests` or `overall_tests`."""
+    if np.isnan(test.p_holm):
+        return _UNTESTED
+    if not test.is_significant:
+        return _NOT_SIGNIFICANT
+    is_better = (test.difference > 0) != (metric in LOWER_IS_BETTER)
+    return (
+        Verdict("significantly better", BETTER, "^", True)
+        if is_better
+        else Verdict("significantly worse", WORSE, "v", True)
+    )
+
+
+@styled
+def draw_gains(tests, metric, against="doing nothing"):
+    """Draw the difference of every treatment to the one it was tested against, with its interval.
+
+    Parameters
+    ----------
+    tests : DataFrame
+        What `overall_tests` returns.
+    metric : str
+        The metric that was tested.
+    against : str
+        What people call the rival.
+    """
+    tests = tests.reset_index(drop=True)
+    figure = _figure(WIDTH, 0.95 + 0.31 * len(tests))
+    axis = figure.subplots()
+    axis.axvline(0, color=INK, linewidth=1.2)
+    verdicts = [verdict(test, metric) for test in tests.itertuples()]
+    for y, (test, found) in enumerate(zip(tests.itertuples(), verdicts, strict=True)):
+        if np.isfinite(test.low):
+            axis.plot([test.low, test.high], [y, y], color=found.colour, linewidth=2.2, solid_capstyle="butt")
+        face = found.colour if found.is_filled else "none"
+        axis.plot(test.difference, y, found.marker, color=found.colour, markerfacecolor=face, markersize=7)
+        axis.annotate(
+            signed(test.difference),
+            (1.0, y),
+            (4, 0),
+            xycoords=axis.get_yaxis_transform(),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+        )
+    axis.set_yticks(range(len(tests)), [_wrap(label, 24) for label in tests["treatment_label"]])
+    axis.set_ylim(len(tests) - 0.5, -0.5)
+    axis.tick_params(axis="y", length=0)
+    axis.grid(visible=False, axis="y")
+    axis.spines["left"].set_visible(False)
+    axis.margins(x=0.08)
+    axis.xaxis.set_major_locator(MaxNLocator(5))
+    axis.xaxis.set_major_formatter(lambda value, _: signed(value, 2) if value else "0")
+    worse_first = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
+    axis.set_xlabel(f"{METRIC_LABELS.get(metric, metric)} less that of {against} ({worse_first})")
+    shown = {found.words: found for found in verdicts}
+    order = ("significantly better", "not significant", "significantly worse", "no test")
+    handles = [
+        matplotlib.lines.Line2D(
+            [],
+            [],
+            color=shown[words].colour,
+            marker=shown[words].marker,
+            markerfacecolor=shown[words].colour if shown[words].is_filled else "none",
+            linewidth=2.2,
+            label=words,
+        )
+        for words in order
+        if words in shown
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.6)
+    return figure
+
+
+@styled
+def draw_curves(records, row, treatments, kind="roc", *, others=(), with_bands=True):
+    """Draw the ROC or precision-recall curves of one classifier: the mean over the repeats, and where all of them lie.
+
+    Parameters
+    ----------
+    records : list of dict
+        Records of the run.
+    row : dict
+        Any record of the classifier.
+    treatments : sequence of str
+        Those with a line (and band) of their own.
+    kind : {"roc", "precision_recall"}, default="roc"
+        Which curve.
+    others : sequence of str, default=()
+        Treatments whose curves stand behind in grey.
+    with_bands : bool, default=True
+        Whether the range over the repeats is shaded.
+    """
+    figure = _figure(PANEL, PANEL)
+    axis = figure.subplots()
+    curve = _roc if kind == "roc" else _precision_recall
+    if kind == "roc":
+        axis.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1)
+    for name in others:
+        found = _curves(records, row, name, curve)
+        if len(found):
+            axis.plot(_RATES, found.mean(axis=0), color=MUTED, linewidth=0.7, alpha=0.55)
+    names = list(treatment_labels(records))
+    for name in treatments:
+        cells = select(records, row=row, treatment=name)
+        found = _curves(records, row, name, curve)
+        if not len(found):
+            continue
+        colour, style = colour_of(name, names), line_of(name, cells[0]["treatment_kind"])
+        if with_bands and len(found) > 1:
+            axis.fill_between(
+                _RATES, found.min(axis=0), found.max(axis=0), color=colour, alpha=0.2, linewidth=0, zorder=1.5
+            )
+        axis.plot(_RATES, found.mean(axis=0), style, color=colour, linewidth=1.8)
+    axis.set_title(row_label(row, "\non "), loc="left")
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1.01)
+    axis.set_aspect("equal")
+    labels = ("1 − specificity", "Sensitivity") if kind == "roc" else ("Recall", "Precision")
+    axis.set(xlabel=labels[0], ylabel=labels[1])
+    return figure
 
 
-def _minority_roc(record, grid):
-    """Return the true positive rates at the false positive rates of `grid`."""
-    column = record["classes"].index(record["minority"])
-    is_minority = np.asarray(record["y_true"]) == record["minority"]
-    false_positives, true_positives, _ = roc_curve(is_minority, np.asarray(record["scores"])[:, column])
-    rates = np.interp(grid, false_positives, true_positives)
+def _curves(records, row, treatment, curve):
+    cells = [r for r in select(records, row=row, treatment=treatment) if is_finished(r) and r["ranks"]]
+    found = [curve(record) for record in cells if _has_both(record)]
+    return np.array(found)
+
+
+def _has_both(record):
+    is_rarest = np.asarray(record["y_true"]) == record["rarest"]
+    return is_rarest.any() and not is_rarest.all()
+
+
+def _roc(record):
+    is_rarest = np.asarray(record["y_true"]) == record["rarest"]
+    false_positives, true_positives, _ = roc_curve(is_rarest, np.asarray(record["scores"])[:, record["rarest"]])
+    rates = np.interp(_RATES, false_positives, true_positives)
     rates[0] = 0.0  # interp takes the last of the points at 0; the mean curve shall start in the corner
     return rates
 
 
-def _line_patch(sampler):
-    return Patch(color=COLOURS[sampler], label=SAMPLER_LABELS[sampler])
+def _precision_recall(record):
+    is_rarest = np.asarray(record["y_true"]) == record["rarest"]
+    scores = np.asarray(record["scores"])[:, record["rarest"]]
+    precision, recall, _ = precision_recall_curve(is_rarest, scores)
+    # At a recall the best precision of that recall or a higher one, as thresholds allow; between them nothing is drawn.
+    best = np.maximum.accumulate(precision)
+    return best[np.searchsorted(-recall, -_RATES, side="right") - 1]
 
 
-def draw_metrics(records, file):
-    """Draw precision, recall, F1 and AUC as bars: a group for each classifier, a bar for each sampler."""
-    rows, samplers = rows_of(records), samplers_of(records)
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(max(1.65 * len(rows) + 1.5, 8), 12), layout="constrained")
-        axes = figure.subplots(len(METRICS_SHOWN), 1, sharex=True)
-        for axis, (metric, label) in zip(axes, METRICS_SHOWN.items(), strict=True):
-            _draw_bars(axis, records, rows, samplers, metric)
-            axis.set_title(label, loc="left")
-        axes[-1].set_xticks(range(len(rows)), [row_label(row, "\n").replace(", ", ",\n") for row in rows])
-        figure.legend(
-            handles=[_line_patch(sampler) for sampler in samplers],
-            loc="outside upper center",
-            ncols=min(len(samplers), max(4, len(rows))),
-            frameon=False,
+@styled
+def draw_reliability(records, row, treatments, n_bins=8):
+    """Draw how often images said to be of the rarest class with some probability are; None without probabilities."""
+    figure = _figure(PANEL, PANEL)
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1)
+    names, is_empty = list(treatment_labels(records)), True
+    for name in treatments:
+        cells = [r for r in select(records, row=row, treatment=name) if is_finished(r) and r["probabilities"]]
+        if not cells:
+            continue
+        is_rarest = np.concatenate([np.asarray(r["y_true"]) == r["rarest"] for r in cells])
+        said = np.concatenate([np.asarray(r["probabilities"])[:, r["rarest"]] for r in cells])
+        shares, means = calibration_curve(is_rarest, np.clip(said, 0, 1), n_bins=n_bins, strategy="quantile")
+        axis.plot(means, shares, "o-", color=colour_of(name, names), linewidth=1.5, markersize=4)
+        is_empty = False
+    if is_empty:
+        return None
+    axis.set_title(row_label(row, "\non "), loc="left")
+    axis.set_xlim(0, 1)
+    axis.set_ylim(0, 1.01)
+    axis.set_aspect("equal")
+    axis.set(xlabel="Probability that was said", ylabel="Share that was right")
+    return figure
+
+
+@styled
+def draw_confusion(records, row, treatment):
+    """Draw the confusion matrix of one classifier and treatment: mean counts over the repeats; None without any."""
+    cells = [record for record in select(records, row=row, treatment=treatment) if is_finished(record)]
+    if not cells:
+        return None
+    counts = np.mean([confusion(record) for record in cells], axis=0)
+    names = cells[0]["classes"]
+    size = max(2.5, 1.1 + 0.42 * len(names))
+    figure = _figure(size, size)
+    axis = figure.subplots()
+    display = ConfusionMatrixDisplay(counts, display_labels=[_wrap(name, 12) for name in names])
+    display.plot(ax=axis, colorbar=False, cmap="cividis", values_format=".0f", text_kw={"fontsize": 9})
+    # Shades are shares of a class: else they would show the imbalance of the test images and nothing else.
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    display.im_.set(array=shares, clim=(0, 1))
+    for text, share in zip(display.text_.flat, shares.flat, strict=True):
+        text.set_color("#ffffff" if share < 0.5 else "#000001")
+    axis.grid(visible=False)
+    axis.set_title(row_label(cells[0], "\non "), loc="left")
+    axis.set(xlabel="Predicted", ylabel="True")
+    axis.tick_params(length=0)
+    if max(map(len, names)) * len(names) > 24:
+        axis.tick_params(axis="x", rotation=90)
+    axis.tick_params(axis="y", rotation=90 if len(names) < 4 else 0)
+    for label in axis.get_yticklabels():
+        label.set_verticalalignment("center")
+    return figure
+
+
+@styled
+def draw_bars(records, metric, treatments):
+    """Draw a metric without and with some treatments as bars: classifiers down, the spread over repeats as a line."""
+    rows = [row for row in rows_of(records) if values_of(select(records, row=row), metric)]
+    if not rows:
+        return None
+    summary = summarise(records, metric)
+    labels = treatment_labels(records)
+    height = 0.8 / len(treatments)
+    figure = _figure(WIDTH, 0.9 + (0.3 + 0.16 * len(treatments)) * len(rows))
+    axis = figure.subplots()
+    for place, name in enumerate(treatments):
+        own = summary[summary["treatment"] == name].set_index("classifier").loc[[row_label(row) for row in rows]]
+        at = np.arange(len(rows)) + (place - (len(treatments) - 1) / 2) * height
+        axis.barh(
+            at,
+            own["mean"],
+            height * 0.9,
+            xerr=own["std"].fillna(0),
+            color=colour_of(name, list(labels)),
+            alpha=0.85,
+            label=labels[name],
+            error_kw={"elinewidth": 1.2, "ecolor": MUTED},
         )
-        figure.savefig(file)
+    axis.set_yticks(range(len(rows)), [_wrap(row_label(row, ", "), 20) for row in rows])
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.grid(visible=False, axis="y")
+    if metric not in LOWER_IS_BETTER:
+        axis.set_xlim(0, 1)
+    axis.set_xlabel(metric_label(metric, rows[0]["classes"]))
+    figure.legend(loc="outside upper center", ncols=min(3, len(treatments)))
+    return figure
 
 
-def _draw_bars(axis, records, rows, samplers, metric):
-    width = 0.84 / len(samplers)
-    for place, sampler in enumerate(samplers):
-        for position, row in enumerate(rows):
-            values = [record["metrics"][metric] for record in _select(records, row, sampler)]
-            values = [value for value in values if value is not None]
-            if values:
-                spread = np.std(values, ddof=1) if len(values) > 1 else None
-                x = position + (place - (len(samplers) - 1) / 2) * width
-                error = {"elinewidth": 1, "ecolor": "#555555"}
-                axis.bar(x, np.mean(values), width * 0.92, yerr=spread, color=COLOURS[sampler], error_kw=error)
-    axis.set_ylim(0, 1)
-    axis.set_xlim(-0.5, len(rows) - 0.5)
-    axis.grid(visible=False, axis="x")
+@styled
+def draw_class_counts(counts, title):
+    """Draw how many images each class has; `counts` is {class: number}."""
+    figure = _figure(WIDTH, 0.75 + 0.3 * len(counts))
+    axis = figure.subplots()
+    bars = axis.barh([_wrap(name, 20) for name in counts], list(counts.values()), color=CLASS_COLOURS[0], alpha=0.85)
+    axis.bar_label(bars, [f"{count:,}" for count in counts.values()], padding=3, fontsize=9)
+    _count_axis(axis, title)
+    return figure
 
 
-def draw_classes(records, target_names, file):
-    """Draw how many training images each class has before and after each sampler."""
-    samplers = [name for name in samplers_of(records) if name == "none" or name not in NO_SAMPLER]
-    # ADASYN's counts differ between pixels and features, so the last record of a sampler, a network's, is shown.
-    shown = [[record for record in sorted(records, key=row_key) if record["sampler"] == name][-1] for name in samplers]
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(max(1.9 * len(samplers), 7) + 1, 5), layout="constrained")
-        axis = figure.subplots()
-        width = 0.84 / len(target_names)
-        for label, name in enumerate(target_names):
-            colour = matplotlib.colormaps["cividis"](0.15 + 0.7 * label / max(len(target_names) - 1, 1))
-            x = np.arange(len(samplers)) + (label - (len(target_names) - 1) / 2) * width
-            after = np.array([record["class_counts_resampled"].get(str(label), 0) for record in shown])
-            real = np.minimum(after, [record["class_counts"].get(str(label), 0) for record in shown])
-            axis.bar(x, real, width * 0.94, color=colour, label=name)
-            axis.bar(x, after - real, width * 0.94, bottom=real, color=colour, alpha=0.45, hatch="///", edgecolor="w")
-            if len(target_names) <= 3:
-                for at, count in zip(x, after, strict=True):
-                    axis.annotate(f"{count:,}", (at, count), (0, 2), textcoords="offset points", ha="center", size=10)
-        axis.set_xticks(range(len(samplers)), [SAMPLER_LABELS[name] for name in samplers])
-        axis.set_ylabel("Training images")
-        axis.grid(visible=False, axis="x")
-        axis.margins(y=0.08)
-        handles, _ = axis.get_legend_handles_labels()
-        handles.append(Patch(facecolor="#aaaaaa", hatch="///", edgecolor="w", label="added by the sampler"))
-        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6), frameon=False)
-        figure.savefig(file)
+@styled
+def draw_class_counts_after(record):
+    """Draw how many training images each class has after one treatment, what was added hatched."""
+    names = record["classes"]
+    after = np.array([record["class_counts_resampled"].get(name, 0) for name in names])
+    before = np.minimum(after, [record["class_counts"].get(name, 0) for name in names])
+    figure = _figure(PANEL, 0.75 + 0.3 * len(names))
+    axis = figure.subplots()
+    labels = [_wrap(name, 14) for name in names]
+    axis.barh(labels, before, color=CLASS_COLOURS[0], alpha=0.85)
+    added = axis.barh(
+        labels, after - before, left=before, facecolor=GRID, edgecolor=CLASS_COLOURS[0], hatch="////", linewidth=0.8
+    )
+    axis.bar_label(added, [f"{count:,}" for count in after], padding=3, fontsize=9)
+    _count_axis(axis, record["treatment_label"])
+    return figure
 
 
-def draw_images(panels, file, *, n_columns=8, n_lines=2):
-    """Draw images in a block for each panel.
+def _count_axis(axis, title):
+    axis.invert_yaxis()
+    axis.set_title(title, loc="left")
+    axis.set_xlabel("Images")
+    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axis.margins(x=0.16)
+    axis.grid(visible=False, axis="y")
+    axis.tick_params(axis="y", length=0)
+
+
+@styled
+def draw_ranks(scores):
+    """Draw the critical-difference diagram of a table of scores.
 
     Parameters
     ----------
-    panels : dict of str to ndarray of shape (n, H, W) or (n, H, W, C)
-        Images under their titles.
-    file : path
-        Where to write.
-    n_columns, n_lines : int
-        Size of a block; a panel with fewer images leaves places empty.
+    scores : DataFrame
+        Blocks down, treatments across; the higher, the better.
     """
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(1.25 * n_columns, (1.25 * n_lines + 0.45) * len(panels)), layout="constrained")
-        for block, (title, images) in zip(
-            np.atleast_1d(figure.subfigures(len(panels), 1)), panels.items(), strict=True
-        ):
-            block.suptitle(title, x=0.01, ha="left")
-            axes = block.subplots(n_lines, n_columns, gridspec_kw={"wspace": 0.02, "hspace": 0.02})
-            low, high = (0, 255) if images.dtype == np.uint8 else (images.min(), images.max())
-            for axis in axes.flat:
-                axis.set_axis_off()
-            for axis, image in zip(axes.flat, images, strict=False):
-                axis.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-        figure.savefig(file)
+    ranks = scores.rank(axis=1, ascending=False).mean()
+    p_values = posthoc_nemenyi_friedman(scores)
+    figure = _figure(WIDTH + 0.8, 0.9 + 0.17 * len(ranks))
+    axis = figure.subplots()
+    critical_difference_diagram(
+        ranks,
+        p_values,
+        ax=axis,
+        color_palette=dict.fromkeys(ranks.index, INK),
+        label_props={"fontsize": 9},
+        marker_props={"s": 18},
+        elbow_props={"linewidth": 0.8},
+        crossbar_props={"color": BETTER, "linewidth": 3},
+        label_fmt_left="{label} ({rank:.1f})",
+        label_fmt_right="({rank:.1f}) {label}",
+    )
+    axis.grid(visible=False)
+    axis.xaxis.set_major_locator(MaxNLocator(5))
+    return figure
+
+
+@styled
+def draw_cost(costs, tests, metric, what="seconds"):
+    """Draw what a treatment brought against what its resampling cost, with every name at the right margin.
+
+    Parameters
+    ----------
+    costs : DataFrame
+        What `cost_table` returns.
+    tests : DataFrame
+        What `overall_tests` returns.
+    metric : str
+        The metric that was tested.
+    what : {"seconds", "memory"}, default="seconds"
+        Which cost.
+    """
+    table = tests.merge(costs[["treatment", "seconds", "memory"]], on="treatment").dropna(subset=[what])
+    if table.empty:
+        return None
+    table = table.sort_values("difference", ascending=metric in LOWER_IS_BETTER).reset_index(drop=True)
+    scale = 1.0 if what == "seconds" else 1e-6
+    x = np.maximum(table[what] * scale, 0.01 if what == "seconds" else 1.0)
+    figure = _figure(WIDTH, max(2.6, 1.0 + 0.27 * len(table)))
+    axis = figure.subplots()
+    axis.set_xscale("log")
+    axis.axhline(0, color=INK, linewidth=1.2)
+    places = np.linspace(0.97, 0.03, len(table)) if len(table) > 1 else [0.5]
+    for cost, test, place in zip(x, table.itertuples(), places, strict=True):
+        found = verdict(test, metric)
+        face = found.colour if found.is_filled else "none"
+        axis.plot(cost, test.difference, found.marker, color=found.colour, markerfacecolor=face, markersize=7)
+        axis.annotate(
+            _wrap(test.treatment_label, 24),
+            (cost, test.difference),
+            (1.03, place),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=9,
+            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "alpha": 0.7, "shrinkB": 4},
+        )
+    axis.margins(x=0.12, y=0.12)
+    axis.set_ylabel(f"Gain, {METRIC_LABELS.get(metric, metric)}")
+    axis.set_xlabel("Seconds of resampling (log)" if what == "seconds" else "Peak memory of resampling, MB (log)")
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.yaxis.set_major_formatter(lambda value, _: signed(value, 2) if value else "0")
+    return figure
+
+
+def gan_histories(records):
+    """Return {treatment: {class: [history of each repeat]}}, each training once though many cells share it."""
+    found = {}
+    for record in records:
+        for name, history in (record.get("history") or {}).items():
+            if history:
+                of_class = found.setdefault(record["treatment"], {}).setdefault(name, {})
+                of_class.setdefault(repeat_key(record), history)
+    return {t: {name: list(h.values()) for name, h in by_class.items()} for t, by_class in found.items()}
+
+
+HISTORY_LABELS = {
+    "score": "Score (lower is better)",
+    "loss_generator": "Loss, generator",
+    "loss_discriminator": "Loss, discriminator",
+    "loss_reconstruction": "Loss, reconstruction",
+}
+
+
+@styled
+def draw_history(by_class, quantity):
+    """Draw a quantity of a GAN's training: a colour for each class, a line for each repeat; None where it is unknown.
+
+    Parameters
+    ----------
+    by_class : dict
+        {class: [history of each repeat]}, as in `gan_histories`.
+    quantity : str
+        Key of the entries, such as "score".
+    """
+    figure = _figure(PANEL, 2.3)
+    axis = figure.subplots()
+    handles = []
+    for place, (name, histories) in enumerate(by_class.items()):
+        colour = CLASS_COLOURS[place % len(CLASS_COLOURS)]
+        for history in histories:
+            points = [(entry["step"], entry[quantity]) for entry in history if _is_number(entry.get(quantity))]
+            if points:
+                axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.2, alpha=0.8)
+                handles.append((name, colour))
+    if not handles:
+        return None
+    axis.set(xlabel="Step", ylabel=HISTORY_LABELS.get(quantity, quantity))
+    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    handles = [Patch(color=colour, label=_wrap(name, 18)) for name, colour in dict(handles).items()]
+    figure.legend(handles=handles, loc="outside upper left", ncols=2)
+    return figure
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and np.isfinite(value)
+
+
+@styled
+def draw_vector(values, title, colour=CLASS_COLOURS[0]):
+    """Draw the feature vector of one image."""
+    figure = _figure(WIDTH, 1.55)
+    axis = figure.subplots()
+    axis.vlines(np.arange(len(values)), 0, values, color=colour, linewidth=0.7)
+    axis.set_title(title, loc="left")
+    axis.set(xlabel="Feature", ylabel="Value", xlim=(-1, len(values)))
+    axis.yaxis.set_major_locator(MaxNLocator(3))
+    return figure
+
+
+@styled
+def draw_map(points, labels, kinds, classes, treatment_names):
+    """Draw the embedding map: a colour for each class, dots for real images and crosses for synthetic ones.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, 2)
+        Where each image lies.
+    labels : ndarray of shape (n,)
+        Class of each.
+    kinds : ndarray of shape (n,)
+        0 for real, else 1 + place among `treatment_names`.
+    classes : sequence of str
+        Names of the classes.
+    treatment_names : sequence of str
+        What people call the treatments.
+    """
+    figure = _figure(WIDTH, WIDTH)
+    axis = figure.subplots()
+    shapes = ("x", "+", "1", "2", "3", "4", "|", "_")
+    handles = []
+    for label, name in enumerate(classes):
+        colour = CLASS_COLOURS[label % len(CLASS_COLOURS)]
+        real = (labels == label) & (kinds == 0)
+        axis.scatter(*points[real].T, s=12, color=colour, alpha=0.45, linewidths=0)
+        handles.append(Patch(color=colour, label=_wrap(name, 20)))
+        for place in range(len(treatment_names)):
+            made = (labels == label) & (kinds == place + 1)
+            axis.scatter(*points[made].T, s=26, color=colour, marker=shapes[place % len(shapes)], linewidths=1.1)
+    marks = [("o", "real")] + [(shapes[i % len(shapes)], name) for i, name in enumerate(treatment_names)]
+    handles += [
+        matplotlib.lines.Line2D([], [], color=INK, marker=marker, linestyle="none", markersize=5, label=_wrap(name, 20))
+        for marker, name in marks
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, columnspacing=1)
+    axis.set(xticks=[], yticks=[])
+    axis.grid(visible=False)
+    axis.set_aspect("equal", adjustable="datalim")
+    return figure
+
+
+def rank_blocks(records, metric):
+    """Return the scores that treatments are ranked by: a block for each classifier, or each split of its own.
+
+    A classifier's value is its mean over the repeats that all treatments have. Where every repeat has a split of its
+    own, blocks are the splits, averaged over the classifiers.
+    """
+    finished = [record for record in records if is_finished(record) and values_of([record], metric)]
+    if not finished:
+        return pd.DataFrame()
+    labels = treatment_labels(finished)
+    table = pd.DataFrame(
+        {
+            "row": row_label(record),
+            "repeat": repeat_key(record),
+            "treatment": labels[record["treatment"]],
+            "value": record["metrics"][metric] * (-1 if metric in LOWER_IS_BETTER else 1),
+        }
+        for record in finished
+    )
+    wide = table.pivot_table(index=["row", "repeat"], columns="treatment", values="value")
+    wide = wide[[label for label in labels.values() if label in wide]].dropna(axis=0)
+    shares_split = {split for split, _ in repeats_of(finished)} == {"official"}
+    return wide.groupby("row" if shares_split else "repeat", sort=False).mean()

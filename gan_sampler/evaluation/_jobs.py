@@ -143,13 +143,18 @@ class SampleJob:
                 "warnings": told,
                 "history": history,
             }
-            arrays = {"index": index, "labels": y_resampled, "is_synthetic": is_new[index < 0], "new": X_resampled[index < 0]}
+            arrays = {
+                "index": index,
+                "labels": y_resampled,
+                "is_synthetic": is_new[index < 0],
+                "new": X_resampled[index < 0],
+            }
             context.store.write_shared(key, arrays, values)
         self._forget_checkpoints(context)
 
     def _checkpoint_folder(self, context, treatment, sampler):
         """Return where a GAN's training is kept until it is done; treatments that train the same GAN share it."""
-        if treatment.family != "gan":
+        if not treatment.family:
             return None
         images, _, _, _ = context.load()
         # Where images have channels, the classes learnt decide whether colour is; where time is limited, its length.
@@ -157,7 +162,7 @@ class SampleJob:
         return self._family_folder(context) / ("shared" if shares else treatment.name.replace("/", "_"))
 
     def _family_folder(self, context):
-        return context.store.checkpoints / context.key("checkpoints", self.train, self.seed)
+        return context.store.checkpoints / context.key("checkpoints", self.train, self.seed, self.treatments[0].family)
 
     def _forget_checkpoints(self, context):
         shutil.rmtree(self._family_folder(context), ignore_errors=True)
@@ -262,7 +267,9 @@ class Cell:
             "classifier": describe(self.build_classifier(y_train)),
             "embedder": describe(self.embedder and with_seed(self.embedder.estimator, seed)),
         }
-        settings = {f"{part}__{name}".rstrip("_"): text for part, found in parts.items() for name, text in found.items()}
+        settings = {
+            f"{part}__{name}".rstrip("_"): text for part, found in parts.items() for name, text in found.items()
+        }
         return settings | {"tunes_threshold": str(self.treatment.tunes_threshold), "sampler_on": self.treatment.on}
 
     def build_classifier(self, y_train):
@@ -286,7 +293,11 @@ class Cell:
         _, target, groups, _ = context.load()
         train = self.split.train
         folds = stratified_folds(
-            target[train], None if groups is None else groups[train], THRESHOLD_FOLDS, self.split.seed, "a tuned threshold"
+            target[train],
+            None if groups is None else groups[train],
+            THRESHOLD_FOLDS,
+            self.split.seed,
+            "a tuned threshold",
         )
         return [Split("inner", self.split.seed, train[rows], train[held_out]) for rows, held_out in folds]
 
@@ -337,7 +348,9 @@ class Cell:
         context.store.write_record(
             self.blank_record(context)
             | {
-                "metrics": {name: None if value is None or np.isnan(value) else float(value) for name, value in metrics.items()},
+                "metrics": {
+                    name: None if value is None or np.isnan(value) else float(value) for name, value in metrics.items()
+                },
                 "threshold": threshold,
                 "y_pred": y_pred.tolist(),
                 "scores": found["scores"].tolist(),
@@ -378,7 +391,10 @@ class Cell:
     def _material(self, context, split):
         """Return training inputs and labels, test inputs, and notes of what they cost."""
         images, target, _, names = context.load()
-        rows, notes = split.train, {"seconds": {"sampler": 0.0, "embedder": 0.0}, "n_synthetic": 0, "warnings": [], "history": {}}
+        rows, notes = (
+            split.train,
+            {"seconds": {"sampler": 0.0, "embedder": 0.0}, "n_synthetic": 0, "warnings": [], "history": {}},
+        )
         notes["sampler_memory"] = None
         base, sample = images, self.sample(split)
         if self.embedder is not None:
@@ -404,7 +420,7 @@ class Cell:
             with recorded_warnings() as told:
                 X_train, y_train = sampler.fit_resample(base[rows], target[rows])
             notes["seconds"]["sampler"] = time.perf_counter() - start
-            index, is_new = find_originals(base[rows], X_train, sampler)
+            _, is_new = find_originals(base[rows], X_train, sampler)
             notes["n_synthetic"] = int(is_new.sum())
             notes["warnings"] = [{**warning, "from": "sampler"} for warning in told]
         else:
@@ -475,7 +491,7 @@ class Cell:
 # Doing a job
 
 
-class SharedWorkFailed(RuntimeError):
+class SharedWorkFailed(RuntimeError):  # noqa: N818, it is what happened
     """What a cell needs could not be made; the message is that of the first failure."""
 
 

@@ -168,7 +168,11 @@ def named(asked):
     """Return pairs of a name and an object, which is None for a name alone."""
     if isinstance(asked, str):
         asked = [asked]
-    pairs = asked.items() if hasattr(asked, "items") else [item if isinstance(item, tuple) else (item, None) for item in asked]
+    pairs = (
+        asked.items()
+        if hasattr(asked, "items")
+        else [item if isinstance(item, tuple) else (item, None) for item in asked]
+    )
     return list(dict(pairs).items())
 
 
@@ -183,7 +187,9 @@ def _named_classifier(name, settings, device):
     if name in networks:
         network, n_epochs = networks[name]
         estimator = network(max_epochs=n_epochs, device=device)
-        return Classifier(name, CLASSIFIER_LABELS[name], estimator, "images", n_epochs=n_epochs if settings.equal_length else None)
+        return Classifier(
+            name, CLASSIFIER_LABELS[name], estimator, "images", n_epochs=n_epochs if settings.equal_length else None
+        )
     estimator = {
         "tree": DecisionTreeClassifier(),
         "forest": RandomForestClassifier(settings.trees),
@@ -246,7 +252,9 @@ def choose_embedders(asked, settings, device, resnet18_weights=None, *, download
         return [
             _named_embedder(transformer or name, settings, device, resnet18_weights, download)
             if transformer is None or isinstance(transformer, str)
-            else Embedder(name, name, f"{transformer!r}, fitted on the real training images of each split.", transformer)
+            else Embedder(
+                name, name, f"{transformer!r}, fitted on the real training images of each split.", transformer
+            )
             for name, transformer in named(asked)
         ]
     if _resnet18_weights(resnet18_weights, download) is not None:
@@ -291,7 +299,9 @@ def _named_embedder(name, settings, device, file, download):
     how = f"fine-tuned for {epochs} epochs on the real training images of each split" if epochs else "frozen"
     estimator = ResNet18Embedder(weights=weights, fine_tune_epochs=epochs, **shared)
     of_file = "" if file is None else digest_of(np.fromfile(file, dtype=np.uint8))
-    return Embedder(name, label, f"ResNet18 with ImageNet weights, {how}.", estimator, is_frozen=not epochs, weights=of_file)
+    return Embedder(
+        name, label, f"ResNet18 with ImageNet weights, {how}.", estimator, is_frozen=not epochs, weights=of_file
+    )
 
 
 def _resnet18_weights(file, download):

@@ -1,357 +1,1022 @@
-"""Tables and figures from the records of a run: results.csv, summary.md and PNG files."""
+"""report.html: the answer of a run, and all that it rests on, as one file that needs no network."""
 
+import base64
+import io
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import humanize
+import matplotlib
 import numpy as np
 import pandas as pd
-from figures import (
-    SAMPLER_LABELS,
-    draw_classes,
-    draw_images,
-    draw_metrics,
-    draw_roc,
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup, escape
+from PIL import Image
+
+from . import _figures as figures
+from ._answer import (
+    ALPHA,
+    NOTHING,
+    answer,
+    best_of,
+    is_close_to_real,
+    is_generator,
+    metric_in_words,
+    question,
+)
+from ._metrics import LOWER_IS_BETTER, METRIC_LABELS, metric_label
+from ._records import (
+    is_finished,
+    repeats_of,
     row_key,
     row_label,
     rows_of,
-    samplers_of,
+    select,
+    treatment_labels,
 )
-from grid import versions
-from pipelines import count_classes, rarest_class
-from sklearn.metrics import precision_recall_fscore_support
+from ._statistics import overall_tests, paired_tests
+from ._tables import (
+    PUBLISHED_CLASSES,
+    cost_table,
+    failed_cells,
+    is_defined,
+    often_wrong,
+    published_table,
+    summarise,
+    values_of,
+    warnings_table,
+)
 
-METRIC_LABELS = {
-    "balanced_accuracy": "Balanced accuracy",
-    "f1_weighted": "F1, weighted by class size",
-    "f1_minority": "F1, minority class",
-    "roc_auc": "ROC-AUC",
-    "average_precision": "Average precision, minority class",
-    "geometric_mean": "Geometric mean of the recalls",
+MIN_BLOCKS = 5  # classifiers or splits, below which ranks say nothing
+MIN_RANKED = 3  # treatments
+_OPEN_ROWS = 16  # longer tables are folded
+_SHOWN_COLUMNS = 8  # images in a row of a picture
+_IMAGE_SIDE = 64  # pixels; smaller images are drawn larger
+
+# The colours of the figures on a dark page, where they would not be seen.
+_ON_DARK = {
+    figures.INK: "#e8eaed",
+    figures.MUTED: "#9aa3ad",
+    figures.GRID: "#343b44",
+    "#0072b2": "#4aa8e8",
+    "#d55e00": "#ff8533",
+    "#882255": "#ee6699",
+    "#332288": "#a7a3ff",
+    "#009e73": "#2cc295",
+    "#999933": "#d6c84a",
+    "#44aa99": "#66d0bd",
 }
-COLUMNS = ["data", "split", "seed", "sampler", "classifier", "embedder", "minority"]
-COLUMNS += ["n_train", "n_train_resampled", "n_synthetic"]
-TIMES = ["sampler_seconds", "fit_seconds", "predict_seconds"]
-
-_LENGTHS = {
-    True: "The networks see equally many images in training whatever the sampler.",
-    False: "The networks are trained for equally many epochs, so over-sampling also gives them more steps; the fair "
-    "rival of a\nsampler is random over-sampling, which gives as many.",
-}
-PUBLISHED_N_TRAIN = 5216  # training images of the split that the student report used
-# Table 1 of the student report this package started from: precision, recall, F1 and AUC, without and with DCGAN.
-PUBLISHED = {
-    ("tree", "none"): (0.7539, 0.7324, 0.7004, 0.6594),
-    ("tree", "dcgan"): (0.7439, 0.7372, 0.7151, 0.6752),
-    ("forest", "none"): (0.7882, 0.7388, 0.6987, 0.6577),
-    ("forest", "dcgan"): (0.7858, 0.7500, 0.7182, 0.6761),
-    ("svm", "none"): (0.8338, 0.7933, 0.7711, 0.7278),
-    ("svm", "dcgan"): (0.8333, 0.7885, 0.7642, 0.7205),
-    ("ann", "none"): (0.8123, 0.7484, 0.7079, 0.8418),
-    ("ann", "dcgan"): (0.8135, 0.7804, 0.7575, 0.8569),
-    ("cnn", "none"): (0.8102, 0.7372, 0.6902, 0.8031),
-    ("cnn", "dcgan"): (0.8472, 0.8317, 0.8220, 0.8728),
-    ("densenet121", "none"): (0.7647, 1.0000, 0.8667, 0.9074),
-    ("densenet121", "dcgan"): (0.7613, 0.9974, 0.8635, 0.9568),
-}
+_IN_FIGURES = re.compile("|".join(_ON_DARK))
 
 
-def write_report(records, experiment, splits, *, command, seconds, n_computed):
-    """Write everything a reader wants into the folder of the experiment.
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: what is read, what it is sorted by ("" sorts last), and what marks it."""
+
+    text: str
+    sort: float | str | None = None
+    mark: str = ""
+    css: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """The head of a column."""
+
+    label: str
+    is_number: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page."""
+
+    caption: str
+    columns: list
+    rows: list
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page, as the HTML that shows it."""
+
+    html: Markup
+    caption: str = ""
+    css: str = ""
+
+
+@dataclass
+class Section:
+    """A part of the page under its heading."""
+
+    id: str
+    title: str
+    blocks: list = field(default_factory=list)
+
+    def text(self, text, css=""):
+        """Add a paragraph."""
+        self.blocks.append(_text(text, css))
+
+    def heading(self, text):
+        """Add a heading within the section."""
+        self.blocks.append({"kind": "heading", "text": text})
+
+    def table(self, table):
+        """Add a table."""
+        self.blocks.append({"kind": "table", "table": table})
+
+    def figures(self, found, css="stack", legend=()):
+        """Add figures, one below the other ("stack") or as many side by side as the page holds ("panels")."""
+        found = [picture for picture in found if picture is not None]
+        if found:
+            self.blocks.append({"kind": "figures", "figures": found, "css": css, "legend": legend})
+
+    def fold(self, summary, *blocks):
+        """Add what opens on a click."""
+        self.blocks.append({"kind": "details", "summary": summary, "blocks": list(blocks)})
+
+
+def _text(text, css=""):
+    return {"kind": "text", "text": text, "css": css}
+
+
+def _table_block(table):
+    return {"kind": "table", "table": table}
+
+
+def write_html(path, records, manifest, pictures, *, include_real_images=False):
+    """Write the report of a run as one HTML file that needs no network.
 
     Parameters
     ----------
+    path : path
+        The file to write.
     records : list of dict
-        Records of the cells that are finished, failed ones included.
-    experiment : Experiment
-        The data, the preset, the folder.
-    splits : list of Split
-        All splits of the run.
-    command : str
-        What the user typed.
-    seconds : float
-        How long this run took.
-    n_computed : int
-        How many of the cells this run computed.
+        Records of the cells, failed ones included; at least one.
+    manifest : dict
+        What is known of the whole run. Its ``scoring`` is the metric that decides, its ``missing``, where there is one,
+        lists the cells that were asked for and have no record.
+    pictures : dict of str to ndarray or None
+        What `make_pictures` returned.
+    include_real_images : bool, default=False
+        Whether real images, and those that are made of real ones, are shown. They are only there if `make_pictures` was
+        asked for them too.
 
-    Returns
-    -------
-    summary : path
-        summary.md.
+    Raises
+    ------
+    ValueError
+        When there are no records.
     """
-    out = experiment.out
-    results_table(records).to_csv(out / "results.csv", index=False)
-    good = [record for record in records if record["error"] is None]
-    if good:
-        predictions_table(good, experiment.data.groups, splits).to_csv(
-            out / "predictions.csv.gz", index=False, float_format="%.6g"
-        )
-    figures = draw_figures(good, experiment, splits) if good else []
-    parts = [
-        _heading(experiment, splits, command, seconds, n_computed, len(records)),
-        _errors(records),
-        _metric_tables(good) if good else "No cell finished.",
-        _duel(good),
-        _published(good, experiment),
-        _figure_list(figures),
+    if not records:
+        raise ValueError("records must hold at least one record to report on; got none. Run a cell first.")
+    page = render(records, manifest, pictures, include_real_images=include_real_images)
+    Path(path).write_text(page, encoding="utf-8")
+
+
+def render(records, manifest, pictures, *, include_real_images=False):
+    """Return the report as a string; parameters as in `write_html`."""
+    run = Run(records, manifest, pictures or {}, include_real_images)
+    sections = [
+        _all_section(run),
+        _tests_section(run),
+        _classes_section(run),
+        _curves_section(run),
+        _calibration_section(run),
+        _cost_section(run),
+        _counts_section(run),
+        _pictures_section(run),
+        _training_section(run),
+        _original_section(run),
+        _troubles_section(run),
+        _settings_section(run),
     ]
-    summary = out / "summary.md"
-    summary.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    return summary
-
-
-def results_table(records):
-    """Return the tidy table: a row for each cell, its metrics empty where it failed."""
-    rows = [
-        {column: record.get(column) for column in [*COLUMNS, "n_test", *TIMES]}
-        | (record["metrics"] or {})
-        | {"error": record["error"], "key": record["key"]}
-        for record in records
-    ]
-    table = pd.DataFrame(rows)
-    last = ["error", "key"]
-    return table[[column for column in table.columns if column not in last] + last]
-
-
-def predictions_table(records, groups=None, splits=()):
-    """Return a row for each cell and test image: labels, scores, and where there are groups (patients) the group.
-
-    Of two classes ``score`` is that of the minority, of more ``score_0`` and so on are those of each label.
-    """
-    test = {(split.name, split.seed): split.test for split in splits}
-    tables = []
-    for record in records:
-        scores = np.asarray(record["scores"])
-        columns = {"key": record["key"], "image": np.arange(len(scores))}
-        if groups is not None:
-            columns["group"] = np.unique(groups[test[record["split"], record["seed"]]], return_inverse=True)[1]
-        columns |= {"y_true": record["y_true"], "y_pred": record["y_pred"]}
-        if len(record["classes"]) == 2:
-            columns["score"] = scores[:, record["classes"].index(record["minority"])]
-        else:
-            columns |= {f"score_{label}": scores[:, i] for i, label in enumerate(record["classes"])}
-        tables.append(pd.DataFrame(columns))
-    return pd.concat(tables)
-
-
-def metric_table(records, metric):
-    """Return a table of mean ± standard deviation over seeds and folds; classifiers down, samplers across."""
-    samplers = samplers_of(records)
-    table = []
-    for row in rows_of(records):
-        values = {sampler: _values(records, row, sampler, metric) for sampler in samplers}
-        best = max((np.mean(found) for found in values.values() if found), default=None)
-        cells = {SAMPLER_LABELS[sampler]: _cell(values[sampler], best) for sampler in samplers}
-        table.append({"classifier": row_label(row), **cells})
-    return pd.DataFrame(table)
-
-
-def _values(records, row, sampler, metric):
-    found = [
-        record["metrics"][metric]
-        for record in records
-        if row_key(record) == row_key(row) and record["sampler"] == sampler
-    ]
-    return [value for value in found if value is not None]
-
-
-def _cell(values, best):
-    if not values:
-        return "-"
-    text = f"{np.mean(values):.3f}"
-    if len(values) > 1:
-        text += f" ± {np.std(values, ddof=1):.3f}"
-    return f"**{text}**" if np.mean(values) == best else text
-
-
-def _markdown(table):
-    align = ["left"] + ["right"] * (table.shape[1] - 1)
-    return table.to_markdown(index=False, colalign=align, disable_numparse=True)
-
-
-def _heading(experiment, splits, command, seconds, n_computed, n_cells):
-    data, first = experiment.data, splits[0]
-    minority = data.target_names[rarest_class(data.target[first.train])]
-    size = " x ".join(map(str, data.images.shape[1:]))
-    kinds = {split.name for split in splits}
-    how = {
-        "official": "the split that came with the data (its validation images, if any, are in neither part)",
-        "random": "a stratified quarter for testing, drawn anew for each seed",
-    }.get(first.name, f"{len(kinds)} cross-validation folds over all images, drawn anew for each seed")
-    if data.groups is not None and first.name != "official":
-        how += "; images of one group (patient) stay together"
-    seeds = sorted({split.seed for split in splits})
-    version_list = ", ".join(f"{name} {version}" for name, version in versions().items())
-    embedders = "\n".join(f"- Embedder `{embedding.name}`: {embedding.about}" for embedding in experiment.embeddings)
-    return f"""# {data.name}: does over-sampling help?
-
-- Command: `{command}`
-- Data: {len(data.target):,} images of {size}; rarest class in training, and the positive one below: {minority}
-- Training images: {_counts(data, first.train)}
-- Test images: {_counts(data, first.test)}
-- Split: {how}. Seeds: {", ".join(map(str, seeds))}
-- Versions: {version_list}
-{embedders}
-- This run took {_duration(seconds)} and computed {n_computed} of {n_cells} cells; the others were kept from before.
-
-Values are mean ± standard deviation over seeds and folds, bold the best mean of a row; a difference smaller than the
-spread says nothing. On a split that came with the data, the spread is that of training alone: it leaves out that other
-test images would have given other numbers. Metrics come from all test predictions of a cell at once, areas from scores.
-{_LENGTHS[experiment.preset.equal_length]}
-Thresholds are tuned in folds of training images that know nothing of patients; there, networks see fewer images in
-proportion.
-
-In `results.csv`, work that cells share (a GAN, an embedding, fine-tuning) is counted in `fit_seconds` or
-`predict_seconds` of the cell that did it first; `sampler_seconds` is what the resampling took then, without GANs that
-another sampler had trained before. `n_synthetic`
-counts images or feature rows that were made; random over-sampling only copies, so it has none."""
-
-
-def _counts(data, rows):
-    counts = count_classes(data.target[rows])
-    named = ", ".join(f"{data.target_names[label]} {count:,}" for label, count in counts.items())
-    return f"{len(rows):,} ({named})"
-
-
-def _duration(seconds):
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
-
-
-def _errors(records):
-    failed = [record for record in records if record["error"] is not None]
-    if not failed:
-        return ""
-    lines = [f"- {_cell_name(record)}: {_one_line(record['error'])}" for record in failed]
-    return "\n".join([f"## {len(failed)} cells failed, and are tried again by the next run", "", *lines])
-
-
-def _cell_name(record):
-    sampler = SAMPLER_LABELS[record["sampler"]]
-    return f"{sampler}, {row_label(record)}, {record['split']} split, seed {record['seed']}"
-
-
-def _one_line(text):
-    return " ".join(text.split())
-
-
-def _metric_tables(records):
-    tables = [f"### {label}\n\n{_markdown(metric_table(records, name))}" for name, label in METRIC_LABELS.items()]
-    return "\n\n".join(["## Results", *tables])
-
-
-def duel_table(records):
-    """Return how DCGAN did against each rival: mean paired difference, and in how many cells it was ahead."""
-    place = ("split", "seed", "classifier", "embedder")
-    dcgan = {tuple(r[name] for name in place): r for r in records if r["sampler"] == "dcgan"}
-    table = []
-    for rival in samplers_of(records):
-        pairs = [
-            (dcgan[key]["metrics"], record["metrics"])
-            for record in records
-            if record["sampler"] == rival != "dcgan" and (key := tuple(record[name] for name in place)) in dcgan
-        ]
-        if pairs:
-            row = {"DCGAN against": SAMPLER_LABELS[rival]}
-            for metric in ("balanced_accuracy", "roc_auc", "average_precision"):
-                row[METRIC_LABELS[metric]] = _compare(pairs, metric)
-            table.append(row)
-    return pd.DataFrame(table)
-
-
-def _compare(pairs, metric):
-    differences = [
-        ours[metric] - theirs[metric] for ours, theirs in pairs if None not in (ours[metric], theirs[metric])
-    ]
-    if not differences:
-        return "-"
-    return f"{np.mean(differences):+.3f} (ahead in {sum(d > 0 for d in differences)} of {len(differences)})"
-
-
-def _duel(records):
-    table = duel_table(records)
-    if table.empty:
-        return ""
-    about = "Mean difference over all classifiers, seeds and folds; above 0 speaks for DCGAN."
-    return f"## Did DCGAN help?\n\n{about}\n\n{_markdown(table)}"
-
-
-def is_published_split(record):
-    """Return whether a cell was trained on all the images that the student report was."""
-    return record["split"] == "official" and record["n_train"] == PUBLISHED_N_TRAIN
-
-
-def _published(records, experiment):
-    """Set our numbers beside the published ones, each computed as it was there."""
-    names = [name.upper() for name in experiment.data.target_names]
-    on_same_split = all(is_published_split(record) for record in records)
-    if names != ["NORMAL", "PNEUMONIA"] or not on_same_split:
-        return ""
-    table = []
-    for row in rows_of(records):
-        for sampler in ("none", "dcgan"):
-            found = [r for r in records if row_key(r) == row_key(row) and r["sampler"] == sampler]
-            if found:
-                ours = np.mean([as_published(record, names.index("PNEUMONIA")) for record in found], axis=0)
-                theirs = PUBLISHED[row["classifier"], sampler]
-                values = {
-                    name: f"{our:.3f} ({their:.3f})"
-                    for name, our, their in zip(("precision", "recall", "F1", "AUC"), ours, theirs, strict=True)
-                }
-                table.append({"classifier": row_label(row), "sampler": SAMPLER_LABELS[sampler], **values})
-    if not table:
-        return ""
-    about = (
-        "In brackets: Table 1 of the student report this package started from, which had 128 px and ImageNet weights. "
-        "Computed in its way: precision, recall and F1 weighted by class size, for "
-        "DenseNet121 of the class PNEUMONIA alone; AUC of tree, forest and SVM from hard labels, which makes it "
-        "balanced accuracy."
+    environment = Environment(
+        loader=PackageLoader("gan_sampler.evaluation"), autoescape=select_autoescape(), trim_blocks=False
     )
-    return f"## Beside the student report\n\n{about}\n\n{_markdown(pd.DataFrame(table))}"
+    return environment.get_template("report.html").render(
+        name=manifest["name"],
+        question=question(records),
+        answer=answer(records, manifest, run.metric),
+        about=_about(run),
+        first_figure=_first_figure(run),
+        sections=[section for section in sections if section is not None],
+        colours={
+            "light": Markup("".join(f"--c-{c[1:]}:{c};" for c in _ON_DARK)),
+            "dark": Markup("".join(f"--c-{c[1:]}:{dark};" for c, dark in _ON_DARK.items())),
+        },
+    )
 
 
-def as_published(record, pneumonia):
-    """Return precision, recall, F1 and AUC of a record as the student report computed them for its classifier."""
-    metrics = record["metrics"]
-    if record["classifier"] == "densenet121":
-        of_class = precision_recall_fscore_support(
-            record["y_true"], record["y_pred"], labels=[pneumonia], average=None, zero_division=0
+class Run:
+    """The records of a run, with what many sections need of them."""
+
+    def __init__(self, records, manifest, pictures, include_real_images):
+        self.records, self.manifest, self.pictures = records, manifest, pictures
+        self.include_real_images = include_real_images
+        self.metric = manifest["scoring"]
+        self.missing = manifest.get("missing")
+        self.finished = [record for record in records if is_finished(record)]
+        self.labels = treatment_labels(records)
+        self.rows = rows_of(records)
+        self.classes = records[0]["classes"]
+        self.rarest = self.classes[records[0]["rarest"]]
+        self.is_original = tuple(self.classes) == PUBLISHED_CLASSES
+        self.tests = self._overall()
+        self.featured = self._featured()
+
+    @property
+    def can_test(self):
+        """Whether there is a treatment to be tested, and doing nothing to test it against."""
+        return self.tests is not None
+
+    def _overall(self):
+        names = treatment_labels(self.finished)
+        if NOTHING not in names or len(names) < 2:
+            return None
+        return overall_tests(self.finished, against=NOTHING, metric=self.metric)
+
+    def _featured(self):
+        """Return doing nothing, the best treatment with a generator and the best without, as far as they are there."""
+        if not self.can_test:
+            return list(self.labels)[:3]
+        chosen = [NOTHING]
+        generates = np.array([is_generator(self.finished, name) for name in self.tests["treatment"]])
+        for of_kind in (self.tests[generates], self.tests[~generates]):
+            if of_kind["difference"].notna().any():
+                chosen.append(best_of(of_kind, self.metric).treatment)
+        if self.is_original and "dcgan" in self.labels and "dcgan" not in chosen:
+            chosen.insert(1, "dcgan")
+        return chosen
+
+    def featured_about(self):
+        """Say which treatments the figures show, and how they were chosen."""
+        names = ", ".join(self.labels[name] for name in self.featured)
+        chosen = " (the best on average with a generator, and without)" if self.can_test else ""
+        return f"Shown: {names}{chosen}. They were chosen by their results, so believe the tests, not the picture."
+
+    def legend(self, treatments):
+        """Return the entries of a legend of lines."""
+        kinds = {record["treatment"]: record["treatment_kind"] for record in self.records}
+        styles = {"-": "solid", "--": "broken", ":": "dotted"}
+        return [
+            {
+                "label": self.labels[name],
+                "colour": _variable(figures.colour_of(name, list(self.labels))),
+                "style": styles[figures.line_of(name, kinds[name])],
+            }
+            for name in treatments
+        ]
+
+    def counterpart(self, of_what, number=None):
+        """Return the caption's note on a figure of the original report; empty for all other data."""
+        if not self.is_original:
+            return ""
+        number = f" ({number})" if number else ""
+        return f" Counterpart of the original report’s figure of {of_what}{number}."
+
+
+# How figures and images become part of the page
+
+
+def _variable(colour):
+    """Return a colour as one that the page may change on a dark screen."""
+    return f"var(--c-{colour[1:]})" if colour in _ON_DARK else colour
+
+
+def embed(figure, alt, caption="", css=""):
+    """Return a matplotlib figure as SVG within the page, which takes the page's colours; None stays None."""
+    if figure is None:
+        return None
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": figures.STYLE["svg.hashsalt"] + alt}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    return Picture(Markup(_clean_svg(buffer.getvalue(), alt)), caption, css)
+
+
+def _clean_svg(svg, alt):
+    """Return the element of an SVG file with page colours, short numbers and no identifier that nothing refers to."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)  # matplotlib repeats every text in one
+    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
+    svg = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", svg)
+    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+    svg = _IN_FIGURES.sub(lambda found: _variable(found[0]), svg)
+    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
+    head = f'<svg role="img" aria-label="{escape(alt)}" viewBox="0 0 {width} {height}"'
+    head += ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    return re.sub(r"^<svg[^>]*>", lambda _: head, svg)
+
+
+def embed_images(rows, alt, caption=""):
+    """Return rows of images as one PNG within the page.
+
+    Parameters
+    ----------
+    rows : sequence of ndarray of shape (n, H, W) or (n, H, W, C)
+        Images of equal size; each array starts a new line.
+    """
+    montage = np.concatenate([_tile(images) for images in rows])
+    factor = max(1, -(-_IMAGE_SIDE // rows[0].shape[1]))
+    montage = montage.repeat(factor, axis=0).repeat(factor, axis=1)
+    buffer = io.BytesIO()
+    Image.fromarray(montage).save(buffer, format="PNG", optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    height, width = montage.shape[:2]
+    html = f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{escape(alt)}">'
+    return Picture(Markup(html), caption, "pixels")
+
+
+def _tile(images, gap=2):
+    """Return up to eight images in a line, in grey levels or colour of 8 bits, on a transparent ground."""
+    images = images[:_SHOWN_COLUMNS]
+    if images.ndim == 4 and images.shape[3] in (1, 2):
+        images = images[..., 0]
+    if images.dtype != np.uint8:
+        low, high = float(images.min()), float(images.max())
+        images = np.rint((images - low) * (255 / ((high - low) or 1))).astype(np.uint8)
+    if images.ndim == 3:
+        images = np.repeat(images[..., None], 3, axis=3)
+    n, height, width = images.shape[:3]
+    tile = np.zeros((height + gap, (width + gap) * _SHOWN_COLUMNS, 4), dtype=np.uint8)
+    for place in range(n):
+        at = place * (width + gap)
+        tile[:height, at : at + width, :3] = images[place, ..., :3]
+        tile[:height, at : at + width, 3] = 255
+    return tile
+
+
+# The first screen
+
+
+def _about(run):
+    n_rows, n_repeats = len(run.rows), len(repeats_of(run.records))
+    shape = " × ".join(str(size) for size in run.manifest["shape"][1:3])
+    lines = [
+        _text(
+            f"Judged by {_in_sentence(METRIC_LABELS.get(run.metric, run.metric))}: {metric_in_words(run.records, run.metric)}. "
+            f"{run.manifest['name']}: {run.manifest['shape'][0]:,} images of {shape} pixels; {_plural(n_rows, 'classifier')}, "
+            f"{_plural(n_repeats, 'repeat')} (seeds and splits). {run.manifest['split_about']}",
+            "quiet",
         )
-        return (*(float(value[0]) for value in of_class[:3]), metrics["roc_auc"])
-    auc = "balanced_accuracy" if record["embedder"] else "roc_auc"
-    return tuple(metrics[name] for name in ("precision_weighted", "recall_weighted", "f1_weighted", auc))
+    ]
+    has_groups = any(record["groups"] is not None for record in run.finished)
+    lines.append(_text(run.manifest["groups_about"], "quiet" if has_groups else "alarm"))
+    return lines
 
 
-def draw_figures(records, experiment, splits):
-    """Draw all figures that the records allow, and return their file names with what they show."""
-    data, out = experiment.data, experiment.out
-    minority = rarest_class(data.target[splits[0].train])
-    name = data.target_names[minority]
-    draw_roc(records, name, out / "roc.png")
-    draw_metrics(records, out / "metrics.png")
-    draw_classes(records, data.target_names, out / "classes.png")
-    drawn = {
-        "roc.png": "ROC curves of the minority class.",
-        "metrics.png": "Precision, recall, F1 and AUC with and without over-sampling.",
-        "classes.png": "Training images of each class before and after over-sampling.",
+def _first_figure(run):
+    if not run.can_test:
+        return None
+    label = METRIC_LABELS.get(run.metric, run.metric)
+    caption = (
+        "Mean difference to doing nothing over all classifiers, with its 95 % confidence interval. Significant means "
+        f"p below {ALPHA:.2f}".replace("0.05", ".05") + " after Holm’s correction; the intervals are not corrected."
+    )
+    words = "; ".join(
+        f"{test.treatment_label} {figures.signed(test.difference)}, {figures.verdict(test, run.metric).words}"
+        for test in run.tests.itertuples()
+    )
+    return embed(
+        figures.draw_gains(run.tests, run.metric),
+        f"Gain of every treatment over doing nothing in {label}: {words}.",
+        caption,
+        "wide",
+    )
+
+
+# The sections
+
+
+def _all_section(run):
+    section = Section("all", "All treatments and classifiers")
+    if not run.finished:
+        section.text("No cell has finished.")
+        return section
+    section.table(pivot(run, run.metric))
+    section.text(
+        "Bold is the highest (of errors the lowest) mean of a classifier, which need not be significant. What stands "
+        "behind a mean, such as “2 of 3”, tells that repeats failed or are missing; such a mean is never bold.",
+        "quiet",
+    )
+    others = [name for name in METRIC_LABELS if name != run.metric]
+    tables = [_table_block(pivot(run, name)) for name in others if any(is_defined(run.finished, r, name) for r in run.rows)]
+    section.fold(f"The same for {len(tables)} other metrics", *tables)
+    return section
+
+
+def pivot(run, metric):
+    """Return the table of means of a metric: treatments down, classifiers across."""
+    rows = [row for row in run.rows if is_defined(run.records, row, metric)] or run.rows
+    summary = summarise(run.records, metric, run.missing).set_index(["treatment", "row"])
+    best = {row_key(row): _best(summary.xs(row_key(row), level="row"), metric) for row in rows}
+    body = [
+        [Cell(label), *(_mean_cell(summary.loc[(name, row_key(row)), :], best[row_key(row)]) for row in rows)]
+        for name, label in run.labels.items()
+    ]
+    caption = f"{metric_label(metric, run.classes)}: mean ± standard deviation over the repeats"
+    caption += " (lower is better)" if metric in LOWER_IS_BETTER else ""
+    return Table(caption, [Column("Treatment", False), *(Column(row_label(row, ", ")) for row in rows)], body)
+
+
+def _best(of_row, metric):
+    """Return the best of the means that are complete."""
+    means = of_row["mean"][(of_row["n"] == of_row["n_asked"]) & (of_row["n"] > 0)]
+    return (means.min() if metric in LOWER_IS_BETTER else means.max()) if len(means) else None
+
+
+def _mean_cell(cell, best):
+    mark = f"{cell.n} of {cell.n_asked}" if cell.n < cell.n_asked else ""
+    mark += ", failed" if cell.n_failed else ""
+    if not cell.n:
+        return Cell("–", "", mark, "marked" if mark else "")
+    text = f"{cell['mean']:.3f}" + (f" ± {cell['std']:.3f}" if cell.n > 1 else "")
+    is_best = not mark and cell["mean"] == best
+    return Cell(text, float(cell["mean"]), mark, "marked" if mark else "best" if is_best else "")
+
+
+def _tests_section(run):
+    section = Section("tests", "What can be told from chance")
+    if not run.can_test:
+        section.text("Nothing was tested: that takes doing nothing (“none”) and one treatment at least.")
+        return section
+    section.text(
+        "Every test is paired: the same classifier, split and seed with and without the treatment. The interval counts "
+        "the spread over trainings and over test images (whole patients where they are known); p-values are two-sided "
+        f"and corrected by Holm’s method for all tests of a table. Significant means below .05."
+    )
+    section.table(_tests_table(run.tests, f"Difference to doing nothing in {_label(run)}, mean over the classifiers"))
+    single = paired_tests(run.finished, against=NOTHING)
+    if len(single):
+        table = _tests_table(single, "Difference to doing nothing for every classifier and tested metric", of_rows=True)
+        section.fold(f"{len(table.rows)} single tests, for every classifier and three metrics", _table_block(table))
+    _add_ranks(section, run)
+    return section
+
+
+def _tests_table(tests, caption, of_rows=False):
+    columns = [Column("Treatment", False)]
+    columns += [Column("Classifier", False), Column("Metric", False)] if of_rows else []
+    columns += [Column("Difference"), Column("95 % interval"), Column("p"), Column("p (Holm)")]
+    columns += [Column("Verdict", False), Column("Repeats")]
+    rows = []
+    for test in tests.itertuples():
+        cells = [Cell(test.treatment_label)]
+        cells += [Cell(test.classifier), Cell(METRIC_LABELS.get(test.metric, test.metric))] if of_rows else []
+        has_interval = np.isfinite(test.low)
+        interval = f"{figures.signed(test.low)} to {figures.signed(test.high)}" if has_interval else "–"
+        verdict = figures.verdict(test, test.metric)
+        n_missing = getattr(test, "n_missing", 0)
+        cells += [
+            _number(test.difference, figures.signed),
+            Cell(interval, float(test.low) if has_interval else ""),
+            _number(test.p, _p),
+            _number(test.p_holm, _p),
+            Cell(verdict.words, css="best" if verdict.is_filled and has_interval and test.is_significant else ""),
+            Cell(str(test.n_repeats), int(test.n_repeats), f"{n_missing} missing" if n_missing else ""),
+        ]
+        rows.append(cells)
+    return Table(caption, columns, rows)
+
+
+def _add_ranks(section, run):
+    blocks = figures.rank_blocks(run.finished, run.metric)
+    if len(blocks) < MIN_BLOCKS or blocks.shape[1] < MIN_RANKED:
+        return
+    section.heading("Critical-difference diagram")
+    what = "classifiers" if blocks.index.name == "row" else "splits"
+    section.figures(
+        [
+            embed(
+                figures.draw_ranks(blocks),
+                "Critical-difference diagram: "
+                + "; ".join(f"{n} {r:.1f}" for n, r in blocks.rank(axis=1, ascending=False).mean().items()),
+                f"Mean rank of every treatment in {_label(run)} over {len(blocks)} {what}, 1 the best; a bar joins those "
+                "that Nemenyi’s test after Friedman’s does not tell apart. Mind that the "
+                f"{what} share images, so they agree more than independent data sets would: the diagram describes this "
+                "run, and the tests above decide.",
+                "wide",
+            )
+        ]
+    )
+
+
+def _classes_section(run):
+    section = Section("classes", "Every class by itself")
+    if not run.finished:
+        return None
+    section.text(run.featured_about(), "quiet")
+    section.table(_recall_table(run))
+    rarest = f"class “{run.rarest}”"
+    for metric, what in (
+        ("precision_minority", "precision"),
+        ("recall_minority", "recall"),
+        ("f1_minority", "F1"),
+        ("roc_auc", "AUC"),
+    ):
+        figure = figures.draw_bars(run.finished, metric, run.featured)
+        label = metric_label(metric, run.classes)
+        about = f"{label} ({rarest}) without and with over-sampling; the line is the standard deviation over the repeats."
+        section.figures([embed(figure, about, about + run.counterpart(f"{what} without and with DCGAN"), "wide")])
+    matrices = [
+        embed(figure, f"Confusion matrix, {row_label(row)}, {run.labels[name]}", run.labels[name])
+        for row in run.rows
+        for name in run.featured
+        if (figure := figures.draw_confusion(run.finished, row, name)) is not None
+    ]
+    about = _text("Mean counts of test images over the repeats; the lighter, the larger the share of the true class.", "quiet")
+    panels = {"kind": "figures", "figures": matrices, "css": "panels", "legend": ()}
+    section.fold(f"{len(matrices)} confusion matrices", about, panels)
+    section.fold("Precision, recall and F1 of every class, treatment and classifier", _table_block(_class_table(run)))
+    return section
+
+
+def _recall_table(run):
+    body = []
+    for name, label in run.labels.items():
+        cells = select(run.finished, treatment=name)
+        means = [_mean(values_of(cells, f"recall_{at}")) for at in range(len(run.classes))]
+        body.append([Cell(label), *(_number(mean, "{:.3f}".format) for mean in means)])
+    columns = [Column("Treatment", False), *(Column(name) for name in run.classes)]
+    return Table("Recall of every class, mean over classifiers and repeats", columns, body)
+
+
+def _class_table(run):
+    kinds = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+    body = []
+    for name, label in run.labels.items():
+        for row in run.rows:
+            cells = select(run.finished, row=row, treatment=name)
+            for at, of_class in enumerate(run.classes):
+                means = [_mean(values_of(cells, f"{kind}_{at}")) for kind in kinds]
+                if cells:
+                    numbers = (_number(mean, "{:.3f}".format) for mean in means)
+                    body.append([Cell(label), Cell(row_label(row, ", ")), Cell(of_class), *numbers])
+    words = ("Treatment", "Classifier", "Class")
+    columns = [*(Column(word, False) for word in words), *(Column(label) for label in kinds.values())]
+    return Table("Mean over the repeats", columns, body)
+
+
+def _curves_section(run):
+    rows = [row for row in run.rows if is_defined(run.finished, row, "average_precision")]
+    if not rows:
+        return None
+    section = Section("curves", "At other thresholds")
+    for metric in ("sensitivity_at_90_specificity", "sensitivity_at_95_specificity"):
+        section.table(pivot(run, metric))
+    section.text(
+        f"Sensitivity is the share of “{run.rarest}” that is found, specificity the share of all other images that give "
+        "no false alarm.",
+        "quiet",
+    )
+    others = [name for name in run.labels if name not in run.featured]
+    behind = [{"label": "other treatments", "colour": _variable(figures.MUTED), "style": "thin"}] if others else []
+    for kind, title in (("roc", "ROC curves"), ("precision_recall", "Precision-recall curves")):
+        section.heading(f"{title}, “{run.rarest}” against the rest")
+        panels = [
+            embed(
+                figures.draw_curves(run.finished, row, run.featured, kind, others=others),
+                f"{title} of {row_label(row)}: {', '.join(run.labels[name] for name in run.featured)}",
+            )
+            for row in rows
+        ]
+        section.figures(panels, "panels", [*run.legend(run.featured), *behind])
+        counterpart = run.counterpart("ROC without and with DCGAN") if kind == "roc" else ""
+        section.text(
+            "Lines are means over the repeats, bands reach from the lowest to the highest repeat. "
+            + ("" if kind == "roc" else "At every recall the best precision that a threshold allows is drawn. ")
+            + run.featured_about()
+            + counterpart,
+            "quiet",
+        )
+    if others:
+        panels = [
+            embed(
+                figures.draw_curves(run.finished, row, list(run.labels), with_bands=False),
+                f"ROC curves of {row_label(row)}, all treatments",
+            )
+            for row in rows
+        ]
+        block = {"kind": "figures", "figures": panels, "css": "panels", "legend": run.legend(run.labels)}
+        section.fold(f"ROC curves of all {len(run.labels)} treatments", block)
+    left_out = [row_label(row) for row in run.rows if row not in rows]
+    if left_out:
+        section.text(f"Without scores, and so without curves: {', '.join(left_out)}.", "quiet")
+    return section
+
+
+def _calibration_section(run):
+    rows = [row for row in run.rows if is_defined(run.finished, row, "brier")]
+    if not rows:
+        return None
+    section = Section("calibration", "Whether probabilities can be believed")
+    section.text(
+        "Over-sampling tells a classifier that the rare class is common, so its probabilities come out too high for it "
+        "unless they are calibrated. On the dotted line, what was said with 70 % was right in 70 % of the cases."
+    )
+    section.table(pivot(run, "brier"))
+    panels = [
+        embed(
+            figures.draw_reliability(run.finished, row, run.featured),
+            f"Reliability curve of {row_label(row)}: {', '.join(run.labels[name] for name in run.featured)}",
+        )
+        for row in rows
+    ]
+    section.figures(panels, "panels", run.legend(run.featured))
+    section.text(f"Probability of “{run.rarest}”, test images of all repeats together, in bins of equal size.", "quiet")
+    left_out = [row_label(row) for row in run.rows if row not in rows]
+    if left_out:
+        section.text(f"Without probabilities: {', '.join(left_out)}.", "quiet")
+    return section
+
+
+def _cost_section(run):
+    if not run.can_test:
+        return None
+    section = Section("cost", "What it cost, and what it brought")
+    costs = cost_table(run.finished)
+    panels = []
+    for what, words in (("seconds", "seconds"), ("memory", "peak memory")):
+        figure = figures.draw_cost(costs, run.tests, run.metric, what)
+        about = f"Gain over doing nothing in {_label(run)} against the {words} of resampling"
+        panels.append(embed(figure, about, about + ".", "wide"))
+    section.figures(panels)
+    body = []
+    for cost in costs.merge(run.tests[["treatment", "difference"]], on="treatment").itertuples():
+        memory = _number(cost.memory, lambda value: humanize.naturalsize(value))
+        seconds = _number(cost.seconds, _seconds)
+        body.append([Cell(cost.treatment_label), seconds, memory, _number(cost.difference, figures.signed)])
+    columns = [Column("Treatment", False), Column("Time"), Column("Peak memory"), Column(f"Gain, {_label(run)}")]
+    section.table(Table("Cost of the resampling alone, mean time over the repeats", columns, body))
+    section.text("The time is counted once for all classifiers that share the resampled images.", "quiet")
+    return section
+
+
+def _counts_section(run):
+    section = Section("counts", "Images of each class")
+    counts = run.manifest["class_counts"]
+    for part, number in (("train", "Figure 7"), ("test", "Figure 8")):
+        title = {"train": "Training images", "test": "Test images"}[part]
+        about = f"{title}: " + ", ".join(f"{name} {count:,}" for name, count in counts[part].items())
+        caption = f"{title} of each class.{run.counterpart('the class counts', number)}"
+        section.figures([embed(figures.draw_class_counts(counts[part], title), about, caption, "wide")])
+    last = [_last_record(run, name) for name in run.labels]
+    resampled = [record for record in last if record is not None and record["treatment_kind"] == "sampler"]
+    if resampled:
+        section.heading("Training images after over-sampling")
+        panels = [
+            embed(
+                figures.draw_class_counts_after(record),
+                f"After {record['treatment_label']}: "
+                + ", ".join(f"{name} {count:,}" for name, count in record["class_counts_resampled"].items()),
+            )
+            for record in resampled
+        ]
+        section.figures(panels, "panels")
+        section.text(
+            f"Hatched: what the treatment added.{run.counterpart('the class counts after over-sampling')}", "quiet"
+        )
+    return section
+
+
+def _last_record(run, treatment):
+    """Return a finished record of a treatment: the last classifier's, because ADASYN's counts of images count here."""
+    found = [record for row in run.rows for record in select(run.finished, row=row, treatment=treatment)]
+    return found[-1] if found else None
+
+
+def _pictures_section(run):
+    section = Section("pictures", "Real and synthetic images")
+    kept = run.pictures
+    if not kept:
+        section.text("No image was kept of this run: no treatment made any, or it was not asked to keep some.")
+        return section
+    names = [str(name) for name in kept["treatments"]]
+    labels = {name: run.labels.get(name, name) for name in names}
+    shows_real = run.include_real_images and "real_images" in kept
+    if not shows_real:
+        section.text(_why_no_real(run, kept))
+    classes = [str(name) for name in kept["classes"]]
+    if shows_real:
+        section.heading("Real images")
+        for label, name in enumerate(classes):
+            own = kept["real_images"][kept["real_labels"] == label]
+            if len(own):
+                section.figures([embed_images([own], f"Real training images of class {name}", f"Real: {name}.")])
+    hidden = []
+    for place, name in enumerate(names):
+        if is_close_to_real(name) and not run.include_real_images:
+            hidden.append(labels[name])
+        else:
+            _add_synthetic(section, run, place, labels[name], classes, shows_real)
+    if hidden:
+        section.text(
+            f"Not shown, because their images are made of real ones and may show the same patient: {', '.join(hidden)}.",
+            "quiet",
+        )
+    if names:
+        section.table(_nearest_table(run, labels, classes))
+    _add_vectors(section, run, labels, classes)
+    if "map" in kept:
+        figure = figures.draw_map(
+            kept["map"], kept["map_labels"], kept["map_kinds"], classes, [labels[name] for name in names]
+        )
+        about = "Map of real and synthetic images: what lies close is alike"
+        caption = (
+            f"{about} (principal components of {kept['space']}, then t-SNE; distances between far points mean nothing). "
+            "A cloud of crosses beside the dots of its class: images that can be told from real ones."
+        )
+        section.heading("Map of real and synthetic images")
+        section.figures([embed(figure, about, caption, "wide")])
+    return section
+
+
+def _why_no_real(run, kept):
+    if run.include_real_images:
+        return (
+            "No real image is shown, although that was asked for: none was kept in the run. Ask for them when the run "
+            "starts."
+        )
+    return (
+        "No real image is shown: pictures of patients should not travel with a report unasked, and nothing here knows "
+        "whether these are any. Ask for them (--include-real-images) where that is allowed."
+    )
+
+
+def _add_synthetic(section, run, place, label, classes, shows_real):
+    kept = run.pictures
+    if f"images_{place}" not in kept:
+        return
+    section.heading(label)
+    for at, name in enumerate(classes):
+        own = kept[f"labels_{place}"] == at
+        if not own.any():
+            continue
+        made = kept[f"images_{place}"][own]
+        rows = [made[:_SHOWN_COLUMNS]]
+        caption = f"Synthetic: {name}."
+        if shows_real:
+            rows.append(kept[f"nearest_images_{place}"][own][:_SHOWN_COLUMNS])
+            caption = f"Synthetic: {name}; beneath each its nearest real training image."
+        elif len(made) > _SHOWN_COLUMNS:
+            rows.append(made[_SHOWN_COLUMNS:])
+        caption += run.counterpart("synthetic samples")
+        section.figures([embed_images(rows, f"Synthetic images of class {name} from {label}", caption)])
+
+
+def _nearest_table(run, labels, classes):
+    """Return how near synthetic images lie to real ones, beside how near those lie to each other."""
+    kept, body = run.pictures, []
+    for place, name in enumerate(labels):
+        for at, of_class in enumerate(classes):
+            own = kept[f"labels_{place}"] == at
+            if own.any():
+                distances, typical = kept[f"distance_{place}"][own], float(kept["real_distance"][at])
+                n_near = int((distances < typical / 2).sum())
+                body.append(
+                    [
+                        Cell(labels[name]),
+                        Cell(of_class),
+                        _number(float(np.median(distances)), "{:.3g}".format),
+                        _number(typical, "{:.3g}".format),
+                        Cell(f"{n_near} of {own.sum()}", n_near),
+                    ]
+                )
+    columns = [
+        Column("Treatment", False),
+        Column("Class", False),
+        Column("Synthetic to nearest real"),
+        Column("Real to nearest other real"),
+        Column("Nearer than half of that"),
+    ]
+    where = f"in {kept['space']}"
+    return Table(f"Median distance to the nearest real training image, {where}; small ones hint at copies", columns, body)
+
+
+def _add_vectors(section, run, labels, classes):
+    kept = run.pictures
+    if "vectors" not in kept:
+        return
+    names, found = list(labels), []
+    for vector, label, kind in zip(kept["vectors"], kept["vectors_labels"], kept["vectors_kinds"], strict=True):
+        what = "real" if kind == 0 else labels[names[kind - 1]]
+        title = f"{classes[label]}, {what}"
+        colour = figures.CLASS_COLOURS[label % len(figures.CLASS_COLOURS)]
+        found.append(embed(figures.draw_vector(vector, title, colour), f"Feature vector: {title}", "", "wide"))
+    section.heading("Feature vectors")
+    section.figures(found[: len(classes)])
+    if found[len(classes) :]:
+        block = {"kind": "figures", "figures": found[len(classes) :], "css": "stack", "legend": ()}
+        section.fold("Feature vectors of synthetic images", block)
+    section.text(
+        f"What a classifier on features sees of one image a class, the one nearest to the mean of its class."
+        f"{run.counterpart('feature vectors')}",
+        "quiet",
+    )
+
+
+def _training_section(run):
+    histories = figures.gan_histories(run.records)
+    if not histories:
+        return None
+    section = Section("training", "How the generators were trained")
+    section.text(
+        "A line for each repeat. The snapshot with the lowest score is the one that draws; losses of a GAN need not "
+        "fall, but one that dives or explodes while the score rises means trouble.",
+        "quiet",
+    )
+    for name, by_class in histories.items():
+        section.heading(run.labels[name])
+        entries = [entry for found in by_class.values() for history in found for entry in history]
+        quantities = [q for q in dict.fromkeys(key for entry in entries for key in entry) if q not in ("step", "seconds")]
+        ordered = sorted(quantities, key=lambda q: (q != "score", not q.startswith("loss"), q))
+        panels = [
+            embed(
+                figures.draw_history(by_class, quantity),
+                f"{figures.HISTORY_LABELS.get(quantity, quantity)} of {run.labels[name]} during training",
+            )
+            for quantity in ordered
+        ]
+        section.figures(panels[:3], "panels")
+        rest = [panel for panel in panels[3:] if panel is not None]
+        if rest:
+            block = {"kind": "figures", "figures": rest, "css": "panels", "legend": ()}
+            section.fold(f"{len(rest)} more quantities", block)
+    return section
+
+
+def _original_section(run):
+    table = published_table(run.records)
+    if table.empty:
+        return None
+    section = Section("original", "Beside the original report")
+    section.text(
+        "Its Table 1 and this run, each number computed as it was there: precision, recall and F1 weighted by class "
+        "size, for DenseNet121 of class PNEUMONIA alone; the AUC of tree, forest and SVM from predicted labels, which "
+        "makes it the balanced accuracy. The original had images of 128 pixels and ImageNet weights."
+    )
+    body = [
+        [
+            Cell(row.classifier),
+            Cell(row.treatment),
+            Cell(row.measure),
+            _number(row.ours, "{:.3f}".format),
+            _number(row.published, "{:.4f}".format),
+            _number(row.ours - row.published, figures.signed),
+            Cell(str(row.n), int(row.n)),
+        ]
+        for row in table.itertuples()
+    ]
+    words = ("Classifier", "Treatment", "Measure")
+    columns = [*(Column(word, False) for word in words), Column("This run"), Column("Published"), Column("Difference")]
+    section.table(Table("Table 1 of the original report beside this run", [*columns, Column("Seeds")], body))
+    return section
+
+
+def _troubles_section(run):
+    section = Section("troubles", "What failed, what warned, what was often wrong")
+    failed, alarms = failed_cells(run.records), warnings_table(run.records)
+    if failed.empty:
+        section.text("No cell failed.")
+    else:
+        words = ("Treatment", "Classifier", "Split")
+        columns = [*(Column(word, False) for word in words), Column("Seed"), Column("Error", False)]
+        body = [
+            [Cell(c.treatment), Cell(c.classifier), Cell(c.split), Cell(str(c.seed), int(c.seed)), Cell(c.error, css="long")]
+            for c in failed.itertuples()
+        ]
+        section.table(Table(f"{_plural(len(body), 'cell')} failed, and are scored nowhere", columns, body))
+        traces = list(dict.fromkeys(str(trace) for trace in failed["traceback"].dropna()))
+        if traces:
+            section.fold("Tracebacks", *({"kind": "code", "text": trace} for trace in traces))
+    if run.missing:
+        words = ("Treatment", "Classifier", "Embedder", "Split")
+        body = [
+            [
+                Cell(run.labels.get(cell["treatment"], cell["treatment"])),
+                *(Cell(str(cell[name] or "–")) for name in ("classifier", "embedder", "split")),
+                Cell(str(cell["seed"]), int(cell["seed"])),
+            ]
+            for cell in run.missing
+        ]
+        columns = [*(Column(word, False) for word in words), Column("Seed")]
+        table = Table(f"{_plural(len(body), 'cell')} asked for and not computed", columns, body)
+        section.fold(table.caption, _table_block(table))
+    if alarms.empty:
+        section.text("Nothing warned.")
+    else:
+        words = ("Treatment", "Warning", "From", "Message")
+        columns = [*(Column(word, False) for word in words), Column("Cells")]
+        body = [
+            [
+                Cell(a["treatment"]),
+                Cell(a["category"]),
+                Cell(a["from"]),
+                Cell(a["message"], css="long"),
+                Cell(str(a["n_cells"]), int(a["n_cells"])),
+            ]
+            for a in alarms.to_dict("records")
+        ]
+        section.table(Table("Warnings", columns, body))
+    if run.finished:
+        _add_often_wrong(section, run)
+    return section
+
+
+def _add_often_wrong(section, run):
+    wrong = often_wrong(run.finished)
+    if wrong.empty:
+        return
+    files = run.manifest.get("filenames") if run.include_real_images else None
+    columns = [Column("Row in the data"), *([Column("File", False)] if files is not None else [])]
+    columns += [Column("True class", False), Column("Mostly taken for", False), Column("Wrong in cells")]
+    body = [
+        [
+            Cell(str(image.row), int(image.row)),
+            *([Cell(str(files[image.row]))] if files is not None else []),
+            Cell(image.true),
+            Cell(image.taken_for),
+            Cell(f"{image.n_wrong} of {image.n_cells}", float(image.n_wrong / image.n_cells)),
+        ]
+        for image in wrong.itertuples()
+    ]
+    table = Table("Test images that most treatments and classifiers got wrong: mislabelled, or hard", columns, body)
+    note = "File names may name patients and stand here only with real images; predictions.csv.gz has them." if not files else ""
+    section.fold(f"{len(body)} images that were wrong most often", _table_block(table), _text(note, "quiet"))
+
+
+def _settings_section(run):
+    section = Section("settings", "Data, settings and environment")
+    manifest = run.manifest
+    length = "equally many images in training" if manifest.get("equal_length") else "equally many epochs"
+    hosts = sorted({record["host"] for record in run.records if record.get("host")})
+    devices = sorted({record["device"] for record in run.records if record.get("device")})
+    facts = {
+        "Data": manifest["name"],
+        "Shape": " × ".join(map(str, manifest["shape"])),
+        "Classes": ", ".join(map(str, manifest["classes"])),
+        "Split": manifest["split_about"],
+        "Groups": manifest["groups_about"],
+        "Networks see": f"{length}, whatever the treatment",
+        "Started": manifest["started"],
+        "Duration": _seconds(manifest["seconds"]),
+        "Jobs, threads of each": f"{manifest['n_jobs']}, {manifest['n_threads']}",
+        "Devices": ", ".join(devices) or str(manifest["device"]),
+        "Hosts": ", ".join(hosts),
+        **{f"Embedder {name}": about for name, about in manifest["embedders"].items()},
+        **manifest["settings"],
     }
-    split = next((s for s in splits if experiment.examples_file(s, "dcgan").exists()), None)
-    if split is not None:
-        rows = split.train[data.target[split.train] == rarest_class(data.target[split.train])]
-        real = data.images[np.random.RandomState(0).permutation(rows)[:16]]
-        made = {
-            f"{SAMPLER_LABELS[sampler]}, {name}": np.load(experiment.examples_file(split, sampler))
-            for sampler in ("dcgan", "augmentation", "smote")
-            if experiment.examples_file(split, sampler).exists()
-        }
-        draw_images({f"Synthetic, {name}": made[f"DCGAN, {name}"]}, out / "synthetic.png", n_lines=4)
-        draw_images({f"Real, {name}": real, **made}, out / "real_and_synthetic.png")
-        drawn["synthetic.png"] = "Images drawn by DCGAN; no real image in it."
-        drawn["real_and_synthetic.png"] = (
-            "**Shows real images**, and augmented or interpolated ones that are close to real; mind their licence and "
-            "privacy before passing it on."
-        )
-    return drawn
+    section.heading("Command")
+    section.blocks.append({"kind": "code", "text": manifest["command"]})
+    section.table(_facts("Data and settings", facts))
+    settings = {}
+    for record in run.records:
+        for name, text in (record.get("settings") or {}).items():
+            place = run.labels[record["treatment"]] if name in ("treatment", "sampler") else row_label(record)
+            settings.setdefault((place, name), str(text))
+    if settings:
+        body = [[Cell(of_what), Cell(name), Cell(text, css="long")] for (of_what, name), text in settings.items()]
+        columns = [Column(word, False) for word in ("Of", "Parameter", "Value")]
+        section.fold("Settings of treatments and classifiers", _table_block(Table("As recorded in the cells", columns, body)))
+    section.fold("Versions", _table_block(_facts("Packages", manifest["versions"])))
+    return section
 
 
-def _figure_list(figures):
-    if not figures:
-        return ""
-    return "## Figures\n\n" + "\n\n".join(f"{about}\n\n![{name}]({name})" for name, about in figures.items())
+def _facts(caption, facts):
+    body = [[Cell(str(name)), Cell(str(value), css="long")] for name, value in facts.items() if value not in (None, "")]
+    return Table(caption, [Column("What", False), Column("Value", False)], body)
+
+
+# Words and numbers
+
+
+def _label(run):
+    return metric_label(run.metric, run.classes) if run.metric in METRIC_LABELS else run.metric
+
+
+def _in_sentence(label):
+    return label if label[:2].isupper() else label[0].lower() + label[1:]
+
+
+def _plural(n, word):
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
+def _mean(values):
+    return float(np.mean(values)) if values else np.nan
+
+
+def _number(value, style):
+    """Return a cell of a number; NaN is a dash that sorts last."""
+    if value is None or pd.isna(value):
+        return Cell("–", "")
+    return Cell(style(value), float(value))
+
+
+def _p(value):
+    return "< .001" if value < 0.001 else f"{value:.3f}".lstrip("0") if value < 1 else "1"
+
+
+def _seconds(value):
+    return f"{value:.1f} s" if value < 60 else humanize.precisedelta(round(value), minimum_unit="seconds", format="%.0f")

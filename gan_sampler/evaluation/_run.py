@@ -85,8 +85,8 @@ def choose_n_jobs(context, n_jobs=None):
     context : Context
         Tells the size of the images.
     n_jobs : int or None, default=None
-        As in joblib. None takes that of a surrounding `joblib.parallel_config`; without one, a worker for each core, but no
-        more than memory holds, and one alone beside a GPU.
+        As in joblib. None takes that of a surrounding `joblib.parallel_config`; without one, a worker for each core,
+        but no more than memory holds, and one alone beside a GPU.
     """
     if n_jobs is not None:
         return n_jobs
@@ -161,9 +161,9 @@ def _run_stage(context, jobs, n_jobs, on_error, bar):
             deaths += 1
             context.store.log(f"a worker died: {str(exc).splitlines()[0]}")
             if deaths > _MOST_DEATHS:
+                left = ", ".join(job.name for place, job in enumerate(pending) if place not in finished)
                 raise RuntimeError(
-                    f"Workers were killed {deaths} times in a row while they computed one of: "
-                    f"{', '.join(job.name for place, job in enumerate(pending) if place not in finished)}. Memory may be "
+                    f"Workers were killed {deaths} times in a row while they computed one of: {left}. Memory may be "
                     "short: use fewer workers (n_jobs), or smaller images."
                 ) from exc
             taken += [job for place, job in enumerate(pending) if place not in finished]
@@ -181,7 +181,7 @@ def _run_parallel(context, jobs, n_jobs):
     """Yield the place and the outcome of each job as soon as it is known."""
     numbered = (delayed(_work)(context, place, job) for place, job in enumerate(jobs))
     effective = joblib.effective_n_jobs(n_jobs)
-    if effective == 1 or len(jobs) == 1 and n_jobs is not None:
+    if effective == 1 or (len(jobs) == 1 and n_jobs is not None):
         for place, job in enumerate(jobs):
             yield place, work(context, job)
         return

@@ -61,7 +61,7 @@ class Settings:
         return {**self.dcgan, "n_steps": self.gan_epochs * steps_per_epoch}
 
     def with_limits(self, n_steps=None, max_time=None):
-        """Return settings whose samplers train for at most `n_steps` steps and `max_time` seconds; None is no change."""
+        """Return settings whose samplers train for `n_steps` steps and at most `max_time` seconds; None: no change."""
         limits = {name: value for name, value in (("n_steps", n_steps), ("max_time", max_time)) if value is not None}
         if not limits:
             return self

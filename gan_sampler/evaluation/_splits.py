@@ -89,7 +89,10 @@ def stratified_folds(target, groups, n_splits, seed, argument="cv"):
     most = next((n for n in range(n_splits - 1, 1, -1) if _try_folds(target, groups, n, seed) is not None), None)
     of_what = "image" if groups is None else "group (patient)"
     labels = np.unique(target)
-    counts = [len(np.unique(np.flatnonzero(target == label) if groups is None else groups[target == label])) for label in labels]
+    counts = [
+        len(np.unique(np.flatnonzero(target == label) if groups is None else groups[target == label]))
+        for label in labels
+    ]
     rarest = int(np.argmin(counts))
     way_out = (
         f"The largest number of folds that works is {most}: use cv={most}, or collect more."
@@ -174,5 +177,8 @@ def _check(data, split):
         lacking = sorted(set(range(len(data.target_names))) - set(data.target[rows].tolist()))
         if lacking:
             names = ", ".join(data.target_names[label] for label in lacking)
-            raise ValueError(f"every class must be in training and test; the {part} images of the {split.name} split have none of {names}.")
+            raise ValueError(
+                f"every class must be in training and test; the {part} images of the {split.name} split have none of "
+                f"{names}."
+            )
     return split

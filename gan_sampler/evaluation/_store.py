@@ -137,7 +137,7 @@ def _checksum(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class Taken(Exception):
+class Taken(Exception):  # noqa: N818, it is no error
     """Another living process works at this."""
 
 
@@ -405,7 +405,9 @@ class Store:
     def log(self, line):
         """Add a line to run.log."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.root / "run.log", "a", encoding="utf-8") as stream:  # one write: lines of two processes stay whole
+        with open(
+            self.root / "run.log", "a", encoding="utf-8"
+        ) as stream:  # one write: lines of two processes stay whole
             stream.write(f"{utc_now()} {line}\n")
 
     def cache_size(self):

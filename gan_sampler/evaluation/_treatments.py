@@ -55,7 +55,8 @@ class Treatment:
         Whether the threshold on the score of the rarest class is tuned for balanced accuracy, in folds of the training
         images (whole groups) in which sampler, embedder and classifier are all fitted anew. Two classes alone.
     family : str, default=""
-        Treatments with one word here may share trainings, and are fitted one after the other.
+        Of samplers that train GANs and keep checkpoints. Treatments of one family may share trainings, and are fitted
+        one after the other.
     """
 
     name: str
@@ -82,7 +83,7 @@ class Treatment:
         if self.sampler is None:
             return None
         sampler = with_seed(self.sampler, seed)
-        if settings.gan_epochs is not None and self.family == "gan":
+        if settings.gan_epochs is not None and self.family:
             fewest = np.unique(y_train, return_counts=True)[1].min()
             sampler.set_params(n_steps=settings.dcgan_parameters(int(fewest))["n_steps"])
         return PixelSampler(sampler) if self.on == "features" and classifier_on == "images" else sampler
@@ -114,7 +115,8 @@ def choose_treatments(asked, settings, device, n_classes=2, verbose=0):
     tuned = [treatment.name for treatment in found if treatment.tunes_threshold]
     if tuned and n_classes > 2:
         raise ValueError(
-            f"samplers must tune no threshold on {n_classes} classes: it is defined for two. Leave out {', '.join(tuned)}."
+            f"samplers must tune no threshold on {n_classes} classes: it is defined for two. Leave out "
+            f"{', '.join(tuned)}."
         )
     if not any(treatment.kind == "none" for treatment in found):
         found.insert(0, Treatment("none", TREATMENT_LABELS["none"]))
@@ -156,7 +158,7 @@ def _named_treatment(name, settings, device, verbose):
         # Random over-sampling copies rows, and copied images have copied features, so it comes after the embedder too.
         return Treatment(name, label, of_features[name](), on="features")
     shared = {"device": device, "verbose": verbose}
-    gan = {key: value for key, value in settings.dcgan.items()}
+    gan = dict(settings.dcgan)
     if name == "augmentation":
         return Treatment(name, label, AugmentationOverSampler())
     if name == "deep_smote":
@@ -164,7 +166,7 @@ def _named_treatment(name, settings, device, verbose):
     if name == "cyclegan":
         return Treatment(name, label, CycleGANOverSampler(**settings.cyclegan, **shared))
     if name == "conditional":
-        return Treatment(name, label, ConditionalDCGANOverSampler(**gan, **shared), family="gan")
+        return Treatment(name, label, ConditionalDCGANOverSampler(**gan, **shared), family="conditional")
     classes = "all" if name == "dcgan_every_class" else "resampled"
     return Treatment(name, label, DCGANOverSampler(**gan, synthetic_classes=classes, **shared), family="gan")
 
@@ -175,8 +177,8 @@ def check_class_weights(treatments, classifiers):
         for classifier in classifiers:
             if treatment.weights and class_weight_parameter(classifier.estimator) is None:
                 raise ValueError(
-                    f"samplers must not ask for {treatment.name!r} with the classifier {classifier.name!r}, which has no "
-                    "parameter class_weight. Leave one of the two out."
+                    f"samplers must not ask for {treatment.name!r} with the classifier {classifier.name!r}, which has "
+                    "no parameter class_weight. Leave one of the two out."
                 )
 
 

@@ -1,0 +1,278 @@
+"""The answer of a run in at most five sentences, each of which follows from the numbers by rule.
+
+Nothing is called better or worse without a test that says so at .05 after Holm's correction, and nothing that was not
+significant is said to have no effect.
+"""
+
+import numpy as np
+
+from ._metrics import LOWER_IS_BETTER, METRIC_LABELS
+from ._records import THRESHOLD_SUFFIX, is_finished, repeats_of, rows_of, treatment_labels
+from ._statistics import overall_tests
+from ._tables import count_asked
+
+NOTHING = "none"
+ALPHA = 0.05
+GENERATORS = ("deep_smote", "dcgan", "dcgan_every_class", "conditional", "cyclegan")
+# Images drawn from noise alone; those of the others are made of real ones, and show the same patient.
+FROM_NOISE = ("dcgan", "dcgan_every_class", "conditional")
+_ALARMS = {"CollapseWarning": "a generator that has collapsed", "QualityWarning": "synthetic images of poor quality"}
+_TOO_SMALL = 0.01  # a difference of metrics in [0, 1] that would change no decision
+
+METRICS_IN_WORDS = {
+    "accuracy": "the share of test images that are classified correctly; the common class weighs most",
+    "balanced_accuracy": "the mean over the classes of the share of their images that are recognised; guessing gives "
+    "{chance:.2f}, never a mistake gives 1",
+    "f1_weighted": "the F1 score (between missed images and false alarms) of every class, weighted by its size; 1 is "
+    "perfect",
+    "f1_macro": "the F1 score (between missed images and false alarms), every class counting alike; 1 is perfect",
+    "f1_minority": "the F1 score (between missed images and false alarms) of the class {rarest}; 1 is perfect",
+    "roc_auc": "the chance that an image of a class gets a higher score for it than an image of another class; guessing "
+    "gives 0.5, a perfect ranking 1",
+    "average_precision": "the mean precision over all thresholds when looking for {rarest}; 1 is perfect",
+    "geometric_mean": "the geometric mean over the classes of the share of their images that are recognised; 0 as soon "
+    "as one class is never recognised, 1 is perfect",
+    "recall_minority": "the share of the images of {rarest} that are recognised",
+    "precision_minority": "the share of the images called {rarest} that are",
+    "brier": "the mean squared error of the probabilities; 0 is perfect",
+    "log_loss": "the mean surprise at the true class, given the probabilities; 0 is perfect",
+}
+
+
+def question(records):
+    """Return what the run asks, naming its classes."""
+    classes, rarest = records[0]["classes"], records[0]["classes"][records[0]["rarest"]]
+    others = [name for name in classes if name != rarest]
+    if len(others) == 1:
+        return f"Should the rare class “{rarest}” be over-sampled before a classifier learns to tell it from “{others[0]}”?"
+    if len(others) <= 4:
+        return f"Should the rarer classes be over-sampled before a classifier learns to tell {_listed(classes, quote=True)} apart?"
+    return f"Should the rarer ones of {len(classes)} classes, “{rarest}” the rarest, be over-sampled before a classifier learns them?"
+
+
+def metric_in_words(records, metric):
+    """Return what the metric measures, as a clause."""
+    classes = records[0]["classes"]
+    words = METRICS_IN_WORDS.get(metric, METRIC_LABELS.get(metric, metric))
+    return words.format(rarest=f"“{classes[records[0]['rarest']]}”", chance=1 / len(classes))
+
+
+def answer(records, manifest, metric):
+    """Return the answer as at most five sentences.
+
+    Parameters
+    ----------
+    records : list of dict
+        Failed cells included.
+    manifest : dict
+        Its ``missing``, where there is one, lists cells that were asked for and have no record.
+    metric : str
+        The metric that decides.
+
+    Returns
+    -------
+    sentences : list of str
+        What is better than doing nothing; whether something without a generator does as well; what is worse; what the
+        data could show; what failed, is missing or warned. Those that do not apply are left out.
+    """
+    finished = [record for record in records if is_finished(record)]
+    troubles = _troubles(records, manifest.get("missing"))
+    if not finished:
+        return ["No cell has finished, so there is no answer yet.", *troubles]
+    names = treatment_labels(finished)
+    if NOTHING not in names:
+        return [
+            "Doing nothing was not among the treatments, so no gain over it can be computed: add “none” to them.",
+            *troubles,
+        ]
+    if len(names) == 1:
+        return ["Nothing but doing nothing was tried, so there is nothing to compare.", *troubles]
+    tests = overall_tests(finished, against=NOTHING, metric=metric)
+    if tests["p_holm"].isna().all():
+        return [_untested(finished, tests, metric), *troubles]
+    sentences = [
+        _better(finished, tests, metric),
+        _generators(finished, tests, metric),
+        _worse(tests, metric),
+        _power(finished, tests, metric),
+    ]
+    return [sentence for sentence in sentences if sentence] + troubles
+
+
+def is_generator(records, treatment):
+    """Return whether a treatment trains a network that makes images: a known one, or one that left a history."""
+    if treatment.removesuffix(THRESHOLD_SUFFIX) in GENERATORS:
+        return True
+    return any(record.get("history") for record in records if record["treatment"] == treatment)
+
+
+def is_close_to_real(treatment):
+    """Return whether a treatment's images are, or may be, made of real ones: all but those known to come of noise."""
+    return treatment.removesuffix(THRESHOLD_SUFFIX) not in FROM_NOISE
+
+
+def best_of(tests, metric):
+    """Return the row of the highest (of errors the lowest) difference."""
+    ordered = tests.dropna(subset=["difference"]).sort_values("difference", ascending=metric in LOWER_IS_BETTER)
+    return next(ordered.itertuples())
+
+
+def _untested(records, tests, metric):
+    best = best_of(tests, metric)
+    n_repeats = len(repeats_of(records))
+    why = "With one seed" if n_repeats == 1 else "With fewer than two repeats that both sides of a comparison have,"
+    return (
+        f"{why} no test is possible, so any of these differences may be chance (the largest: {best.treatment_label}, "
+        f"{_signed(best.difference)} {_name(metric)}): run at least three seeds, better ten, before deciding."
+    )
+
+
+def _better(records, tests, metric):
+    signs = _signs(tests, metric)
+    found = tests[tests["is_significant"] & (signs > 0)]
+    n_rows = len([row for row in rows_of(records)])
+    over = f"on average over {n_rows} classifiers" if n_rows > 1 else "with the one classifier tried"
+    if found.empty:
+        best = best_of(tests, metric)
+        return (
+            f"No: no treatment is significantly better than doing nothing in {_name(metric)} (at .05 after Holm’s "
+            f"correction, {over}); the largest difference is that of {best.treatment_label}, {_interval(best)}, not "
+            "significant."
+        )
+    best = best_of(found, metric)
+    if len(found) == 1:
+        return (
+            f"{best.treatment_label} is significantly better than doing nothing: {over} it changes {_name(metric)} by "
+            f"{_interval(best)}, p = {_p(best.p_holm)} after Holm’s correction; no other treatment is."
+            if len(tests) > 1
+            else f"{best.treatment_label} is significantly better than doing nothing: {over} it changes "
+            f"{_name(metric)} by {_interval(best)}, p = {_p(best.p_holm)}."
+        )
+    return (
+        f"{_listed(found['treatment_label'])} are significantly better than doing nothing; the largest gain is that of "
+        f"{best.treatment_label}: {over} it changes {_name(metric)} by {_interval(best)}, p = {_p(best.p_holm)} after "
+        "Holm’s correction."
+    )
+
+
+def _generators(records, tests, metric):
+    """Say whether the best treatment that trains a generator is better than all that train none."""
+    generates = np.array([is_generator(records, name) for name in tests["treatment"]])
+    if not generates.any():
+        return None
+    champion = best_of(tests[generates], metric)
+    simple = list(tests["treatment"][~generates])
+    if not simple:
+        return "Nothing but generators was compared with doing nothing, so whether something simpler would do is open."
+    # The generator was chosen for its result, so its p-values count for all that it was chosen from (Bonferroni).
+    among = [record for record in records if record["treatment"] in (champion.treatment, *simple)]
+    rivals = overall_tests(among, against=champion.treatment, metric=metric)
+    p_values = np.minimum(rivals["p_holm"] * generates.sum(), 1)
+    signs = _signs(rivals, metric)
+    best = best_of(rivals, metric)
+    p_best = p_values[best.Index]
+    name = champion.treatment_label
+    beaten = rivals[(p_values < ALPHA) & (signs < 0)]
+    if p_best < ALPHA and signs[best.Index] > 0:
+        return (
+            f"No generator is needed: {best.treatment_label}, which trains none, is significantly better than {name}, "
+            f"the best of those that do ({_interval(best)}, p = {_p(p_best)})."
+        )
+    if len(beaten) == len(rivals):
+        return (
+            f"Without a generator nothing does as well: {name} is significantly better than each simpler treatment, of "
+            f"which {best.treatment_label} comes closest ({_interval(best)}, p = {_p(p_best)})."
+        )
+    compared = "scored as well as or better than" if signs[best.Index] >= 0 else "scored worse than"
+    return (
+        f"{best.treatment_label}, which trains no generator, {compared} {name}, the best of those that do "
+        f"({_interval(best)}); the difference is not significant."
+    )
+
+
+def _worse(tests, metric):
+    signs = _signs(tests, metric)
+    found = tests[tests["is_significant"] & (signs < 0)]
+    if found.empty:
+        return "None is significantly worse than doing nothing."
+    worst = best_of(found.assign(difference=-found["difference"]), metric)
+    worst = next(found[found["treatment"] == worst.treatment].itertuples())
+    if len(found) == 1:
+        return f"{worst.treatment_label} is significantly worse than doing nothing ({_interval(worst)})."
+    return (
+        f"{_listed(found['treatment_label'])} are significantly worse than doing nothing, most of all "
+        f"{worst.treatment_label} ({_interval(worst)})."
+    )
+
+
+def _power(records, tests, metric):
+    """Say how small a difference the run could have shown."""
+    open_ = tests[~tests["is_significant"].astype(bool) & tests["p_holm"].notna()]
+    n_repeats, n_test = len(repeats_of(records)), records[0]["n_test"]
+    with_what = f"{n_repeats} repeats and {n_test:,} test images each"
+    if open_.empty:
+        return None
+    half_width = float(np.median((open_["high"] - open_["low"]) / 2))
+    largest = float(np.max(np.abs(open_[["low", "high"]].to_numpy())))
+    if largest <= _TOO_SMALL:
+        return (
+            f"With {with_what}, the intervals of those that are not significant exclude differences beyond "
+            f"±{largest:.3f}."
+        )
+    return (
+        f"“Not significant” does not mean “no effect”: with {with_what}, the intervals reach {half_width:.3f} to either "
+        f"side (median), so smaller differences than that could not be seen."
+    )
+
+
+def _troubles(records, missing):
+    """Say in one sentence what failed, is missing or gave an alarm."""
+    failed = [record for record in records if record["error"] is not None]
+    n_asked = count_asked(records, missing)
+    n_missing = n_asked - len(records)
+    parts = []
+    if failed:
+        parts.append(f"{len(failed)} of {n_asked} cells failed")
+    if n_missing:
+        parts.append(f"{n_missing} of {n_asked} cells have not been computed")
+    for category, words in _ALARMS.items():
+        labels = {
+            record["treatment_label"]: None
+            for record in records
+            if any(found["category"] == category for found in record.get("warnings") or [])
+        }
+        if labels:
+            parts.append(f"there were warnings of {words} ({_listed(labels)})")
+    if not parts:
+        return []
+    marked = "; what they leave incomplete is marked in the tables" if failed or n_missing else ""
+    return [f"Mind that {_listed(parts)}{marked}."]
+
+
+def _signs(tests, metric):
+    """Return above 0 where a treatment scored better, also where lower is better."""
+    return tests["difference"] * (-1 if metric in LOWER_IS_BETTER else 1)
+
+
+def _name(metric):
+    label = METRIC_LABELS.get(metric, metric)
+    return label if label[:2].isupper() else label[0].lower() + label[1:]
+
+
+def _interval(test):
+    if not np.isfinite(test.low):
+        return _signed(test.difference)
+    return f"{_signed(test.difference)} (95 % interval {_signed(test.low)} to {_signed(test.high)})"
+
+
+def _signed(value):
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def _p(value):
+    return "below .001" if value < 0.001 else f"{value:.3f}".lstrip("0")
+
+
+def _listed(words, quote=False):
+    words = [f"“{word}”" if quote else str(word) for word in words]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
