@@ -55,14 +55,22 @@ def make_parser():
         help="elpv (solar cells), digits, chest_xray (fetched), medmnist:NAME, an .npz file or a folder of class folders "
         "(default: that of the preset)",
     )
-    add("--groups", metavar="WHERE", help="groups (patients) of a folder: 'folder', a CSV file, or a regular expression")
+    add(
+        "--groups", metavar="WHERE", help="groups (patients) of a folder: 'folder', a CSV file, or a regular expression"
+    )
     add("--image-size", type=_at_least(MIN_SIDE), metavar="N", help="read images at N x N pixels")
     add("--n-rare", type=_at_least(2), metavar="N", help="train with N images of the rarest class; testing keeps all")
     add("--max-images", type=_at_least(1), metavar="N", help="use a stratified part of N images")
     add("--samplers", nargs="+", metavar="NAME", help="what is compared (default: of the preset)")
     add("--classifiers", nargs="+", metavar="NAME", help="on whom (default: of the preset)")
     add("--embedders", nargs="+", metavar="NAME", help="for classifiers of features (default: of the preset)")
-    add("--seeds", nargs="+", type=_at_least(0), metavar="N", help="a repeat with each of these (default: of the preset)")
+    add(
+        "--seeds",
+        nargs="+",
+        type=_at_least(0),
+        metavar="N",
+        help="a repeat with each of these (default: of the preset)",
+    )
     add("--cv", type=_at_least(2), metavar="K", help="K-fold cross-validation over all images instead of one split")
     add("--jobs", type=int, metavar="N", help="workers (default: one for each core)")
     add("--device", default="auto", help="device of the networks: auto, cpu, cuda, cuda:1 (default: auto)")

@@ -1,7 +1,8 @@
 """GAN over-sampling of images behind imbalanced-learn's `fit_resample`, and an honest answer whether it helped."""
 
-import lazy_loader
 from importlib.metadata import version
+
+import lazy_loader
 
 __version__ = version("gan-sampler")
 

@@ -1,4 +1,5 @@
-from ._compare import Comparison, Evaluation, compare, prepare
+from ._compare import Evaluation, compare, prepare
+from ._comparison import Comparison
 from ._data import ImageData, from_arrays, load
 from ._models import Classifier, Embedder, EqualLength
 from ._settings import Settings

@@ -1,16 +1,18 @@
-"""The entry points: `compare` runs an evaluation, and a `Comparison` answers from its records."""
+"""The entry points: `compare` runs an evaluation; `prepare` lays one out first."""
 
 import tempfile
 import time
 import warnings
 from numbers import Integral
-from pathlib import Path
 
+import joblib
 import numpy as np
+from humanize import naturaldelta, naturalsize
 
-from gan_sampler.evaluation import _estimate, _report, _statistics, _tables
+from gan_sampler.evaluation import _estimate
+from gan_sampler.evaluation._comparison import Comparison, check_metric
 from gan_sampler.evaluation._data import ImageData, from_arrays
-from gan_sampler.evaluation._jobs import Context, find_examples
+from gan_sampler.evaluation._jobs import Context, find_examples, is_done
 from gan_sampler.evaluation._models import choose_classifiers, choose_embedders
 from gan_sampler.evaluation._pictures import make_pictures
 from gan_sampler.evaluation._run import bytes_of_worker, choose_n_jobs, make_cells, plan_shared, run_grid
@@ -231,7 +233,7 @@ def prepare(
     evaluation : Evaluation
     """
     resolved = resolve_device(device)
-    scoring = _tables.check_metric(scoring)
+    scoring = check_metric(scoring)
     if settings is None:
         settings = default_settings(data.images.shape[1:], resolved)
     settings = settings.with_limits(n_steps, max_time)
@@ -307,8 +309,6 @@ class Evaluation:
 
     def plan(self, measure=True):
         """Return what will be done and about how long it takes, as text; measuring takes some seconds."""
-        from humanize import naturaldelta, naturalsize
-
         context, manifest = self.context, self._manifest
         if measure:
             self._measure_rates()
@@ -316,7 +316,7 @@ class Evaluation:
         stages = [*plan_shared(context, todo), todo]
         n_workers = self._n_workers()
         seconds = _estimate.total_seconds(context, stages, n_workers)
-        counts = ", ".join(f"{name} {count}" for name, count in manifest["class_counts"]["train"].items())
+        counts = ", ".join(f"{count:,} {name}" for name, count in manifest["class_counts"]["train"].items())
         lines = [
             f"{manifest['name']}: {len(self.data.target):,} images of {' x '.join(map(str, manifest['shape'][1:]))}, "
             f"training on {counts}",
@@ -341,12 +341,10 @@ class Evaluation:
             _estimate.measure_rates(self.context, *found)
 
     def _todo(self):
-        from gan_sampler.evaluation._jobs import is_done
 
         return [cell for cell in self.cells if not is_done(self.context, cell)]
 
     def _n_workers(self):
-        import joblib
 
         return joblib.effective_n_jobs(self.n_jobs)
 
@@ -456,174 +454,3 @@ class Evaluation:
             return _NO_GROUPS
         n_groups = len(np.unique(self.data.groups))
         return f"Images of one group (patient) stay together: {n_groups} groups."
-
-
-class Comparison:
-    """The results of an evaluation, from the folder that keeps them.
-
-    Parameters
-    ----------
-    store : path-like
-        The folder.
-    manifest_key : str or None, default=None
-        Which of its commands the description is taken from; None takes the last one. The records are those of all
-        commands on the same images.
-
-    Attributes
-    ----------
-    records : list of dict
-        One for each cell, failed ones included.
-    missing : list of dict
-        Cells that were asked for and have no record yet.
-    manifest : dict
-        What was asked for.
-    """
-
-    def __init__(self, store, manifest_key=None):
-        self._store = Store(store)
-        self._temporary = None
-        manifests = self._store.manifests()
-        if not manifests:
-            raise ValueError(
-                f"store must be the folder of an evaluation, with manifests and cells in it; got {str(store)!r}, which "
-                "has none. Check the path."
-            )
-        chosen = [found for found in manifests if found["key"] == manifest_key] or manifests[-1:]
-        self.manifest = chosen[0]
-        self.manifest["filenames"] = self._filenames()
-        asked = {
-            cell["key"]: cell
-            for found in manifests
-            if found["source"] == self.manifest["source"] and found["versions"] == self.manifest["versions"]
-            for cell in found["cells"]
-        }
-        by_key = {record["key"]: record for record in self._store.records()}
-        self.records = [by_key[key] for key in asked if key in by_key]
-        self.missing = [
-            {name: value for name, value in cell.items() if name != "key"}
-            for key, cell in asked.items()
-            if key not in by_key
-        ]
-
-    def _filenames(self):
-        _, values = self._store.read_data_values(self.manifest["source"])
-        return values["filenames"]
-
-    @property
-    def pictures(self):
-        """What the report shows of images: a dict of arrays, or None."""
-        return self._store.read_pictures(self.manifest["key"])
-
-    def table(self, metric=None):
-        """Return means and standard deviations over the repeats: treatments down, classifiers across.
-
-        Parameters
-        ----------
-        metric : str or None, default=None
-            Name of a metric; None takes `scoring`.
-
-        Returns
-        -------
-        table : DataFrame
-        """
-        return _tables.summary_table(self.records, self._metric(metric))
-
-    def tests(self, against="none", metrics=None):
-        """Return paired tests of every treatment against one, corrected for their number by Holm's method.
-
-        Parameters
-        ----------
-        against : str, default="none"
-            Name of a treatment.
-        metrics : sequence of str or None, default=None
-            Names of metrics; None takes balanced accuracy, weighted F1 and ROC-AUC.
-
-        Returns
-        -------
-        table : DataFrame
-            See `gan_sampler.evaluation._statistics.paired_tests`.
-        """
-        kept = {} if metrics is None else {"metrics": tuple(map(_tables.check_metric, metrics))}
-        return _statistics.paired_tests(self.records, against=against, **kept)
-
-    def ranks(self, metric=None):
-        """Return the mean rank of every treatment over the classifiers, 1 is best."""
-        return _statistics.ranks(self.records, self._metric(metric))
-
-    def answer(self, metric=None):
-        """Return the answer in at most five sentences that follow from the numbers by rule."""
-        return _report.answer(self.records, self.manifest, self._metric(metric))
-
-    def wrong(self, treatment, classifier):
-        """Return the test images that a treatment with a classifier got wrong, the most often wrong first.
-
-        Returns
-        -------
-        table : DataFrame
-            Columns row, file, y_true, y_pred, n_wrong and n_tested.
-        """
-        return _tables.wrong_predictions(self.records, self.manifest, treatment, classifier)
-
-    def _metric(self, metric):
-        return self.manifest["scoring"] if metric is None else _tables.check_metric(metric)
-
-    def write(self, folder=None):
-        """Write results.csv, predictions.csv.gz and report.html.
-
-        Parameters
-        ----------
-        folder : path-like or None, default=None
-            Where to; None writes into the store.
-
-        Returns
-        -------
-        report : Path
-        """
-        folder = self._store.root if folder is None else Path(folder)
-        _report.write_tables(folder, self.records, self.manifest)
-        return self.to_html(folder / "report.html")
-
-    def to_html(self, path, *, include_real_images=False):
-        """Write the report as one file that needs no network.
-
-        Parameters
-        ----------
-        path : path-like
-            File to write.
-        include_real_images : bool, default=False
-            Whether real images may be shown, such as those of patients.
-
-        Returns
-        -------
-        path : Path
-        """
-        path = Path(path)
-        pictures = self.pictures
-        if include_real_images and pictures is not None:
-            pictures = self._with_real_images(pictures)
-        manifest = {**self.manifest, "missing": self.missing}
-        _report.write_html(path, self.records, manifest, pictures, include_real_images=include_real_images)
-        return path
-
-    def _with_real_images(self, pictures):
-        from gan_sampler.evaluation._pictures import add_real_images
-
-        if not self._store.has_images(self.manifest["source"]):
-            raise ValueError(
-                "The real images are no longer in the store, which keeps them as long as its cache has room: start the "
-                "same command again, with a larger cache limit, and make the report from there."
-            )
-        images, _ = self._store.read_data(self.manifest["source"])
-        return add_real_images(pictures, images)
-
-    def __repr__(self):
-        n_failed = sum(record["error"] is not None for record in self.records)
-        return (
-            f"Comparison of {len(self.manifest['treatments'])} treatments on {len(self.manifest['classifiers'])} "
-            f"classifiers, {self.manifest['name']}: {len(self.records)} cells, {n_failed} failed, "
-            f"{len(self.missing)} missing"
-        )
-
-    def _repr_html_(self):
-        """Return the answer and the table of the chosen metric, for a notebook."""
-        return _report.short_html(self.records, self.manifest)

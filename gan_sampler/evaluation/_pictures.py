@@ -85,6 +85,22 @@ def make_pictures(data, split, new_images, features_of, random_state, *, include
     return pictures | _map(features, target, compare, new_images, list(kept), random_state)
 
 
+def add_real_images(pictures, images):
+    """Return `pictures` with the pixels of the real images that they name.
+
+    Parameters
+    ----------
+    pictures : dict of str to ndarray
+        As `make_pictures` returns without real images.
+    images : ndarray of shape (n, ...)
+        All images of the data.
+    """
+    added = {"real_images": shrink(images[pictures["real_rows"]])}
+    for place in range(len(pictures["treatments"])):
+        added[f"nearest_images_{place}"] = shrink(images[pictures[f"nearest_{place}"]])
+    return {**pictures, **added}
+
+
 def shrink(images, side=_LARGEST_SIDE):
     """Return every k-th block of pixels averaged, so that no side is longer than `side` by much."""
     images = np.asarray(images)

@@ -290,7 +290,9 @@ def embed(figure, alt, caption="", css=""):
         return None
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": figures.STYLE["svg.hashsalt"] + alt}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        figure.savefig(
+            buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        )
     return Picture(Markup(_clean_svg(buffer.getvalue(), alt)), caption, css)
 
 
@@ -372,7 +374,8 @@ def _first_figure(run):
     label = METRIC_LABELS.get(run.metric, run.metric)
     caption = (
         "Mean difference to doing nothing over all classifiers, with its 95 % confidence interval. Significant means "
-        f"p below {ALPHA:.2f}".replace("0.05", ".05") + " after Holm’s correction; the intervals are not corrected."
+        f"p below {ALPHA:.2f}".replace("0.05", ".05")
+        + " after Holm’s correction; the intervals are not corrected."
     )
     words = "; ".join(
         f"{test.treatment_label} {figures.signed(test.difference)}, {figures.verdict(test, run.metric).words}"
@@ -401,7 +404,9 @@ def _all_section(run):
         "quiet",
     )
     others = [name for name in METRIC_LABELS if name != run.metric]
-    tables = [_table_block(pivot(run, name)) for name in others if any(is_defined(run.finished, r, name) for r in run.rows)]
+    tables = [
+        _table_block(pivot(run, name)) for name in others if any(is_defined(run.finished, r, name) for r in run.rows)
+    ]
     section.fold(f"The same for {len(tables)} other metrics", *tables)
     return section
 
@@ -444,7 +449,7 @@ def _tests_section(run):
     section.text(
         "Every test is paired: the same classifier, split and seed with and without the treatment. The interval counts "
         "the spread over trainings and over test images (whole patients where they are known); p-values are two-sided "
-        f"and corrected by Holm’s method for all tests of a table. Significant means below .05."
+        "and corrected by Holm’s method for all tests of a table. Significant means below .05."
     )
     section.table(_tests_table(run.tests, f"Difference to doing nothing in {_label(run)}, mean over the classifiers"))
     single = paired_tests(run.finished, against=NOTHING)
@@ -517,7 +522,9 @@ def _classes_section(run):
     ):
         figure = figures.draw_bars(run.finished, metric, run.featured)
         label = metric_label(metric, run.classes)
-        about = f"{label} ({rarest}) without and with over-sampling; the line is the standard deviation over the repeats."
+        about = (
+            f"{label} ({rarest}) without and with over-sampling; the line is the standard deviation over the repeats."
+        )
         section.figures([embed(figure, about, about + run.counterpart(f"{what} without and with DCGAN"), "wide")])
     matrices = [
         embed(figure, f"Confusion matrix, {row_label(row)}, {run.labels[name]}", run.labels[name])
@@ -525,7 +532,9 @@ def _classes_section(run):
         for name in run.featured
         if (figure := figures.draw_confusion(run.finished, row, name)) is not None
     ]
-    about = _text("Mean counts of test images over the repeats; the lighter, the larger the share of the true class.", "quiet")
+    about = _text(
+        "Mean counts of test images over the repeats; the lighter, the larger the share of the true class.", "quiet"
+    )
     panels = {"kind": "figures", "figures": matrices, "css": "panels", "legend": ()}
     section.fold(f"{len(matrices)} confusion matrices", about, panels)
     section.fold("Precision, recall and F1 of every class, treatment and classifier", _table_block(_class_table(run)))
@@ -791,7 +800,9 @@ def _nearest_table(run, labels, classes):
         Column("Nearer than half of that"),
     ]
     where = f"in {kept['space']}"
-    return Table(f"Median distance to the nearest real training image, {where}; small ones hint at copies", columns, body)
+    return Table(
+        f"Median distance to the nearest real training image, {where}; small ones hint at copies", columns, body
+    )
 
 
 def _add_vectors(section, run, labels, classes):
@@ -829,7 +840,9 @@ def _training_section(run):
     for name, by_class in histories.items():
         section.heading(run.labels[name])
         entries = [entry for found in by_class.values() for history in found for entry in history]
-        quantities = [q for q in dict.fromkeys(key for entry in entries for key in entry) if q not in ("step", "seconds")]
+        quantities = [
+            q for q in dict.fromkeys(key for entry in entries for key in entry) if q not in ("step", "seconds")
+        ]
         ordered = sorted(quantities, key=lambda q: (q != "score", not q.startswith("loss"), q))
         panels = [
             embed(
@@ -883,7 +896,13 @@ def _troubles_section(run):
         words = ("Treatment", "Classifier", "Split")
         columns = [*(Column(word, False) for word in words), Column("Seed"), Column("Error", False)]
         body = [
-            [Cell(c.treatment), Cell(c.classifier), Cell(c.split), Cell(str(c.seed), int(c.seed)), Cell(c.error, css="long")]
+            [
+                Cell(c.treatment),
+                Cell(c.classifier),
+                Cell(c.split),
+                Cell(str(c.seed), int(c.seed)),
+                Cell(c.error, css="long"),
+            ]
             for c in failed.itertuples()
         ]
         section.table(Table(f"{_plural(len(body), 'cell')} failed, and are scored nowhere", columns, body))
@@ -942,7 +961,11 @@ def _add_often_wrong(section, run):
         for image in wrong.itertuples()
     ]
     table = Table("Test images that most treatments and classifiers got wrong: mislabelled, or hard", columns, body)
-    note = "File names may name patients and stand here only with real images; predictions.csv.gz has them." if not files else ""
+    note = (
+        "File names may name patients and stand here only with real images; predictions.csv.gz has them."
+        if not files
+        else ""
+    )
     section.fold(f"{len(body)} images that were wrong most often", _table_block(table), _text(note, "quiet"))
 
 
@@ -978,7 +1001,9 @@ def _settings_section(run):
     if settings:
         body = [[Cell(of_what), Cell(name), Cell(text, css="long")] for (of_what, name), text in settings.items()]
         columns = [Column(word, False) for word in ("Of", "Parameter", "Value")]
-        section.fold("Settings of treatments and classifiers", _table_block(Table("As recorded in the cells", columns, body)))
+        section.fold(
+            "Settings of treatments and classifiers", _table_block(Table("As recorded in the cells", columns, body))
+        )
     section.fold("Versions", _table_block(_facts("Packages", manifest["versions"])))
     return section
 
@@ -1019,4 +1044,6 @@ def _p(value):
 
 
 def _seconds(value):
-    return f"{value:.1f} s" if value < 60 else humanize.precisedelta(round(value), minimum_unit="seconds", format="%.0f")
+    return (
+        f"{value:.1f} s" if value < 60 else humanize.precisedelta(round(value), minimum_unit="seconds", format="%.0f")
+    )

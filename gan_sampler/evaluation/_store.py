@@ -23,6 +23,7 @@ _PRESENTATION = (  # changes here change no number
     "cli",
     "evaluation/_answer.py",
     "evaluation/_compare.py",
+    "evaluation/_comparison.py",
     "evaluation/_estimate.py",
     "evaluation/_figures.py",
     "evaluation/_pictures.py",

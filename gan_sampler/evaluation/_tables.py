@@ -268,7 +268,7 @@ def published_table(records):
                 continue
             ours = np.array([as_published(record) for record in cells], dtype=float).mean(axis=0)
             for measure, our, their in zip(("Precision", "Recall", "F1", "ROC-AUC"), ours, theirs, strict=True):
-                rows.append(  # noqa: PERF401
+                rows.append(
                     {
                         "classifier": row_label(row),
                         "treatment": treatment_labels(records)[treatment],

@@ -1,0 +1,258 @@
+"""The results of an evaluation, read from its folder: tables, tests, answer and report. Needs no torch."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from gan_sampler.evaluation import _figures, _report, _statistics, _tables
+from gan_sampler.evaluation._answer import answer
+from gan_sampler.evaluation._metrics import METRIC_LABELS
+from gan_sampler.evaluation._pictures import add_real_images
+from gan_sampler.evaluation._records import is_finished, select
+from gan_sampler.evaluation._store import Store
+
+
+def check_metric(name, argument="scoring"):
+    """Return the name of a metric of all classes, or raise when there is none of that name."""
+    if name not in METRIC_LABELS:
+        raise ValueError(f"{argument} must be one of {', '.join(METRIC_LABELS)}; got {name!r}.")
+    return name
+
+
+class Comparison:
+    """The results of an evaluation, from the folder that keeps them.
+
+    Parameters
+    ----------
+    store : path-like
+        The folder.
+    manifest_key : str or None, default=None
+        Which of its commands the description is taken from; None takes the last one. The records are those of all
+        commands on the same images with the same versions.
+
+    Attributes
+    ----------
+    records : list of dict
+        One for each cell, failed ones included.
+    missing : list of dict
+        Cells that were asked for and have no record yet.
+    manifest : dict
+        What was asked for.
+
+    Raises
+    ------
+    ValueError
+        When the folder is none of an evaluation.
+    """
+
+    def __init__(self, store, manifest_key=None):
+        self._store = Store(store)
+        self._temporary = None
+        manifests = self._store.manifests()
+        if not manifests:
+            raise ValueError(
+                f"store must be the folder of an evaluation, with manifests and cells in it; got {str(store)!r}, which "
+                "has none. Check the path."
+            )
+        chosen = next((found for found in manifests if found["key"] == manifest_key), manifests[-1])
+        asked = {
+            cell["key"]: cell
+            for found in manifests
+            if found["source"] == chosen["source"] and found["versions"] == chosen["versions"]
+            for cell in found["cells"]
+        }
+        by_key = {record["key"]: record for record in self._store.records()}
+        self.records = [by_key[key] for key in asked if key in by_key]
+        self.missing = [
+            {name: value for name, value in cell.items() if name != "key"}
+            for key, cell in asked.items()
+            if key not in by_key
+        ]
+        filenames = self._store.read_data_values(chosen["source"])["filenames"]
+        self.manifest = {**chosen, "filenames": filenames, "missing": self.missing}
+
+    @property
+    def n_failed(self):
+        """How many cells failed."""
+        return sum(record["error"] is not None for record in self.records)
+
+    def table(self, metric=None):
+        """Return means, standard deviations and numbers of repeats: treatments down, classifiers across.
+
+        Parameters
+        ----------
+        metric : str or None, default=None
+            Name of a metric; None takes `scoring`.
+
+        Returns
+        -------
+        table : DataFrame
+            Columns are pairs of a classifier and ``"mean"``, ``"std"`` or ``"n"``. A mean whose ``n`` is smaller than
+            that of others is of the repeats that did not fail.
+        """
+        summary = _tables.summarise(self.records, self._metric(metric), self.missing)
+        table = summary.pivot_table(
+            index="treatment_label", columns="classifier", values=["mean", "std", "n"], sort=False, dropna=False
+        )
+        table = table.swaplevel(axis="columns")
+        classifiers = summary["classifier"].drop_duplicates()
+        return table.reindex(columns=pd.MultiIndex.from_product([classifiers, ["mean", "std", "n"]]))
+
+    def to_text(self, metric=None):
+        """Return the table of a metric as text of at most 100 columns."""
+        metric = self._metric(metric)
+        table = _tables.summary_table(self.records, metric, self.missing)
+        parts = [f"{METRIC_LABELS[metric]} on the test images, mean ± standard deviation", table.to_string()]
+        return "\n\n".join(parts + ([table.attrs["legend"]] if table.attrs["legend"] else []))
+
+    def tests(self, against="none", metrics=None):
+        """Return paired tests of every treatment against one, corrected for their number by Holm's method.
+
+        Parameters
+        ----------
+        against : str, default="none"
+            Name of a treatment.
+        metrics : sequence of str or None, default=None
+            Names of metrics; None takes balanced accuracy, weighted F1 and ROC-AUC.
+
+        Returns
+        -------
+        table : DataFrame
+            A row for each treatment, classifier and metric, with difference, its 95 % confidence interval (low, high),
+            p, p_holm and is_significant; n_missing tells repeats that one of the two lacks.
+        """
+        kept = {} if metrics is None else {"metrics": tuple(check_metric(name, "metrics") for name in metrics)}
+        return _statistics.paired_tests(self.records, against=against, **kept)
+
+    def ranks(self, metric=None):
+        """Return the mean rank of every treatment over the classifiers, 1 is best."""
+        return _statistics.ranks(self.records, self._metric(metric))
+
+    def answer(self, metric=None):
+        """Return the answer in at most five sentences that follow from the numbers by rule."""
+        return answer(self.records, self.manifest, self._metric(metric))
+
+    def wrong(self, treatment=None, classifier=None, n_images=20):
+        """Return the test images that most cells got wrong.
+
+        Parameters
+        ----------
+        treatment, classifier : str or None, default=None
+            Names; None takes all.
+        n_images : int, default=20
+            Most rows.
+
+        Returns
+        -------
+        table : DataFrame
+            Columns row (in the data), true, taken_for, n_wrong, n_cells and, where they are known, file.
+        """
+        records = [
+            record
+            for record in select(self.records, treatment=treatment)
+            if classifier is None or record["classifier"] == classifier
+        ]
+        table = _tables.often_wrong(records, n_images)
+        if self.manifest["filenames"] is not None:
+            table["file"] = [self.manifest["filenames"][row] for row in table["row"]]
+        return table
+
+    def plot_gains(self, metric=None, against="none"):
+        """Draw every treatment's gain over another, the mean over the classifiers, with its 95 % confidence interval.
+
+        Returns
+        -------
+        figure : matplotlib.figure.Figure
+        """
+        metric = self._metric(metric)
+        tests = _statistics.overall_tests(self.records, against=against, metric=metric)
+        return _figures.draw_gains(tests, metric)
+
+    def plot_roc(self, classifier, treatments=None, embedder=None):
+        """Draw the ROC curves of one classifier, the mean over the repeats, for some treatments or all."""
+        return self._plot_curves("roc", classifier, treatments, embedder)
+
+    def plot_precision_recall(self, classifier, treatments=None, embedder=None):
+        """Draw the precision-recall curves of one classifier, as `plot_roc`."""
+        return self._plot_curves("precision_recall", classifier, treatments, embedder)
+
+    def _plot_curves(self, kind, classifier, treatments, embedder):
+        rows = [
+            record
+            for record in self.records
+            if record["classifier"] == classifier and embedder in (None, record["embedder"]) and is_finished(record)
+        ]
+        if not rows:
+            known = sorted({record["classifier"] for record in self.records})
+            raise ValueError(f"classifier must be one of {', '.join(known)} with a finished cell; got {classifier!r}.")
+        shown = treatments or list(self.manifest["treatments"])
+        return _figures.draw_curves(self.records, rows[0], shown, kind)
+
+    def write(self, folder=None, *, include_real_images=False):
+        """Write results.csv, predictions.csv.gz and report.html.
+
+        Parameters
+        ----------
+        folder : path-like or None, default=None
+            Where to; None writes into the store.
+        include_real_images : bool, default=False
+            As in `to_html`.
+
+        Returns
+        -------
+        report : Path
+        """
+        folder = self._store.root if folder is None else Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        _tables.write_tables(folder, self.records, self.manifest)
+        return self.to_html(folder / "report.html", include_real_images=include_real_images)
+
+    def to_html(self, path, *, include_real_images=False):
+        """Write the report as one file that needs no network.
+
+        Parameters
+        ----------
+        path : path-like
+            File to write.
+        include_real_images : bool, default=False
+            Whether real images may be shown, such as those of patients.
+
+        Returns
+        -------
+        path : Path
+
+        Raises
+        ------
+        ValueError
+            When real images are wanted and are no longer in the store.
+        """
+        path = Path(path)
+        pictures = self._store.read_pictures(self.manifest["key"])
+        if include_real_images and pictures is not None and "real_images" not in pictures:
+            pictures = add_real_images(pictures, self._real_images())
+        _report.write_html(path, self.records, self.manifest, pictures, include_real_images=include_real_images)
+        return path
+
+    def _real_images(self):
+        if not self._store.has_images(self.manifest["source"]):
+            raise ValueError(
+                "The real images are no longer in the store, whose cache has a limit: start the same command again with "
+                "a larger cache_limit, and make the report from there."
+            )
+        return self._store.read_data(self.manifest["source"])[0]
+
+    def _metric(self, metric):
+        return self.manifest["scoring"] if metric is None else check_metric(metric, "metric")
+
+    def __repr__(self):
+        return (
+            f"Comparison of {len(self.manifest['treatments'])} treatments on {len(self.manifest['classifiers'])} "
+            f"classifiers, {self.manifest['name']}: {len(self.records)} cells, {self.n_failed} failed, "
+            f"{len(self.missing)} missing"
+        )
+
+    def _repr_html_(self):
+        """Return the answer and the table of the chosen metric, for a notebook."""
+        metric = self._metric(None)
+        table = _tables.summary_table(self.records, metric, self.missing)
+        return f"<p>{' '.join(self.answer())}</p><p>{METRIC_LABELS[metric]}</p>{table.to_html()}"
