@@ -4,7 +4,6 @@ import contextlib
 import shlex
 import sys
 import tempfile
-import textwrap
 import warnings
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +15,6 @@ from gan_sampler.cli import _words
 from gan_sampler.cli._group import FAILED, INTERRUPTED, one_line, tell
 
 _DATA, _GRID, _LENGTH, _RUN = "Data", "What is compared", "How long", "How it runs"
-_WIDTH = 100
 _SCHEDULER_PATIENCE = 20  # seconds
 
 
@@ -33,8 +31,8 @@ def compare(
         str,
         typer.Argument(
             metavar="FOLDER",
-            help="Folder with a folder of images per class, also below train, val and test; an .npz file with X and y; or "
-            "elpv, digits, chest_xray or medmnist:NAME.",
+            help="Folder with a folder of images per class, also below train, val and test; an .npz file with X and y; "
+            "or elpv, digits, chest_xray or medmnist:NAME.",
             show_default=False,
         ),
     ],
@@ -46,8 +44,8 @@ def compare(
         str | None,
         typer.Option(
             metavar="WHERE",
-            help="Where the group (patient) of each file stands: 'folder', a CSV file with columns file and group, or a "
-            r"regular expression that finds it in the name, such as '(person\d+)'.",
+            help="Where the group (patient) of each file stands: 'folder', a CSV file with columns file and group, or "
+            r"a regular expression that finds it in the name, such as '(person\d+)'.",
             rich_help_panel=_DATA,
         ),
     ] = None,
@@ -143,9 +141,7 @@ def compare(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and end.", rich_help_panel=_LENGTH)
     ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Start without asking.", rich_help_panel=_LENGTH)
-    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Start without asking.", rich_help_panel=_LENGTH)] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -155,27 +151,27 @@ def compare(
             rich_help_panel=_RUN,
         ),
     ] = None,
-    jobs: Annotated[
+    n_jobs: Annotated[
         int | None,
         typer.Option(
             "--jobs", "-j", help="Workers; -1 takes all cores.", show_default="as memory allows", rich_help_panel=_RUN
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or any word of torch's.", rich_help_panel=_RUN)
-    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or any word of torch's.", rich_help_panel=_RUN)] = "auto",
     scheduler: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Dask scheduler, such as tcp://host:8786, whose workers do the work; all must see STORE under the same "
-            "path.",
+            help="Dask scheduler, such as tcp://host:8786, whose workers do the work; all must see STORE under "
+            "the same path.",
             rich_help_panel=_RUN,
         ),
     ] = None,
     on_error: Annotated[
         OnError,
-        typer.Option(help="Whether a cell that fails is marked and passed over, or ends the run.", rich_help_panel=_RUN),
+        typer.Option(
+            help="Whether a cell that fails is marked and passed over, or ends the run.", rich_help_panel=_RUN
+        ),
     ] = OnError.skip,
     cache_limit: Annotated[
         int,
@@ -203,23 +199,25 @@ def compare(
     Prints a plan with an estimate of its length, runs, and writes report.html. A run that was stopped goes on where it
     was when the same command is given again.
 
-    Examples:
+    For example:
       gan-sampler compare scans --groups '(patient\d+)' --dry-run
       gan-sampler compare scans --samplers smote,dcgan+threshold --max-time 20m
       gan-sampler compare elpv --classifiers svm --seeds 0-2 --jobs 2
       gan-sampler compare scans /shared/scans --scheduler tcp://head:8786
 
-    Exit status: 0 when all cells are finished, 1 when some failed, 2 when the command line, its input or its output will
-    not do, 130 when interrupted.
+    Exit status: 0 when all cells are finished, 1 when some failed, 2 when the command line, its input or its output
+    will not do, 130 when interrupted.
     """
     if store is not None and out is not None:
         raise typer.BadParameter("give the folder of the results once, as STORE or as --out.")
+    if folder in ("digits", "elpv", "chest_xray") and Path(folder).is_dir():
+        raise ValueError(f"{folder} is a data set of that name and a folder here: write ./{folder} for the folder.")
     command = shlex.join(["gan-sampler", *(context.obj or [])])
-    say = _say_on_stderr if as_json else typer.echo
     tell("Loading torch and reading the images ...")
-    from gan_sampler import evaluation  # noqa: PLC0415
-    from gan_sampler.evaluation import _data, _settings  # noqa: PLC0415
-    from gan_sampler.runtime import resolve_device  # noqa: PLC0415
+    from gan_sampler import evaluation
+    from gan_sampler.cli import _results
+    from gan_sampler.evaluation import _data, _settings
+    from gan_sampler.runtime import resolve_device
 
     max_size = _settings.default_image_size(resolve_device(device))
     data = _data.load(folder, image_size=image_size, max_size=max_size, max_images=max_images, groups=groups)
@@ -245,11 +243,12 @@ def compare(
                 n_steps=n_steps,
                 max_time=max_time,
                 device=device,
-                n_jobs=jobs,
+                n_jobs=n_jobs,
                 resnet18_weights=resnet18_weights,
                 command=command,
             )
-        say(_wrapped(prepared.plan().replace(str(place.resolve()), str(root.resolve()))))
+        plan = prepared.plan().replace(str(place.resolve()), str(root.resolve()))
+        typer.echo(_results.wrapped(plan), err=as_json)
         if dry_run:
             return
         if not yes and sys.stdin.isatty() and sys.stderr.isatty() and _n_left(prepared):
@@ -266,15 +265,15 @@ def _default_store(data, cv, n_rare):
 @contextlib.contextmanager
 def _workers_of(address):
     """Give the work inside the block to the workers of a Dask scheduler."""
-    import joblib  # noqa: PLC0415
-    from distributed import Client  # noqa: PLC0415
+    import joblib
+    from distributed import Client
 
     try:
         client = Client(address, timeout=_SCHEDULER_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as exc:
         raise OSError(
-            f"--scheduler must be the address of a Dask scheduler that runs, such as tcp://host:8786; {address!r} does not "
-            f"answer: {one_line(exc)}"
+            f"--scheduler must be the address of a Dask scheduler that runs, such as tcp://host:8786; {address!r} does "
+            f"not answer: {one_line(exc)}"
         ) from exc
     with client, joblib.parallel_config(backend="dask", client=client):
         yield
@@ -306,7 +305,7 @@ def _warn_of_no_groups(folder):
 
 
 def _n_left(prepared):
-    from gan_sampler.evaluation._jobs import is_done  # noqa: PLC0415
+    from gan_sampler.evaluation._jobs import is_done
 
     return sum(not is_done(prepared.context, cell) for cell in prepared.cells)
 
@@ -330,29 +329,18 @@ def _run(prepared, root, command, on_error, cache_limit, include_real_images):
 
 
 def _tell_results(comparison, prepared, root, include_real_images, as_json):
-    from gan_sampler.evaluation._report import write_tables  # noqa: PLC0415
+    from gan_sampler.cli import _results
 
-    from gan_sampler.cli import _results  # noqa: PLC0415
-
-    write_tables(root, comparison.records, comparison.manifest)
-    file = comparison.to_html(root / "report.html", include_real_images=include_real_images)
-    n_failed = _results.n_failed(comparison, {cell.key(prepared.context) for cell in prepared.cells})
+    file = comparison.write(root, include_real_images=include_real_images)
     if as_json:
         typer.echo(_results.as_json(root, comparison, prepared.scoring, file))
     else:
-        typer.echo(_results.as_text(comparison, prepared.scoring))
-        typer.echo(f"\nReport: {file}")
+        typer.echo(f"\n{_results.as_text(comparison, prepared.scoring)}\n\nReport: {file}")
+    asked = {cell.key(prepared.context) for cell in prepared.cells}
+    n_failed = sum(record["error"] is not None for record in comparison.records if record["key"] in asked)
     if n_failed:
         tell(
-            f"error: {n_failed} of {len(prepared.cells)} cells failed. gan-sampler status {shlex.quote(str(root))} names "
-            "them, and the same command tries them again."
+            f"error: {n_failed} of {len(asked)} cells failed. gan-sampler status {shlex.quote(str(root))} names them, "
+            "and the same command tries them again."
         )
         raise typer.Exit(FAILED)
-
-
-def _say_on_stderr(text):
-    typer.echo(text, err=True)
-
-
-def _wrapped(text):
-    return "\n".join(textwrap.fill(line, _WIDTH, subsequent_indent="    ") for line in text.splitlines())

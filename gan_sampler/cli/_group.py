@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import warnings
+from types import MappingProxyType
 
 import typer
 from typer.core import TyperGroup
@@ -45,8 +46,12 @@ class OneLineErrors(TyperGroup):
         except (ValueError, OSError, ImportError, MemoryError) as exc:
             if os.environ.get("GAN_SAMPLER_TRACEBACK"):
                 raise
-            tell(f"error: {explain(exc)}")
+            tell(f"error: {explain(exc, self._options())}")
         return REFUSED
+
+    def _options(self):
+        parameters = (parameter for command in self.commands.values() for parameter in command.params)
+        return {parameter.name: parameter.opts[0] for parameter in parameters if parameter.opts[0].startswith("--")}
 
 
 def unwrapped(docstring):
@@ -61,38 +66,32 @@ def tell(line):
     typer.secho(line, err=True, fg=color)
 
 
-def explain(exc):
-    """Return in one line what went wrong and what to do."""
+def explain(exc, options=MappingProxyType({})):
+    """Return in one line what went wrong and what to do.
+
+    Parameters
+    ----------
+    exc : Exception
+        What was raised.
+    options : dict of str to str
+        Options of the command line by the names of the arguments in Python.
+    """
     if isinstance(exc, ModuleNotFoundError) and exc.name is not None:
         module = exc.name.partition(".")[0]
         extra = _EXTRA_OF_MODULE.get(module, "evaluation")
         return f'This needs the package {module}, which is not installed: pip install "gan-sampler[{extra}]"'
     if isinstance(exc, OSError) and exc.strerror:
-        where = f": {exc.filename}" if exc.filename else ""
-        return one_line(f"{exc.strerror}{where}")
-    return _with_options(one_line(exc) or type(exc).__name__)
+        return one_line(f"{exc.strerror}: {exc.filename}" if exc.filename else exc.strerror)
+    text = one_line(exc) or type(exc).__name__
+    text = re.sub(r"^\w+(?= must )", lambda found: options.get(found[0], found[0]), text)
+    return re.sub(
+        r"\b(\w+)=(?=['\w])", lambda found: f"{options[found[1]]} " if found[1] in options else found[0], text
+    )
 
 
 def one_line(text):
     """Return a text without line breaks."""
     return " ".join(str(text).split())
-
-
-def _with_options(text):
-    """Call the arguments of Python functions in a message by the names that they have on the command line."""
-    text = re.sub(r"^([a-z]\w+)(?= must )", _as_option, text)
-    return re.sub(r"\b(cv|groups)=(?=['\w])", r"--\1 ", text)
-
-
-def _as_option(found):
-    name = {"n_jobs": "jobs"}.get(found[1], found[1])
-    return f"--{name.replace('_', '-')}" if name in _OPTIONS else found[1]
-
-
-_OPTIONS = (
-    "groups samplers classifiers embedders cv seeds image_size n_rare max_images n_steps max_time scoring jobs device "
-    "resnet18_weights against"
-).split()
 
 
 def _tell_warning(message, category, filename, lineno, file=None, line=None):

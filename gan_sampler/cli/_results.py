@@ -5,73 +5,70 @@ import textwrap
 
 from gan_sampler.evaluation._metrics import METRIC_LABELS
 from gan_sampler.evaluation._statistics import METRICS_TESTED
+from gan_sampler.evaluation._tables import summarise
 
 WIDTH = 100
 
 
-def metrics_tested(metric):
-    """Return the metrics to test: those of the report, and the chosen one."""
-    return list(dict.fromkeys([*METRICS_TESTED, metric]))
-
-
 def as_text(comparison, metric):
     """Return the answer and the table of a metric for people, at most 100 columns wide."""
-    lines = [_wrapped(sentence) for sentence in comparison.answer(metric)]
-    table = comparison.table(metric)
-    lines += ["", f"{METRIC_LABELS.get(metric, metric)} on the test images", "", table.to_string(line_width=WIDTH)]
-    lines += [_wrapped(line) for line in table.attrs.get("legend", ())]
-    return "\n".join(["", *lines])
+    return "\n".join([*map(wrapped, comparison.answer(metric)), "", comparison.to_text(metric)])
 
 
 def as_json(store, comparison, metric, file, tests=None):
-    """Return the same as one JSON object."""
+    """Return the same as one JSON object, with the tests where they are given."""
+    table = summarise(comparison.records, metric, comparison.missing)
     found = {
         "store": str(store),
         "report": str(file),
         "scoring": metric,
-        "n_finished": sum(record["error"] is None for record in comparison.records),
-        "n_failed": n_failed(comparison),
+        "n_finished": len(comparison.records) - comparison.n_failed,
+        "n_failed": comparison.n_failed,
         "n_missing": len(comparison.missing),
         "answer": comparison.answer(metric),
-        "table": json.loads(comparison.table(metric).to_json(orient="index")),
+        "table": json.loads(table.drop(columns="row").to_json(orient="records")),
     }
     if tests is not None:
         found["tests"] = json.loads(tests.to_json(orient="records"))
     return json.dumps(found, ensure_ascii=False)
 
 
-def n_failed(comparison, keys=None):
-    """Return how many cells failed, of all or of some."""
-    return sum(record["error"] is not None for record in comparison.records if keys is None or record["key"] in keys)
+def tests_of(comparison, metric, against):
+    """Return the tests of the metrics that the report tests, and of the chosen one."""
+    known = comparison.manifest["treatments"]
+    if against not in known:
+        raise ValueError(f"against must be a sampler of this evaluation ({', '.join(known)}); got {against!r}.")
+    return comparison.tests(against, list(dict.fromkeys([*METRICS_TESTED, metric])))
 
 
-def significant(tests, against, labels):
+def significant(tests, against):
     """Return the differences that are significant, one a line."""
-    versus = labels.get(against, against)
     if tests["p"].isna().all():
-        return _wrapped(
-            f"\nNothing can be tested against {versus}: a test needs at least two repeats of a cell. Run the same command "
-            "with more seeds, such as --seeds 0-4."
+        return wrapped(
+            f"Nothing can be tested against {against}: a test needs at least two repeats. Give the command of the run "
+            "again with more seeds, such as --seeds 0-4."
         )
     found = tests[tests["is_significant"]]
+    n_tests = tests["p"].notna().sum()
     if found.empty:
-        return f"\nNo difference from {versus} is significant at .05 (Holm, {len(tests)} tests)."
-    lines = [f"\nSignificantly different from {versus} at .05 (Holm, {len(tests)} tests):"]
+        return f"No difference from {against} is significant at .05 (Holm, {n_tests} tests)."
+    lines = [f"Significantly different from {against} at .05 (Holm, {n_tests} tests):"]
     lines += [
-        _wrapped(
-            f"{test.treatment_label} with {test.classifier}: {METRIC_LABELS.get(test.metric, test.metric)} "
-            f"{test.difference:+.3f} ({test.low:+.3f} to {test.high:+.3f}), p {_p(test.p_holm)}",
-            "  ",
+        wrapped(
+            f"{test.treatment_label} with {test.classifier}: {METRIC_LABELS[test.metric]} {test.difference:+.3f} "
+            f"({test.low:+.3f} to {test.high:+.3f}), p {_p(test.p_holm)}",
+            indent="  ",
         )
         for test in found.itertuples()
     ]
     return "\n".join(lines)
 
 
+def wrapped(text, indent=""):
+    """Return the lines of a text, none of them longer than 100 columns; what goes on stands further in."""
+    fill = textwrap.TextWrapper(WIDTH, initial_indent=indent, subsequent_indent=f"{indent}    ", break_on_hyphens=False)
+    return "\n".join(map(fill.fill, text.splitlines()))
+
+
 def _p(value):
     return "< .001" if value < 0.001 else f"= {value:.3f}".replace("0.", ".", 1)
-
-
-def _wrapped(text, indent=""):
-    first = "\n" if text.startswith("\n") else ""
-    return first + textwrap.fill(text.strip(), WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  " if indent else "")

@@ -26,7 +26,7 @@ def status(
 
     It reads the folder alone, so it also works while the evaluation runs, and after it was killed.
 
-    Examples:
+    For example:
       gan-sampler status results/elpv-64
       gan-sampler status results/elpv-64 --watch
       gan-sampler status results/elpv-64 --json | jq .n_finished
@@ -106,7 +106,7 @@ def read_status(root, n_lines=5, finished=None):
     -------
     status : Status
     """
-    from gan_sampler.evaluation._store import Store  # noqa: PLC0415
+    from gan_sampler.evaluation._store import Store
 
     store = Store(root)
     manifests = store.manifests()
@@ -182,13 +182,14 @@ def _last_lines(file, n_lines):
 
 def as_text(status):
     """Return a status for people."""
-    from humanize import naturaldelta, naturalsize  # noqa: PLC0415
+    from humanize import naturaldelta, naturalsize
 
     state = "finished" if status.is_over else "running" if status.running else "stopped"
     lines = [
         f"{status.name}: {state}, {status.n_finished} of {status.n_cells} cells finished, {len(status.failed)} failed, "
         f"{status.n_missing} missing",
-        f"Started {status.started}, {naturaldelta(status.seconds_since_start)} ago; cache {naturalsize(status.cache_bytes)}",
+        f"Started {status.started}, {naturaldelta(status.seconds_since_start)} ago; "
+        f"cache {naturalsize(status.cache_bytes)}",
     ]
     if status.running:
         lines += ["", "Running:"]
@@ -214,9 +215,9 @@ def _as_json(status):
 
 def _watch(store, n_lines, finished, found, as_json):
     """Show the status until nothing is left, and return the last one; Ctrl-C ends it."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.live import Live  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
 
     console = Console()
     if as_json or not console.is_terminal:
