@@ -52,11 +52,11 @@ def make_parser():
     add(
         "--data",
         metavar="DATA",
-        help="elpv (solar cells), digits, chest_xray (fetched), medmnist:NAME, an .npz file or a folder of class folders "
-        "(default: that of the preset)",
+        help="elpv (solar cells), digits, chest_xray (fetched), medmnist:NAME, .npz or a folder of class folders"
+        " (default: that of the preset)",
     )
     add(
-        "--groups", metavar="WHERE", help="groups (patients) of a folder: 'folder', a CSV file, or a regular expression"
+        "--groups", metavar="WHERE", help="patients of a folder: 'folder', a CSV file or a regular expression"
     )
     add("--image-size", type=_at_least(MIN_SIDE), metavar="N", help="read images at N x N pixels")
     add("--n-rare", type=_at_least(2), metavar="N", help="train with N images of the rarest class; testing keeps all")
@@ -69,7 +69,7 @@ def make_parser():
         nargs="+",
         type=_at_least(0),
         metavar="N",
-        help="a repeat with each of these (default: of the preset)",
+        help="a repeat with each (default: of the preset)",
     )
     add("--cv", type=_at_least(2), metavar="K", help="K-fold cross-validation over all images instead of one split")
     add("--jobs", type=int, metavar="N", help="workers (default: one for each core)")
