@@ -41,6 +41,12 @@ PUBLISHED = {
 }
 
 
+def signed(value, digits=3):
+    """Format a difference, with a minus sign of its proper width and no sign before a zero."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
 def write_tables(folder, records, manifest):
     """Write results.csv, a row for each cell, and predictions.csv.gz, a row for each cell and test image.
 
@@ -268,7 +274,7 @@ def published_table(records):
                 continue
             ours = np.array([as_published(record) for record in cells], dtype=float).mean(axis=0)
             for measure, our, their in zip(("Precision", "Recall", "F1", "ROC-AUC"), ours, theirs, strict=True):
-                rows.append(  # noqa: PERF401
+                rows.append(
                     {
                         "classifier": row_label(row),
                         "treatment": treatment_labels(records)[treatment],
