@@ -374,8 +374,8 @@ def _inverse_trigamma(values):
 def _p_values(difference, seed_variance, freedom, image_variance, image_freedom):
     """Return two-sided p-values: Student's, the mean over what the true variance over repeats may be.
 
-    That is the distribution of Behrens and Fisher. Where the repeats' variance is all there is, it is Student's with
-    `freedom`; where it is nothing, that with `image_freedom`.
+    That is the distribution of Behrens and Fisher, on the safe side where the test images have few degrees of freedom.
+    Where the repeats do not vary, it is Student's with `image_freedom`; of repeats alone, that with `freedom`.
     """
     p, is_unknown = np.ones(difference.shape), ~np.isfinite(seed_variance + image_variance)
     total = np.where(is_unknown, 0, seed_variance + image_variance)
@@ -402,9 +402,9 @@ def _nodes(freedom):
 def _margins(seed_variance, freedom, image_variance, image_freedom):
     """Return half the widths of the confidence intervals: the differences whose p-value is 1 - CONFIDENCE."""
     total = np.sqrt(seed_variance + image_variance)
-    low, high = np.zeros_like(total), 1e4 * total
-    for _ in range(60):
-        middle = (low + high) / 2
+    low, high = total, 1e4 * total  # the smallest is 1.96 of a normal distribution
+    for _ in range(25):
+        middle = np.sqrt(low * high)
         is_inside = _p_values(middle, seed_variance, freedom, image_variance, image_freedom) > 1 - CONFIDENCE
         low, high = np.where(is_inside, middle, low), np.where(is_inside, high, middle)
     return high
