@@ -107,7 +107,7 @@ def test_few_classifiers_or_treatments_give_no_false_confidence(case, size):
 
 
 def test_the_simulation_sees_what_was_wrong_before():
-    """Seeds that agree by luck took the degrees of freedom of the test images: differences of none in four runs of ten."""
+    """Seeds that agree by luck took the degrees of freedom of the test images: false in four runs of ten."""
     case = SCENARIOS["alike, test images"]
     assert research.false_positives(research.tested_before, case, 300, 6, 10, 3, RandomState(0)) > 0.3
 
