@@ -23,7 +23,7 @@ from gan_sampler import DCGANOverSampler
 from gan_sampler.evaluation._data import from_arrays
 from gan_sampler.evaluation._jobs import Context
 from gan_sampler.evaluation._models import choose_classifiers, choose_embedders
-from gan_sampler.evaluation._run import make_cells, run_grid
+from gan_sampler.evaluation._run import choose_n_jobs, make_cells, run_grid
 from gan_sampler.evaluation._settings import Settings
 from gan_sampler.evaluation._splits import make_splits
 from gan_sampler.evaluation._store import Store
@@ -139,7 +139,7 @@ def run(root, n_jobs=1, **options):
     """Compute a grid; return how many cells it saw through."""
     Store(root).remove_abandoned()
     context, cells = prepare(root, **options)
-    return run_grid(context, cells, n_jobs=n_jobs, progress=False)
+    return run_grid(context, cells, n_jobs=choose_n_jobs(context, n_jobs), progress=False)
 
 
 def results(root):

@@ -316,6 +316,17 @@ def test_threads_of_one_process_work_one_after_the_other(tmp_path, monkeypatch, 
     assert grids.results(tmp_path) == grids.results(undisturbed)
 
 
+def test_workers_are_those_of_the_surrounding_configuration(tmp_path):
+    """One that names a cluster alone means all of it, and one worker is one worker."""
+    context, _ = grids.prepare(tmp_path, **QUICK)
+    expected = {("threading", None): -1, ("threading", 3): 3, ("loky", 1): 1}
+    for (backend, n_jobs), chosen in expected.items():
+        with joblib.parallel_config(backend=backend, n_jobs=n_jobs):
+            assert _run.choose_n_jobs(context) == chosen
+    assert 1 <= _run.choose_n_jobs(context) <= joblib.cpu_count()
+    assert _run.choose_n_jobs(context, 2) == 2
+
+
 # Workers that are killed
 
 
