@@ -72,7 +72,9 @@ def test_folder_as_group_is_that_below_training_and_test(tmp_path):
 def test_files_without_a_group_are_refused(tmp_path, patients):
     """A group made up for them would be a guess."""
     write_folder(tmp_path, {"a": 4, "b": 4})
-    with pytest.raises(ValueError, match=r"groups='folder' needs a folder for each group.*'a/image-0.png' lies in none"):
+    with pytest.raises(
+        ValueError, match=r"groups='folder' needs a folder for each group.*'a/image-0.png' lies in none"
+    ):
         load(tmp_path, groups="folder")
     with pytest.raises(ValueError, match=r"groups='\(person.*does not match 'a/image-0.png'. Widen it"):
         load(tmp_path, groups=r"(person\d+)")
