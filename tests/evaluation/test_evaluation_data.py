@@ -98,7 +98,7 @@ def test_table_of_groups_that_cannot_be_used_is_refused(tmp_path, text, message)
 
 
 def test_table_of_groups_that_is_not_there_and_bad_patterns_are_named():
-    with pytest.raises(FileNotFoundError, match="groups must be an existing CSV file; got 'no.csv'"):
+    with pytest.raises(FileNotFoundError, match=r"groups must be an existing CSV file; got 'no\.csv'"):
         group_finder("no.csv")
     with pytest.raises(ValueError, match=r"got '\(person', which is no regular expression"):
         group_finder("(person")
@@ -123,7 +123,7 @@ def test_a_run_without_groups_says_so_loudly(tmp_path):
 
 
 def test_groups_and_class_names_count_in_the_fingerprint():
-    """A tuned threshold depends on the groups; without them in the key it would be answered from other groups' cells."""
+    """A tuned threshold depends on the groups: else it would be answered from the cells of other groups."""
     data = toy_data()
     others = [
         replace(data, groups=data.groups // 2),

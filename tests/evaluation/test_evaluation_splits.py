@@ -137,7 +137,7 @@ def test_splitter_that_tears_groups_apart_is_refused():
     rows = np.random.RandomState(0).permutation(56)
     with pytest.raises(ValueError, match=r"cv must keep every group \(patient\) in one part; fold 1 has .* in both"):
         make_splits(data, [0], [(rows[:40], rows[40:])])
-    pairs = [pair for pair in GroupKFold(2, shuffle=True, random_state=1).split(rows, groups=data.groups)]
+    pairs = list(GroupKFold(2, shuffle=True, random_state=1).split(rows, groups=data.groups))
     assert len(make_splits(data, [0], pairs)) == 2
 
 

@@ -135,7 +135,7 @@ def test_what_a_classifier_lacks_is_refused_when_asked_for_and_left_out_when_not
     assert "smote" in asked
     assert "class_weight" not in asked
     with pytest.raises(
-        ValueError, match="must not ask for 'class_weight' with the classifier 'near'.*no parameter class_"
+        ValueError, match=r"must not ask for 'class_weight' with the classifier 'near'.*no parameter class_"
     ):
         lay_out(toy_data(), tmp_path, samplers=["class_weight"], classifiers={"near": KNeighborsClassifier()})
 
@@ -144,7 +144,7 @@ def test_a_threshold_needs_scores(tmp_path):
     class Plain(KNeighborsClassifier):
         predict_proba = property()
 
-    with pytest.raises(ValueError, match="'smote.threshold' with the classifier 'plain'.*no decision_function"):
+    with pytest.raises(ValueError, match=r"'smote.threshold' with the classifier 'plain'.*no decision_function"):
         lay_out(toy_data(), tmp_path, samplers=["smote+threshold"], classifiers={"plain": Plain()})
     assert not classifiers({"plain": Plain()})["plain"].ranks
 
@@ -275,7 +275,7 @@ def test_given_weights_count_by_content_not_by_name(tmp_path):
         (own,) = choose_embedders({"mine": ResNet18Embedder(weights=str(file))}, TINY, "cpu")
         found.append((named.weights, own.weights))
     assert found[0] != found[1] == found[2]
-    with pytest.raises(FileNotFoundError, match="resnet18_weights must be a file of weights; got 'absent.pth'"):
+    with pytest.raises(FileNotFoundError, match=r"resnet18_weights must be a file of weights; got 'absent\.pth'"):
         embedders(None, "absent.pth")
 
 
