@@ -245,7 +245,7 @@ def test_samplers_that_would_mix_up_values_or_columns_of_scores_fail_by_name(tmp
 @pytest.mark.parametrize("layout", ["float", "channels first", "channels last"])
 @pytest.mark.filterwarnings("ignore:.*small changes")
 def test_images_of_other_layouts_and_ranges_run_through(tmp_path, layout):
-    X, y = toy_arrays((14, 20))
+    X, _ = toy_arrays((14, 20))
     X = {
         "float": (X / np.float32(51)) - 2,
         "channels first": np.stack([X, X // 2, X // 3], axis=1),
