@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
 from gan_sampler import datasets
+from gan_sampler.datasets._decoding import formats
+from gan_sampler.datasets._listing import PassedOver, list_files
 from gan_sampler.evaluation._store import digest_of
 from gan_sampler.images import check_images
 
@@ -20,6 +23,7 @@ CHEST_XRAY_CLASSES = ("NORMAL", "PNEUMONIA")
 MEDMNIST_SIZE = 28  # pixels; medmnist offers 64, 128 and 224 for some sets too
 MIN_PER_CLASS = 4  # images; fewer cannot be shared out between training and test
 PARTS = ("train", "val", "test")
+OF_LARGE_IMAGES = ("elpv", "chest_xray")
 NAMED = "elpv, digits, chest_xray, medmnist:NAME"
 
 
@@ -155,7 +159,7 @@ def _refuse_missing(argument, values):
         )
 
 
-def load(word, *, image_size=None, grey_as_rgb=False, max_images=None, groups=None):
+def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=None, groups=None):
     """Read the data set that `word` names.
 
     Parameters
@@ -165,6 +169,9 @@ def load(word, *, image_size=None, grey_as_rgb=False, max_images=None, groups=No
         with arrays ``X`` and ``y`` and, if there are, ``groups``, ``split``, ``filenames`` and ``target_names``.
     image_size : int or None, default=None
         Height and width to read images at, in pixels. None takes each set's own, and files of a folder as they are.
+    max_size : int or None, default=None
+        Without `image_size`, height and width to read files at that are larger, or not all of one size. None reads them
+        as they are.
     grey_as_rgb : bool, default=False
         Store grey images as three equal channels.
     max_images : int or None, default=None
@@ -183,6 +190,8 @@ def load(word, *, image_size=None, grey_as_rgb=False, max_images=None, groups=No
         When `word` names nothing, or the data cannot be evaluated.
     """
     word = os.fspath(word)
+    if image_size is None and max_size is not None:
+        image_size = _size_within(word, max_size)
     data = _read(word, image_size, groups)
     if max_images is not None and max_images < len(data.target):
         data = _stratified_part(data, max_images)
@@ -317,6 +326,30 @@ def _read(word, image_size, groups):
     if groups == "folder":
         bunch.groups = _folders_below_class(bunch.filenames.tolist(), bunch.split)
     return _from_bunch(name, bunch)
+
+
+def _size_within(word, max_size):
+    """Return the size to read files at so that they are alike and at most `max_size`; None where they are anyway."""
+    if word in OF_LARGE_IMAGES:
+        return max_size
+    if not Path(word).is_dir():
+        return None
+    first = None
+    for file in list_files(Path(word), PassedOver("skip")):
+        size = _size_of_file(file.path)
+        first = first or size
+        if size is None or size != first or max(size) > max_size:
+            return max_size
+    return None
+
+
+def _size_of_file(path):
+    """Return width and height of an image, from the head of its file; None where there is none."""
+    try:
+        with Image.open(path, formats=formats()) as image:
+            return image.size
+    except Exception:  # there is no list of what Pillow's readers raise on damaged bytes; who reads the file names it
+        return None
 
 
 def _sized(image_size):
