@@ -220,7 +220,14 @@ def compare(
     from gan_sampler.runtime import resolve_device
 
     max_size = _settings.default_image_size(resolve_device(device))
-    data = _data.load(folder, image_size=image_size, max_size=max_size, max_images=max_images, groups=groups)
+    data = _data.load(
+        folder,
+        image_size=image_size,
+        max_size=max_size,
+        max_images=max_images,
+        groups=groups,
+        verbose=sys.stderr.isatty(),
+    )
     root = store or out or _default_store(data, cv, n_rare)
     with contextlib.ExitStack() as stack:
         if scheduler is not None:

@@ -103,7 +103,7 @@ class Comparison:
         metric = self._metric(metric)
         table = _tables.summary_table(self.records, metric, self.missing)
         parts = [f"{METRIC_LABELS[metric]} on the test images, mean ± standard deviation", table.to_string()]
-        return "\n\n".join(parts + ([table.attrs["legend"]] if table.attrs["legend"] else []))
+        return "\n\n".join([*parts, *table.attrs["legend"]])
 
     def tests(self, against="none", metrics=None):
         """Return paired tests of every treatment against one, corrected for their number by Holm's method.

@@ -115,7 +115,7 @@ def from_arrays(X, y, *, groups=None, name="data", target_names=None, filenames=
     return check_classes(ImageData(name, images, target.astype(np.int64), names, **columns), name)
 
 
-def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=None, groups=None):
+def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=None, groups=None, verbose=1):
     """Read the data set that `word` names.
 
     Parameters
@@ -134,6 +134,8 @@ def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=
         Keep a stratified part of this size.
     groups : str or None, default=None
         Where the groups (patients) of a folder's images stand, see `group_finder`.
+    verbose : int, default=1
+        Whether to show a bar while files are read.
 
     Returns
     -------
@@ -146,7 +148,7 @@ def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=
     """
     if image_size is None and max_size is not None:
         image_size = _size_within(word, max_size)
-    data = _read(word, image_size, groups)
+    data = _read(word, image_size, groups, verbose)
     if max_images is not None and max_images < len(data.target):
         data = _stratified_part(data, max_images)
     check_classes(data, word)
@@ -222,7 +224,7 @@ def _group_of_table(path):
     return find
 
 
-def _read(word, image_size, groups):
+def _read(word, image_size, groups, verbose):
     path = Path(word)
     if groups is not None and not path.is_dir():
         raise ValueError(f"groups must be left out for {word}; they are taken from the names of a folder's files.")
@@ -232,7 +234,7 @@ def _read(word, image_size, groups):
         return _from_bunch("elpv", datasets.load_elpv(**_sized(image_size)))
     if word == "chest_xray":
         try:
-            return _from_bunch(word, datasets.fetch_chest_xray(None, verbose=1, **_sized(image_size)))
+            return _from_bunch(word, datasets.fetch_chest_xray(None, verbose=verbose, **_sized(image_size)))
         except FileNotFoundError as exc:
             raise FileNotFoundError(
                 "The chest X-rays could not be fetched: download them from Kaggle (paultimothymooney/"
@@ -252,9 +254,9 @@ def _read(word, image_size, groups):
         )
     name = path.resolve().name
     if groups is None and _looks_like_chest_xrays(path):
-        return _from_bunch(name, datasets.fetch_chest_xray(path, verbose=1, **_sized(image_size)))
+        return _from_bunch(name, datasets.fetch_chest_xray(path, verbose=verbose, **_sized(image_size)))
     find = None if groups is None else group_finder(groups)
-    bunch = datasets.load_image_folder(path, image_size=image_size, groups=find, verbose=1)
+    bunch = datasets.load_image_folder(path, image_size=image_size, groups=find, verbose=verbose)
     return _from_bunch(name, bunch)
 
 
