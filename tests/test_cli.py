@@ -9,6 +9,7 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 from conftest import make_shapes
@@ -20,7 +21,17 @@ from gan_sampler.evaluation import _jobs
 from gan_sampler.evaluation._store import Store
 
 COMMAND = [sys.executable, "-m", "gan_sampler.cli"]
-SMALL = "--samplers none,smote --classifiers svm --embedders efficientnet_lite0 --seeds 0,1 --jobs 1 --yes".split()
+SMALL = [
+    "--samplers",
+    "none,smote",
+    "--classifiers",
+    "svm",
+    "--embedders",
+    "efficientnet_lite0",
+    "--seeds",
+    "0,1",
+    "-j1",
+]
 
 
 def run(*arguments):
@@ -226,8 +237,7 @@ def test_report_as_json(finished, tmp_path):
 
 
 def test_tests_that_are_significant_are_told_with_interval_and_p():
-    from gan_sampler.cli import _results
-    import pandas as pd
+    from gan_sampler.cli import _results  # not at the top: it takes long, and most of what is here does not need it
 
     tests = pd.DataFrame(
         {

@@ -183,8 +183,8 @@ def test_scores_are_compared_with_kid_over_a_training(monkeypatch):
 
 def test_too_few_steps_to_compare_scores_are_refused():
     """Before anything is read or trained."""
-    with pytest.raises(common.UsageError, match="at least 250 steps; got 249"):
-        defaults.compute_table(Namespace(check_score=249))
+    with pytest.raises(common.UsageError, match="at least 500 steps; got 499"):
+        defaults.compute_table(Namespace(check_score=499))
 
 
 def test_a_variant_gives_a_row(monkeypatch):
@@ -342,13 +342,13 @@ def test_classifiers_are_tested_on_real_images_that_nothing_was_trained_on(class
     """Those of a quarter, as a remedy has them seen; an SVM gives no probabilities, and no Brier score."""
     data, trained_on = make_data(48, 20), []
 
-    def take_trained(X, y, seed, folder):
+    def take_trained(X, *_):
         trained_on.append(X)
         return train.sampler
 
     monkeypatch.setattr(remedies, "train_generators", take_trained)
     monkeypatch.setattr(remedies, "EfficientNetLite0Embedder", Pixels)
-    (row,) = remedies.run_cell("synthetic, blur on all", classifier, 0, data, tmp_path)
+    (row,) = remedies.run_cell("synthetic, blur on all", classifier, 0, data, None, tmp_path)
     n_tested = len(data.target) - len(trained_on[0])
     assert n_tested == 17
     assert row["n_train"] == 2 * 36
@@ -370,7 +370,7 @@ def test_filters_judge_by_what_no_rule_has_seen(train, monkeypatch):
     monkeypatch.setattr(filters, "train_generators", lambda *_: train.sampler)
     monkeypatch.setattr(remedies, "features", features)
     monkeypatch.setitem(filters.CHOSEN_BY, "features", features)
-    table = pd.DataFrame(filters.run_seed(0, make_data(48, 20), None))
+    table = pd.DataFrame(filters.run_seed(0, make_data(48, 20), None, None))
     assert table[["rule", "by"]].to_numpy().tolist() == [
         ["first come", "-"],
         *([rule, by] for by in ("pixels", "features") for rule in list(filters.RULES)[1:]),
@@ -382,9 +382,12 @@ def test_filters_judge_by_what_no_rule_has_seen(train, monkeypatch):
 
 
 def test_generators_are_trained_once(monkeypatch, tmp_path):
-    """For all remedies and filters; another seed has generators of its own."""
+    """For all remedies and filters; another seed or length has generators of its own."""
     data, fitted = make_data(12, 8), []
-    monkeypatch.setattr(DCGANOverSampler, "fit_resample", lambda self, X, y: fitted.append(self.random_state))
-    for seed in (0, 1, 0):
-        common.train_generators(data.images, data.target, seed, tmp_path)
-    assert fitted == [0, 1]
+    monkeypatch.setattr(
+        DCGANOverSampler, "fit_resample", lambda self, X, y: fitted.append((self.random_state, self.n_steps))
+    )
+    asked = [(0, 5), (1, 5), (0, 5), (0, 6), (1, 5)]
+    for seed, n_steps in asked:
+        common.train_generators(data.images, data.target, seed, n_steps, tmp_path)
+    assert fitted == [(0, 5), (1, 5), (0, 6)]

@@ -95,14 +95,23 @@ class Snapshots(PixelFrechetDistance):
         return record
 
 
-def train_generators(images, target, seed, folder):
+def add_generators(parser):
+    """Add the options of `train_generators`."""
+    n_steps = DCGANOverSampler().n_steps
+    parser.add_argument(
+        "--cache", default="results/remedies", help="folder for generators and features (default: %(default)s)"
+    )
+    parser.add_argument("--n-steps", type=int, default=n_steps, help="steps of each generator (default: %(default)s)")
+
+
+def train_generators(images, target, seed, n_steps, folder):
     """Return a sampler with a generator of every class, from the cache in `folder` where it is there."""
-    return joblib.Memory(folder, verbose=0).cache(_train_generators)(images, target, seed, versions())
+    return joblib.Memory(folder, verbose=0).cache(_train_generators)(images, target, seed, n_steps, versions())
 
 
-def _train_generators(images, target, seed, _):
+def _train_generators(images, target, seed, n_steps, _):
     one_more = {label: n + 1 for label, n in enumerate(np.bincount(target).tolist())}
-    sampler = DCGANOverSampler(sampling_strategy=one_more, random_state=seed)
+    sampler = DCGANOverSampler(sampling_strategy=one_more, n_steps=n_steps, random_state=seed)
     sampler.fit_resample(images, target)
     return sampler
 

@@ -13,7 +13,7 @@ import functools
 
 import numpy as np
 import remedies
-from common import complete, load_images, made_by, make_parser, run, train_generators
+from common import add_generators, complete, load_images, made_by, make_parser, run, train_generators
 from sklearn.ensemble import RandomForestClassifier
 from torch import nn
 
@@ -40,11 +40,11 @@ def train_cnn(X, y, seed):
     return lambda images: network.forward(images).numpy()
 
 
-def run_seed(seed, data, cache):
+def run_seed(seed, data, n_steps, folder):
     """Return the rows of one seed."""
     (split,) = make_splits(data, [seed])
     X, y = data.images[split.train], data.target[split.train]
-    train = remedies.Train(X, y, train_generators(X, y, seed, cache), seed)
+    train = remedies.Train(X, y, train_generators(X, y, seed, n_steps, folder), seed)
     real = train.real(train.rare)
     order = np.random.RandomState(seed).permutation(len(real))
     known, unknown = real[order[: len(real) // 2]], real[order[len(real) // 2 :]]
@@ -77,10 +77,10 @@ def compute_table(options):
     data = load_images(options.data, remedies.SIZE)
     return complete(
         options,
-        functools.partial(run_seed, data=data, cache=options.cache),
+        functools.partial(run_seed, data=data, n_steps=options.n_steps, folder=options.cache),
         [(seed,) for seed in options.seeds],
         by=("seed",),
-        digest=made_by([__file__, remedies.__file__], [data]),
+        digest=made_by([__file__, remedies.__file__], [data], options.n_steps),
     )
 
 
@@ -99,7 +99,7 @@ def show(table):
 def main():
     """Read the command line, compute what is missing, print the table."""
     parser = make_parser(__doc__, out="docs/results/filters.csv", data="elpv", seeds=(0, 1, 2), n_jobs=1)
-    parser.add_argument("--cache", default="results/remedies", help="folder of generators (default: %(default)s)")
+    add_generators(parser)
     run(parser, parser.parse_args(), compute_table, show)
 
 

@@ -15,7 +15,7 @@ from functools import partial
 
 import joblib
 import numpy as np
-from common import add_choice, complete, load_images, made_by, make_parser, run, train_generators
+from common import add_choice, add_generators, complete, load_images, made_by, make_parser, run, train_generators
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.ensemble import RandomForestClassifier
@@ -265,11 +265,11 @@ def transformed(images, remedy, seed):
     return TRANSFORMS[remedy](images, seed) if remedy in TRANSFORMS else images
 
 
-def run_cell(remedy, classifier, seed, data, folder):
+def run_cell(remedy, classifier, seed, data, n_steps, folder):
     """Train and test one classifier on what one remedy gives, and return its row in a list."""
     (split,) = make_splits(data, [seed])
     X, y = data.images[split.train], data.target[split.train]
-    train = Train(X, y, train_generators(X, y, seed, folder), seed)
+    train = Train(X, y, train_generators(X, y, seed, n_steps, folder), seed)
     X, y = REMEDIES[remedy](train)
     X, X_test = transformed(X, remedy, seed), transformed(data.images[split.test], remedy, seed + 1)
     if classifier in NETWORKS:
@@ -297,15 +297,17 @@ def compute_table(options):
     data = load_images(options.data, SIZE)
     splits = make_splits(data, options.seeds)
     joblib.Parallel(n_jobs=options.n_jobs)(
-        joblib.delayed(train_generators)(data.images[split.train], data.target[split.train], split.seed, options.cache)
+        joblib.delayed(train_generators)(
+            data.images[split.train], data.target[split.train], split.seed, options.n_steps, options.cache
+        )
         for split in splits
     )
     return complete(
         options,
-        partial(run_cell, data=data, folder=options.cache),
+        partial(run_cell, data=data, n_steps=options.n_steps, folder=options.cache),
         [(r, c, s) for c in options.classifiers for s in options.seeds for r in options.remedies],
         by=("remedy", "classifier", "seed"),
-        digest=made_by([__file__], [data]),
+        digest=made_by([__file__], [data], options.n_steps),
     )
 
 
@@ -326,9 +328,7 @@ def show(table):
 def main():
     """Read the command line, compute what is missing, print the table."""
     parser = make_parser(__doc__, out="docs/results/remedies.csv", seeds=(0, 1, 2))
-    parser.add_argument(
-        "--cache", default="results/remedies", help="folder for generators and features (default: %(default)s)"
-    )
+    add_generators(parser)
     add_choice(parser, "--remedies", list(REMEDIES))
     add_choice(parser, "--classifiers", list(CLASSIFIERS))
     run(parser, parser.parse_args(), compute_table, show)

@@ -7,9 +7,9 @@ significant is said to have no effect.
 import numpy as np
 
 from ._metrics import LOWER_IS_BETTER, METRIC_LABELS
-from ._records import THRESHOLD_SUFFIX, is_finished, repeats_of, rows_of, treatment_labels
+from ._records import THRESHOLD_SUFFIX, is_finished, repeats_of, rows_of, select, treatment_labels
 from ._statistics import overall_tests
-from ._tables import count_asked
+from ._tables import count_asked, signed, values_of
 
 NOTHING = "none"
 ALPHA = 0.05
@@ -27,7 +27,7 @@ METRICS_IN_WORDS = {
     "perfect",
     "f1_macro": "the F1 score (between missed images and false alarms), every class counting alike; 1 is perfect",
     "f1_minority": "the F1 score (between missed images and false alarms) of the class {rarest}; 1 is perfect",
-    "roc_auc": "the chance that an image of a class gets a higher score for it than an image of another class; guessing "
+    "roc_auc": "the chance that an image of a class gets a higher score for it than one of another class; guessing "
     "gives 0.5, a perfect ranking 1",
     "average_precision": "the mean precision over all thresholds when looking for {rarest}; 1 is perfect",
     "geometric_mean": "the geometric mean over the classes of the share of their images that are recognised; 0 as soon "
@@ -42,12 +42,11 @@ METRICS_IN_WORDS = {
 def question(records):
     """Return what the run asks, naming its classes."""
     classes, rarest = records[0]["classes"], records[0]["classes"][records[0]["rarest"]]
-    others = [name for name in classes if name != rarest]
-    if len(others) == 1:
-        return f"Should the rare class “{rarest}” be over-sampled before a classifier learns to tell it from “{others[0]}”?"
-    if len(others) <= 4:
-        return f"Should the rarer classes be over-sampled before a classifier learns to tell {_listed(classes, quote=True)} apart?"
-    return f"Should the rarer ones of {len(classes)} classes, “{rarest}” the rarest, be over-sampled before a classifier learns them?"
+    if len(classes) == 2:
+        other = next(name for name in classes if name != rarest)
+        return f"Should the rare class “{rarest}” be over-sampled before a classifier learns to tell it from “{other}”?"
+    which = _listed(classes, quote=True) if len(classes) <= 5 else f"{len(classes)} classes (rarest: “{rarest}”)"
+    return f"Should the rarer classes be over-sampled before a classifier learns to tell {which} apart?"
 
 
 def metric_in_words(records, metric):
@@ -57,7 +56,7 @@ def metric_in_words(records, metric):
     return words.format(rarest=f"“{classes[records[0]['rarest']]}”", chance=1 / len(classes))
 
 
-def answer(records, manifest, metric):
+def answer(records, manifest, metric, *, tests=None):
     """Return the answer as at most five sentences.
 
     Parameters
@@ -68,6 +67,8 @@ def answer(records, manifest, metric):
         Its ``missing``, where there is one, lists cells that were asked for and have no record.
     metric : str
         The metric that decides.
+    tests : DataFrame or None, default=None
+        What `overall_tests` returns for it against doing nothing, where that is known already.
 
     Returns
     -------
@@ -87,7 +88,8 @@ def answer(records, manifest, metric):
         ]
     if len(names) == 1:
         return ["Nothing but doing nothing was tried, so there is nothing to compare.", *troubles]
-    tests = overall_tests(finished, against=NOTHING, metric=metric)
+    if tests is None:
+        tests = overall_tests(finished, against=NOTHING, metric=metric)
     if tests["p_holm"].isna().all():
         return [_untested(finished, tests, metric), *troubles]
     sentences = [
@@ -123,35 +125,26 @@ def _untested(records, tests, metric):
     why = "With one seed" if n_repeats == 1 else "With fewer than two repeats that both sides of a comparison have,"
     return (
         f"{why} no test is possible, so any of these differences may be chance (the largest: {best.treatment_label}, "
-        f"{_signed(best.difference)} {_name(metric)}): run at least three seeds, better ten, before deciding."
+        f"{signed(best.difference)} {_name(metric)}): run at least three seeds, better ten, before deciding."
     )
 
 
 def _better(records, tests, metric):
-    signs = _signs(tests, metric)
-    found = tests[tests["is_significant"] & (signs > 0)]
-    n_rows = len([row for row in rows_of(records)])
+    found = tests[tests["is_significant"] & (_signs(tests, metric) > 0)]
+    n_rows = sum(bool(values_of(select(records, row=row), metric)) for row in rows_of(records))
     over = f"on average over {n_rows} classifiers" if n_rows > 1 else "with the one classifier tried"
     if found.empty:
         best = best_of(tests, metric)
         return (
-            f"No: no treatment is significantly better than doing nothing in {_name(metric)} (at .05 after Holm’s "
-            f"correction, {over}); the largest difference is that of {best.treatment_label}, {_interval(best)}, not "
+            f"No treatment is significantly better than doing nothing (at .05 after Holm's correction); the largest "
+            f"difference in {_name(metric)} {over} is that of {best.treatment_label}, {_interval(best)}, and not "
             "significant."
         )
     best = best_of(found, metric)
-    if len(found) == 1:
-        return (
-            f"{best.treatment_label} is significantly better than doing nothing: {over} it changes {_name(metric)} by "
-            f"{_interval(best)}, p = {_p(best.p_holm)} after Holm’s correction; no other treatment is."
-            if len(tests) > 1
-            else f"{best.treatment_label} is significantly better than doing nothing: {over} it changes "
-            f"{_name(metric)} by {_interval(best)}, p = {_p(best.p_holm)}."
-        )
+    verb, which = ("is", "it changes") if len(found) == 1 else ("are", f"{best.treatment_label} gains most and changes")
     return (
-        f"{_listed(found['treatment_label'])} are significantly better than doing nothing; the largest gain is that of "
-        f"{best.treatment_label}: {over} it changes {_name(metric)} by {_interval(best)}, p = {_p(best.p_holm)} after "
-        "Holm’s correction."
+        f"{_listed(found['treatment_label'])} {verb} significantly better than doing nothing (at .05 after Holm's "
+        f"correction): {which} {_name(metric)} by {_interval(best)} {over}."
     )
 
 
@@ -176,17 +169,16 @@ def _generators(records, tests, metric):
     if p_best < ALPHA and signs[best.Index] > 0:
         return (
             f"No generator is needed: {best.treatment_label}, which trains none, is significantly better than {name}, "
-            f"the best of those that do ({_interval(best)}, p = {_p(p_best)})."
+            f"the best of those that do, by {_interval(best)}."
         )
     if len(beaten) == len(rivals):
         return (
             f"Without a generator nothing does as well: {name} is significantly better than each simpler treatment, of "
-            f"which {best.treatment_label} comes closest ({_interval(best)}, p = {_p(p_best)})."
+            f"which {best.treatment_label} comes closest, with {_interval(best)}."
         )
-    compared = "scored as well as or better than" if signs[best.Index] >= 0 else "scored worse than"
     return (
-        f"{best.treatment_label}, which trains no generator, {compared} {name}, the best of those that do "
-        f"({_interval(best)}); the difference is not significant."
+        f"That a generator is needed is not shown: {best.treatment_label}, which trains none, differs from {name}, the "
+        f"best of those that do, by {_interval(best)}, which is not significant."
     )
 
 
@@ -195,13 +187,12 @@ def _worse(tests, metric):
     found = tests[tests["is_significant"] & (signs < 0)]
     if found.empty:
         return "None is significantly worse than doing nothing."
-    worst = best_of(found.assign(difference=-found["difference"]), metric)
-    worst = next(found[found["treatment"] == worst.treatment].itertuples())
+    worst = next(found.sort_values("difference", ascending=metric not in LOWER_IS_BETTER).itertuples())
     if len(found) == 1:
-        return f"{worst.treatment_label} is significantly worse than doing nothing ({_interval(worst)})."
+        return f"{worst.treatment_label} is significantly worse than doing nothing, by {_interval(worst)}."
     return (
         f"{_listed(found['treatment_label'])} are significantly worse than doing nothing, most of all "
-        f"{worst.treatment_label} ({_interval(worst)})."
+        f"{worst.treatment_label} by {_interval(worst)}."
     )
 
 
@@ -220,8 +211,8 @@ def _power(records, tests, metric):
             f"±{largest:.3f}."
         )
     return (
-        f"“Not significant” does not mean “no effect”: with {with_what}, the intervals reach {half_width:.3f} to either "
-        f"side (median), so smaller differences than that could not be seen."
+        f"“Not significant” does not mean “no effect”: with {with_what}, the intervals reach {half_width:.3f} to "
+        "either side (median), and smaller differences than that could not be seen."
     )
 
 
@@ -234,7 +225,7 @@ def _troubles(records, missing):
     if failed:
         parts.append(f"{len(failed)} of {n_asked} cells failed")
     if n_missing:
-        parts.append(f"{n_missing} of {n_asked} cells have not been computed")
+        parts.append(f"{n_missing} of {n_asked} cells {'has' if n_missing == 1 else 'have'} not been computed")
     for category, words in _ALARMS.items():
         labels = {
             record["treatment_label"]: None
@@ -261,16 +252,8 @@ def _name(metric):
 
 def _interval(test):
     if not np.isfinite(test.low):
-        return _signed(test.difference)
-    return f"{_signed(test.difference)} (95 % interval {_signed(test.low)} to {_signed(test.high)})"
-
-
-def _signed(value):
-    return f"{value:+.3f}".replace("-", "−")
-
-
-def _p(value):
-    return "below .001" if value < 0.001 else f"{value:.3f}".lstrip("0")
+        return signed(test.difference)
+    return f"{signed(test.difference)} (95 % interval {signed(test.low)} to {signed(test.high)})"
 
 
 def _listed(words, quote=False):

@@ -1,8 +1,11 @@
 """The entry points: `compare` runs an evaluation; `prepare` lays one out first."""
 
+import contextlib
+import shutil
 import tempfile
 import time
 import warnings
+import weakref
 from numbers import Integral
 
 import joblib
@@ -19,7 +22,7 @@ from gan_sampler.evaluation._run import bytes_of_worker, choose_n_jobs, make_cel
 from gan_sampler.evaluation._settings import default_choice, default_settings
 from gan_sampler.evaluation._splits import make_splits, thin_rarest
 from gan_sampler.evaluation._store import DEFAULT_CACHE_LIMIT, Store, digest_of, utc_now, versions
-from gan_sampler.evaluation._treatments import check_class_weights, choose_treatments
+from gan_sampler.evaluation._treatments import check_treatments, choose_treatments, usable_treatments
 from gan_sampler.runtime import resolve_device
 
 
@@ -148,37 +151,60 @@ def compare(
     >>> comparison.table("roc_auc").shape
     (2, 2)
     """
-    temporary = None
-    if store is None:
-        temporary = tempfile.TemporaryDirectory(prefix="gan_sampler_")
-        store = temporary.name
+    _check_on_error(on_error)
+    seeds = _seeds(random_state, n_repeats)
     if isinstance(X, ImageData):
+        given = {"y": y, "groups": groups, "target_names": target_names, "filenames": filenames}
+        if twice := [argument for argument, value in given.items() if value is not None]:
+            raise ValueError(f"{', '.join(twice)} must be left out where X is an ImageData, which holds them.")
         data = X
     else:
         data = from_arrays(X, y, groups=groups, name=name, target_names=target_names, filenames=filenames)
-    evaluation = prepare(
-        data,
-        store,
-        samplers=samplers,
-        classifiers=classifiers,
-        embedders=embedders,
-        cv=cv,
-        scoring=scoring,
-        seeds=_seeds(random_state, n_repeats),
-        n_rare=n_rare,
-        settings=settings,
-        n_steps=n_steps,
-        max_time=max_time,
-        device=device,
-        n_jobs=n_jobs,
-        command="gan_sampler.evaluation.compare",
-        verbose=verbose,
-    )
-    if verbose:
-        print(evaluation.plan())  # noqa: T201
-    comparison = evaluation.run(on_error=on_error, cache_limit=cache_limit, progress=bool(verbose))
-    comparison._temporary = temporary  # the folder lives as long as what reads it
+    with _folder(store) as (folder, belongs_to):
+        evaluation = prepare(
+            data,
+            folder,
+            samplers=samplers,
+            classifiers=classifiers,
+            embedders=embedders,
+            cv=cv,
+            scoring=scoring,
+            seeds=seeds,
+            n_rare=n_rare,
+            settings=settings,
+            n_steps=n_steps,
+            max_time=max_time,
+            device=device,
+            n_jobs=n_jobs,
+            command="gan_sampler.evaluation.compare",
+        )
+        if verbose:
+            print(evaluation.plan())  # noqa: T201
+        comparison = evaluation.run(on_error=on_error, cache_limit=cache_limit, progress=bool(verbose))
+        belongs_to(comparison)
     return comparison
+
+
+@contextlib.contextmanager
+def _folder(store):
+    """Give the folder of the results, and a function to be told the object with which a temporary one ends."""
+    if store is not None:
+        yield store, lambda comparison: None
+        return
+    folder = tempfile.mkdtemp(prefix="gan_sampler_")
+    owners = []
+    try:
+        yield folder, owners.append
+    finally:
+        if owners:
+            weakref.finalize(owners.pop(), shutil.rmtree, folder, ignore_errors=True)
+        else:  # stopped or refused
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_on_error(on_error):
+    if on_error not in ("skip", "raise"):
+        raise ValueError(f"on_error must be 'skip' or 'raise'; got {on_error!r}.")
 
 
 def _seeds(random_state, n_repeats):
@@ -207,7 +233,6 @@ def prepare(
     resnet18_weights=None,
     download=False,
     command="",
-    verbose=0,
 ):
     """Lay out an evaluation; everything that can be wrong with the arguments shows here, before anything is trained.
 
@@ -225,7 +250,7 @@ def prepare(
         Whether ImageNet weights of ResNet18 may be downloaded.
     command : str, default=""
         What the user typed.
-    samplers, classifiers, embedders, cv, scoring, n_rare, settings, n_steps, max_time, device, n_jobs, verbose
+    samplers, classifiers, embedders, cv, scoring, n_rare, settings, n_steps, max_time, device, n_jobs
         As in `compare`.
 
     Returns
@@ -238,9 +263,13 @@ def prepare(
         settings = default_settings(data.images.shape[1:], resolved)
     settings = settings.with_limits(n_steps, max_time)
     some_samplers, some_classifiers = default_choice(len(data.target_names), resolved)
-    treatments = choose_treatments(samplers or some_samplers, settings, str(resolved), len(data.target_names))
-    classifiers = choose_classifiers(classifiers or some_classifiers, settings, str(resolved))
-    check_class_weights(treatments, classifiers)
+    asked = some_classifiers if classifiers is None else classifiers
+    classifiers = choose_classifiers(asked, settings, str(resolved))
+    asked = some_samplers if samplers is None else samplers
+    treatments = choose_treatments(asked, settings, str(resolved), len(data.target_names))
+    if samplers is None:
+        treatments = usable_treatments(treatments, classifiers)
+    check_treatments(treatments, classifiers)
     on_features = any(classifier.on == "features" for classifier in classifiers)
     embedders = (
         choose_embedders(embedders, settings, str(resolved), resnet18_weights, download=download) if on_features else []
@@ -272,7 +301,7 @@ def prepare(
 
 _NO_GROUPS = (
     "No groups (patients) are known for these images: where several images show one patient, they stand in training "
-    "and test, and every number is too good. Pass groups."
+    "and test, and every number is too good. Pass groups (--groups)."
 )
 
 
@@ -366,14 +395,13 @@ class Evaluation:
         -------
         comparison : Comparison
         """
-        if on_error not in ("skip", "raise"):
-            raise ValueError(f"on_error must be 'skip' or 'raise'; got {on_error!r}.")
+        _check_on_error(on_error)
         context, store = self.context, self.context.store
         start = time.perf_counter()
         store.write_manifest(self._manifest)
         try:
             n_computed = run_grid(context, self.cells, n_jobs=self.n_jobs, on_error=on_error, progress=progress)
-            if n_computed:
+            if n_computed or store.read_pictures(self._manifest["key"]) is None:
                 self._keep_pictures(include_real_images)
         finally:
             self._manifest["seconds"] += time.perf_counter() - start
@@ -390,7 +418,8 @@ class Evaluation:
         if embedder is not None:
             from sklearn.base import clone
 
-            estimator = clone(embedder.estimator).fit(self.data.images[:8])
+            # On all images, as for the cells: the range of floats is that of what it is fitted on.
+            estimator = clone(embedder.estimator).fit(self.data.images, self.data.target)
             features_of = estimator.transform
         pictures = make_pictures(
             self.data, split, new_images, features_of, random_state=0, include_real_images=include_real_images
@@ -418,6 +447,10 @@ class Evaluation:
             "class_counts": counts,
             "split_about": self._about_split(),
             "groups_about": self._about_groups(),
+            "splits": {
+                f"{split.name}, seed {split.seed}": digest_of(split.train, split.test)
+                for split in {id(cell.split): cell.split for cell in self.cells}.values()
+            },
             "treatments": {cell.treatment.name: cell.treatment.label for cell in self.cells},
             "classifiers": {cell.classifier.name: cell.classifier.label for cell in self.cells},
             "embedders": {cell.embedder.name: cell.embedder.about for cell in self.cells if cell.embedder},

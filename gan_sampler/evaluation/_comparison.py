@@ -28,7 +28,8 @@ class Comparison:
         The folder.
     manifest_key : str or None, default=None
         Which of its commands the description is taken from; None takes the last one. The records are those of all
-        commands on the same images with the same versions.
+        commands that can be compared with it: on the same images and splits, with the same settings, versions and kind
+        of device.
 
     Attributes
     ----------
@@ -47,7 +48,6 @@ class Comparison:
 
     def __init__(self, store, manifest_key=None):
         self._store = Store(store)
-        self._temporary = None
         manifests = self._store.manifests()
         if not manifests:
             raise ValueError(
@@ -55,18 +55,13 @@ class Comparison:
                 "has none. Check the path."
             )
         chosen = next((found for found in manifests if found["key"] == manifest_key), manifests[-1])
-        asked = {
-            cell["key"]: cell
-            for found in manifests
-            if found["source"] == chosen["source"] and found["versions"] == chosen["versions"]
-            for cell in found["cells"]
-        }
+        asked = _cells_asked_for(manifests, chosen)
         by_key = {record["key"]: record for record in self._store.records()}
-        self.records = [by_key[key] for key in asked if key in by_key]
+        self.records = [by_key[cell["key"]] for cell in asked if cell["key"] in by_key]
         self.missing = [
             {name: value for name, value in cell.items() if name != "key"}
-            for key, cell in asked.items()
-            if key not in by_key
+            for cell in asked
+            if cell["key"] not in by_key
         ]
         filenames = self._store.read_data_values(chosen["source"])["filenames"]
         self.manifest = {**chosen, "filenames": filenames, "missing": self.missing}
@@ -256,3 +251,25 @@ class Comparison:
         metric = self._metric(None)
         table = _tables.summary_table(self.records, metric, self.missing)
         return f"<p>{' '.join(self.answer())}</p><p>{METRIC_LABELS[metric]}</p>{table.to_html()}"
+
+
+def _cells_asked_for(manifests, chosen):
+    """Return the cells of all commands that can be compared with the chosen one, each place once.
+
+    Where two commands mean different things by one name, the chosen one counts, and else the later one.
+    """
+    places = {}
+    for manifest in [*(found for found in manifests if _is_comparable(found, chosen)), chosen]:
+        for cell in manifest["cells"]:
+            places[tuple(value for name, value in sorted(cell.items()) if name != "key")] = cell
+    return list(places.values())
+
+
+def _is_comparable(manifest, chosen):
+    if any(manifest[name] != chosen[name] for name in ("source", "versions", "n_threads", "settings")):
+        return False
+    if manifest["device"].partition(":")[0] != chosen["device"].partition(":")[0]:
+        return False
+    ours, theirs = manifest["splits"], chosen["splits"]
+    kinds = [{name.split(" ")[0].rstrip(",") for name in splits} for splits in (ours, theirs)]  # official, random, fold
+    return kinds[0] == kinds[1] and all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())

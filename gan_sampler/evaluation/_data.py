@@ -1,5 +1,6 @@
 """Images, labels, groups (patients) and file names, ready to be split."""
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import type_of_target
 
 from gan_sampler import datasets
 from gan_sampler.datasets._decoding import formats
@@ -19,6 +22,7 @@ from gan_sampler.images import check_images
 CHEST_XRAY_CLASSES = ("NORMAL", "PNEUMONIA")
 MEDMNIST_SIZE = 28  # pixels; medmnist offers 64, 128 and 224 for some sets too
 MIN_PER_CLASS = 4  # images; fewer cannot be shared out between training and test
+PARTS = ("train", "val", "test")
 OF_LARGE_IMAGES = ("elpv", "chest_xray")
 NAMED = "elpv, digits, chest_xray, medmnist:NAME"
 
@@ -60,8 +64,9 @@ class ImageData:
 
     @property
     def fingerprint(self):
-        """What tells these images and labels from others."""
-        return digest_of(self.images, self.target)
+        """What tells these images, labels and groups from others: all that a split or a result depends on."""
+        groups = None if self.groups is None else [str(group) for group in self.groups]
+        return digest_of(self.images, self.target, groups, list(self.target_names))
 
     def take(self, rows):
         """Return the images at `rows`."""
@@ -97,22 +102,61 @@ def from_arrays(X, y, *, groups=None, name="data", target_names=None, filenames=
     Raises
     ------
     ValueError
-        When these are no images, or something is of another length.
+        When these are no images, or something is missing or of another length.
     """
-    X, image_format = check_images(X)
-    labels, target = np.unique(np.asarray(y), return_inverse=True)
-    if len(target) != len(X):
-        raise ValueError(f"y must hold a label for each of the {len(X)} images of X; got {len(target)}.")
+    X, _ = check_images(_as_pictures(X))
+    labels, target = np.unique(_check_labels(y, len(X)), return_inverse=True)
     names = [str(label) for label in (labels if target_names is None else target_names)]
-    if len(names) != len(labels):
-        raise ValueError(f"target_names must name the {len(labels)} classes of y in order; got {len(names)} names.")
+    if len(names) != len(labels) or len(set(names)) != len(names):
+        raise ValueError(
+            f"target_names must be {len(labels)} different names, of the classes of y in sorted order; got {names}."
+        )
     columns = {"groups": groups, "filenames": filenames, "split": split}
-    for argument, values in columns.items():
-        if values is not None and len(values) != len(X):
-            raise ValueError(f"{argument} must have an entry for each of the {len(X)} images; got {len(values)}.")
-    columns = {argument: None if values is None else np.asarray(values) for argument, values in columns.items()}
-    images = X.reshape(len(X), *image_format.row_shape)
-    return check_classes(ImageData(name, images, target.astype(np.int64), names, **columns), name)
+    columns = {argument: _check_column(argument, values, len(X)) for argument, values in columns.items()}
+    if split is not None and (others := sorted(set(columns["split"].tolist()) - set(PARTS))):
+        raise ValueError(f"split must hold {', '.join(PARTS)} alone; got {others} too.")
+    return check_classes(ImageData(name, X, target.astype(np.int64), names, **columns), name)
+
+
+def _as_pictures(X):
+    """Return `X`, or raise where it holds rows of pixels: what they are rows of is not known here."""
+    if getattr(X, "ndim", 3) == 2:
+        raise ValueError(
+            f"X must hold images, (n, H, W), (n, H, W, C) or (n, C, H, W); got rows, shape {X.shape}. Reshape them: "
+            "X.reshape(len(X), H, W)."
+        )
+    return X
+
+
+def _check_labels(y, n_images):
+    if y is None:
+        raise ValueError(f"y must hold a label for each of the {n_images} images of X; got None.")
+    y = column_or_1d(y, warn=False)
+    if len(y) != n_images:
+        raise ValueError(f"y must hold a label for each of the {n_images} images of X; got {len(y)}.")
+    _refuse_missing("y", y)
+    if type_of_target(y).startswith("continuous"):
+        raise ValueError("y must hold labels of classes; got numbers with fractions. Cut them into classes first.")
+    return y
+
+
+def _check_column(argument, values, n_images):
+    if values is None:
+        return None
+    values = column_or_1d(values, warn=False)
+    if len(values) != n_images:
+        raise ValueError(f"{argument} must have an entry for each of the {n_images} images; got {len(values)}.")
+    _refuse_missing(argument, values)
+    return values
+
+
+def _refuse_missing(argument, values):
+    missing = np.flatnonzero(pd.isna(values))
+    if missing.size:
+        raise ValueError(
+            f"{argument} must have no missing entry; got {missing.size}, the first for image {missing[0]}. Fill them "
+            "in, or leave those images out."
+        )
 
 
 def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=None, groups=None, verbose=1):
@@ -120,7 +164,7 @@ def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=
 
     Parameters
     ----------
-    word : str
+    word : str or path-like
         ``"elpv"``, ``"digits"``, ``"chest_xray"``, ``"medmnist:NAME"``, a folder of class folders, or an ``.npz`` file
         with arrays ``X`` and ``y`` and, if there are, ``groups``, ``split``, ``filenames`` and ``target_names``.
     image_size : int or None, default=None
@@ -133,7 +177,8 @@ def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=
     max_images : int or None, default=None
         Keep a stratified part of this size.
     groups : str or None, default=None
-        Where the groups (patients) of a folder's images stand, see `group_finder`.
+        Where the groups (patients) of a folder's images stand: ``"folder"`` for the folder that each lies in, below
+        that of its class; a CSV file; or a pattern of file names. See `group_finder`.
     verbose : int, default=1
         Whether to show a bar while files are read.
 
@@ -146,6 +191,7 @@ def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=
     ValueError
         When `word` names nothing, or the data cannot be evaluated.
     """
+    word = os.fspath(word)
     if image_size is None and max_size is not None:
         image_size = _size_within(word, max_size)
     data = _read(word, image_size, groups, verbose)
@@ -175,9 +221,9 @@ def group_finder(groups):
     Parameters
     ----------
     groups : str
-        ``"folder"`` takes the folder that a file lies in, below the folder of its class; a CSV file with the columns
-        ``file`` (relative to the data's folder, or the bare name) and ``group``; or a regular expression that is
-        searched in the name, as ``(person\d+)``: its first group, or else the whole match.
+        A CSV file with the columns ``file`` (relative to the data's folder, or the bare name) and ``group``; or a
+        regular expression that is searched in the name, as ``(person\d+)``: its first group in parentheses that takes
+        part in the match, or else the whole match.
 
     Returns
     -------
@@ -188,8 +234,6 @@ def group_finder(groups):
     ValueError
         When `groups` is none of these; `find` raises it for a file without a group.
     """
-    if groups == "folder":
-        return lambda filename: filename.rpartition("/")[0]
     if groups.endswith(".csv"):
         return _group_of_table(groups)
     try:
@@ -204,15 +248,39 @@ def group_finder(groups):
         found = pattern.search(filename)
         if found is None:
             raise ValueError(f"groups={groups!r} must match every file; it does not match {filename!r}. Widen it.")
-        return found.group(1) if pattern.groups else found.group()
+        return next((part for part in found.groups() if part is not None), found.group())
 
     return find
 
 
+def _folders_below_class(filenames, split):
+    """Return the folders that files lie in, below that of their class: one patient is one group in every class."""
+    n_above = 1 if split is None else 2
+    found = ["/".join(filename.split("/")[n_above:-1]) for filename in filenames]
+    if "" in found:
+        raise ValueError(
+            "groups='folder' needs a folder for each group (patient) inside every class folder; "
+            f"{filenames[found.index('')]!r} lies in none. Sort the files into folders, or pass a CSV file or a "
+            "pattern."
+        )
+    return np.array(found)
+
+
 def _group_of_table(path):
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"groups must be an existing CSV file; got {path!r}, which is none. Check the path.")
     table = pd.read_csv(path, dtype=str)
     if not {"file", "group"} <= set(table):
         raise ValueError(f"groups={path} must have the columns file and group; got {', '.join(table)}.")
+    table = table[["file", "group"]].drop_duplicates()
+    if table.isna().any(axis=None):
+        raise ValueError(f"groups={path} must have a file and a group in every row. Fill the empty fields.")
+    twice = table["file"][table["file"].duplicated()]
+    if len(twice):
+        raise ValueError(
+            f"groups={path} must name one group for each file; it has several for {twice.iloc[0]!r}. Where files of "
+            "different folders have one name, write them with their folders, as 'class/name.png'."
+        )
     group_of = dict(zip(table["file"], table["group"], strict=True))
 
     def find(filename):
@@ -255,8 +323,10 @@ def _read(word, image_size, groups, verbose):
     name = path.resolve().name
     if groups is None and _looks_like_chest_xrays(path):
         return _from_bunch(name, datasets.fetch_chest_xray(path, verbose=verbose, **_sized(image_size)))
-    find = None if groups is None else group_finder(groups)
+    find = None if groups in (None, "folder") else group_finder(groups)
     bunch = datasets.load_image_folder(path, image_size=image_size, groups=find, verbose=verbose)
+    if groups == "folder":
+        bunch.groups = _folders_below_class(bunch.filenames.tolist(), bunch.split)
     return _from_bunch(name, bunch)
 
 
@@ -306,7 +376,7 @@ def _from_npz(path):
 def _looks_like_chest_xrays(folder):
     """Whether these are the Kaggle chest X-rays, whose file names tell the patient."""
     return any(
-        all((root / part / name).is_dir() for part in ("train", "val", "test") for name in CHEST_XRAY_CLASSES)
+        all((root / part / name).is_dir() for part in PARTS for name in CHEST_XRAY_CLASSES)
         and any((root / "train" / "PNEUMONIA").glob("person*"))
         for root in (folder, folder / "chest_xray")
     )

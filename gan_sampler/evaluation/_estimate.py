@@ -43,9 +43,9 @@ def _epochs(estimator):
 
 def _cost_of_sampler(train, treatment, rates, context):
     """Return the seconds of one sampler's training: steps at the measured rate, or its own limit."""
-    steps = getattr(treatment.sampler, "n_steps", None)
-    if steps is None:
+    if getattr(treatment.sampler, "n_steps", None) is None:
         return 1.0
+    steps = treatment.build("images", context.load()[1][train], 0, context.settings).n_steps
     n_classes = len(set(context.load()[1][train].tolist()))
     n_trained = (
         n_classes if getattr(treatment.sampler, "synthetic_classes", "resampled") == "all" else max(1, n_classes - 1)
@@ -81,17 +81,31 @@ def measure_rates(context, treatments, classifiers, embedders):
         for treatment in treatments:
             name = type(treatment.sampler).__name__
             if getattr(treatment.sampler, "n_steps", None) is not None and name not in rates:
-                rates[name] = _seconds_per_step(functools.partial(_fit_sampler, treatment.sampler, X, y))
+                fit = functools.partial(_fit_sampler, treatment.sampler, X, y)
+                rates[name] = _try(lambda fit=fit: _seconds_per_step(fit))
         for classifier in classifiers:
             if classifier.n_epochs is not None:
-                seconds = _seconds_per_step(functools.partial(_fit_network, classifier, X, y), steps=(1, 2))
-                rates[classifier.name] = seconds / _N_TRIAL
+                fit = functools.partial(_fit_network, classifier, X, y)
+                rates[classifier.name] = _try(lambda fit=fit: _seconds_per_step(fit, steps=(1, 2)) / _N_TRIAL)
         if embedders:
-            estimator = clone(embedders[0].estimator).set_params(**_without_training(embedders[0].estimator)).fit(X, y)
-            start = time.perf_counter()
-            estimator.transform(X)
-            rates["embedder"] = (time.perf_counter() - start) / len(X)
+            rates["embedder"] = _try(functools.partial(_seconds_per_image, embedders[0].estimator, X, y))
+    rates = {name: rate for name, rate in rates.items() if rate is not None}
     _MEASURED[context.root, context.source] = rates
+
+
+def _try(measure):
+    """Return what a trial run took, or None where it fails: in the run it may work, and else that says why not."""
+    try:
+        return measure()
+    except Exception:
+        return None
+
+
+def _seconds_per_image(embedder, X, y):
+    estimator = clone(embedder).set_params(**_without_training(embedder)).fit(X, y)
+    start = time.perf_counter()
+    estimator.transform(X)
+    return (time.perf_counter() - start) / len(X)
 
 
 def _without_training(estimator):
@@ -108,9 +122,8 @@ def _few_of_each(target):
 
 
 def _fit_sampler(sampler, X, y, steps):
-    settings = {"n_steps": steps, "random_state": 0, "verbose": 0}
-    if "max_time" in sampler.get_params():
-        settings["max_time"] = None
+    settings = {"n_steps": steps, "random_state": 0, "verbose": 0, "max_time": None}
+    settings = {name: value for name, value in settings.items() if name in sampler.get_params()}
     clone(sampler).set_params(**settings).fit_resample(X, y)
 
 

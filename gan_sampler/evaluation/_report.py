@@ -16,7 +16,6 @@ from PIL import Image
 
 from . import _figures as figures
 from ._answer import (
-    ALPHA,
     NOTHING,
     answer,
     best_of,
@@ -43,14 +42,15 @@ from ._tables import (
     is_defined,
     often_wrong,
     published_table,
+    signed,
     summarise,
     values_of,
     warnings_table,
 )
 
 MIN_BLOCKS = 5  # classifiers or splits, below which ranks say nothing
+DASH, TIMES = "\N{EN DASH}", " \N{MULTIPLICATION SIGN} "
 MIN_RANKED = 3  # treatments
-_OPEN_ROWS = 16  # longer tables are folded
 _SHOWN_COLUMNS = 8  # images in a row of a picture
 _IMAGE_SIDE = 64  # pixels; smaller images are drawn larger
 
@@ -67,6 +67,7 @@ _ON_DARK = {
     "#999933": "#d6c84a",
     "#44aa99": "#66d0bd",
 }
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _IN_FIGURES = re.compile("|".join(_ON_DARK))
 
 
@@ -197,7 +198,7 @@ def render(records, manifest, pictures, *, include_real_images=False):
     return environment.get_template("report.html").render(
         name=manifest["name"],
         question=question(records),
-        answer=answer(records, manifest, run.metric),
+        answer=answer(records, manifest, run.metric, tests=run.tests),
         about=_about(run),
         first_figure=_first_figure(run),
         sections=[section for section in sections if section is not None],
@@ -244,7 +245,7 @@ class Run:
         generates = np.array([is_generator(self.finished, name) for name in self.tests["treatment"]])
         for of_kind in (self.tests[generates], self.tests[~generates]):
             if of_kind["difference"].notna().any():
-                chosen.append(best_of(of_kind, self.metric).treatment)
+                chosen += [best_of(of_kind, self.metric).treatment]
         if self.is_original and "dcgan" in self.labels and "dcgan" not in chosen:
             chosen.insert(1, "dcgan")
         return chosen
@@ -273,7 +274,7 @@ class Run:
         if not self.is_original:
             return ""
         number = f" ({number})" if number else ""
-        return f" Counterpart of the original report’s figure of {of_what}{number}."
+        return f" Counterpart of the original report's figure of {of_what}{number}."
 
 
 # How figures and images become part of the page
@@ -303,7 +304,7 @@ def _clean_svg(svg, alt):
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)  # matplotlib repeats every text in one
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
     svg = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", svg)
-    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+    svg = re.sub(r"<[^>]+>", lambda found: re.sub(r"(\d\.\d\d)\d+", r"\1", found[0]), svg)  # not what is read
     svg = _IN_FIGURES.sub(lambda found: _variable(found[0]), svg)
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
     head = f'<svg role="img" aria-label="{escape(alt)}" viewBox="0 0 {width} {height}"'
@@ -354,12 +355,13 @@ def _tile(images, gap=2):
 
 def _about(run):
     n_rows, n_repeats = len(run.rows), len(repeats_of(run.records))
-    shape = " × ".join(str(size) for size in run.manifest["shape"][1:3])
+    shape = TIMES.join(str(size) for size in run.manifest["shape"][1:3])
     lines = [
         _text(
-            f"Judged by {_in_sentence(METRIC_LABELS.get(run.metric, run.metric))}: {metric_in_words(run.records, run.metric)}. "
-            f"{run.manifest['name']}: {run.manifest['shape'][0]:,} images of {shape} pixels; {_plural(n_rows, 'classifier')}, "
-            f"{_plural(n_repeats, 'repeat')} (seeds and splits). {run.manifest['split_about']}",
+            f"Judged by {_in_sentence(_label(run))}: {metric_in_words(run.records, run.metric)}. "
+            f"{run.manifest['name']}: {run.manifest['shape'][0]:,} images of {shape} pixels; "
+            f"{_plural(n_rows, 'classifier')}, {_plural(n_repeats, 'repeat')} (seeds and splits). "
+            f"{run.manifest['split_about']}",
             "quiet",
         )
     ]
@@ -373,12 +375,11 @@ def _first_figure(run):
         return None
     label = METRIC_LABELS.get(run.metric, run.metric)
     caption = (
-        "Mean difference to doing nothing over all classifiers, with its 95 % confidence interval. Significant means "
-        f"p below {ALPHA:.2f}".replace("0.05", ".05")
-        + " after Holm’s correction; the intervals are not corrected."
+        "Mean difference to doing nothing over all classifiers, with its 95 % confidence interval. Significant means p "
+        "below .05 after Holm's correction; the intervals are not corrected."
     )
     words = "; ".join(
-        f"{test.treatment_label} {figures.signed(test.difference)}, {figures.verdict(test, run.metric).words}"
+        f"{test.treatment_label} {signed(test.difference)}, {figures.verdict(test, run.metric).words}"
         for test in run.tests.itertuples()
     )
     return embed(
@@ -414,10 +415,10 @@ def _all_section(run):
 def pivot(run, metric):
     """Return the table of means of a metric: treatments down, classifiers across."""
     rows = [row for row in run.rows if is_defined(run.records, row, metric)] or run.rows
-    summary = summarise(run.records, metric, run.missing).set_index(["treatment", "row"])
-    best = {row_key(row): _best(summary.xs(row_key(row), level="row"), metric) for row in rows}
+    cells = {(cell.treatment, cell.row): cell for cell in summarise(run.records, metric, run.missing).itertuples()}
+    best = {row_key(row): _best([cells[name, row_key(row)] for name in run.labels], metric) for row in rows}
     body = [
-        [Cell(label), *(_mean_cell(summary.loc[(name, row_key(row)), :], best[row_key(row)]) for row in rows)]
+        [Cell(label), *(_mean_cell(cells[name, row_key(row)], best[row_key(row)]) for row in rows)]
         for name, label in run.labels.items()
     ]
     caption = f"{metric_label(metric, run.classes)}: mean ± standard deviation over the repeats"
@@ -425,20 +426,20 @@ def pivot(run, metric):
     return Table(caption, [Column("Treatment", False), *(Column(row_label(row, ", ")) for row in rows)], body)
 
 
-def _best(of_row, metric):
+def _best(cells, metric):
     """Return the best of the means that are complete."""
-    means = of_row["mean"][(of_row["n"] == of_row["n_asked"]) & (of_row["n"] > 0)]
-    return (means.min() if metric in LOWER_IS_BETTER else means.max()) if len(means) else None
+    means = [cell.mean for cell in cells if 0 < cell.n == cell.n_asked]
+    return (min if metric in LOWER_IS_BETTER else max)(means, default=None)
 
 
 def _mean_cell(cell, best):
     mark = f"{cell.n} of {cell.n_asked}" if cell.n < cell.n_asked else ""
     mark += ", failed" if cell.n_failed else ""
     if not cell.n:
-        return Cell("–", "", mark, "marked" if mark else "")
-    text = f"{cell['mean']:.3f}" + (f" ± {cell['std']:.3f}" if cell.n > 1 else "")
-    is_best = not mark and cell["mean"] == best
-    return Cell(text, float(cell["mean"]), mark, "marked" if mark else "best" if is_best else "")
+        return Cell(DASH, "", mark, "marked" if mark else "")
+    text = f"{cell.mean:.3f}" + (f" ± {cell.std:.3f}" if cell.n > 1 else "")
+    is_best = not mark and cell.mean == best
+    return Cell(text, float(cell.mean), mark, "marked" if mark else "best" if is_best else "")
 
 
 def _tests_section(run):
@@ -449,7 +450,7 @@ def _tests_section(run):
     section.text(
         "Every test is paired: the same classifier, split and seed with and without the treatment. The interval counts "
         "the spread over trainings and over test images (whole patients where they are known); p-values are two-sided "
-        "and corrected by Holm’s method for all tests of a table. Significant means below .05."
+        "and corrected by Holm's method for all tests of a table. Significant means below .05."
     )
     section.table(_tests_table(run.tests, f"Difference to doing nothing in {_label(run)}, mean over the classifiers"))
     single = paired_tests(run.finished, against=NOTHING)
@@ -470,11 +471,11 @@ def _tests_table(tests, caption, of_rows=False):
         cells = [Cell(test.treatment_label)]
         cells += [Cell(test.classifier), Cell(METRIC_LABELS.get(test.metric, test.metric))] if of_rows else []
         has_interval = np.isfinite(test.low)
-        interval = f"{figures.signed(test.low)} to {figures.signed(test.high)}" if has_interval else "–"
+        interval = f"{signed(test.low)} to {signed(test.high)}" if has_interval else DASH
         verdict = figures.verdict(test, test.metric)
         n_missing = getattr(test, "n_missing", 0)
         cells += [
-            _number(test.difference, figures.signed),
+            _number(test.difference, signed),
             Cell(interval, float(test.low) if has_interval else ""),
             _number(test.p, _p),
             _number(test.p_holm, _p),
@@ -497,8 +498,8 @@ def _add_ranks(section, run):
                 figures.draw_ranks(blocks),
                 "Critical-difference diagram: "
                 + "; ".join(f"{n} {r:.1f}" for n, r in blocks.rank(axis=1, ascending=False).mean().items()),
-                f"Mean rank of every treatment in {_label(run)} over {len(blocks)} {what}, 1 the best; a bar joins those "
-                "that Nemenyi’s test after Friedman’s does not tell apart. Mind that the "
+                f"Mean rank of every treatment in {_label(run)} over {len(blocks)} {what}, 1 the best; a bar joins "
+                "those that Nemenyi's test after Friedman's does not tell apart. Mind that the "
                 f"{what} share images, so they agree more than independent data sets would: the diagram describes this "
                 "run, and the tests above decide.",
                 "wide",
@@ -513,19 +514,25 @@ def _classes_section(run):
         return None
     section.text(run.featured_about(), "quiet")
     section.table(_recall_table(run))
-    rarest = f"class “{run.rarest}”"
-    for metric, what in (
-        ("precision_minority", "precision"),
-        ("recall_minority", "recall"),
-        ("f1_minority", "F1"),
-        ("roc_auc", "AUC"),
-    ):
-        figure = figures.draw_bars(run.finished, metric, run.featured)
-        label = metric_label(metric, run.classes)
-        about = (
-            f"{label} ({rarest}) without and with over-sampling; the line is the standard deviation over the repeats."
+    rarest = [
+        _bars_of_rarest(run, metric, what)
+        for metric, what in (
+            ("precision_minority", "precision"),
+            ("recall_minority", "recall"),
+            ("f1_minority", "F1"),
+            ("roc_auc", "AUC"),
         )
-        section.figures([embed(figure, about, about + run.counterpart(f"{what} without and with DCGAN"), "wide")])
+    ]
+    section.figures(rarest, "pairs")
+    if len(run.classes) > 2:
+        section.heading("Precision, recall and F1 of every class")
+        pictures = []
+        for quantity in ("precision", "recall", "f1", "roc_auc"):
+            about = f"{metric_label(f'{quantity}_0', ['every class'])}, mean over the classifiers"
+            pictures.append(
+                embed(figures.draw_class_bars(run.finished, quantity, run.featured), about, about + ".", "wide")
+            )
+        section.figures(pictures, "pairs")
     matrices = [
         embed(figure, f"Confusion matrix, {row_label(row)}, {run.labels[name]}", run.labels[name])
         for row in run.rows
@@ -536,9 +543,17 @@ def _classes_section(run):
         "Mean counts of test images over the repeats; the lighter, the larger the share of the true class.", "quiet"
     )
     panels = {"kind": "figures", "figures": matrices, "css": "panels", "legend": ()}
-    section.fold(f"{len(matrices)} confusion matrices", about, panels)
+    section.fold(f"{len(matrices)} confusion matrices", _text(about, "quiet"), panels)
     section.fold("Precision, recall and F1 of every class, treatment and classifier", _table_block(_class_table(run)))
     return section
+
+
+def _bars_of_rarest(run, metric, what):
+    label = metric_label(metric, run.classes)
+    of_class = f" (“{run.rarest}”)" if metric.endswith("_minority") else ""
+    about = f"{label}{of_class} without and with over-sampling; the line is the standard deviation over the repeats."
+    figure = figures.draw_bars(run.finished, metric, run.featured)
+    return embed(figure, about, about + run.counterpart(f"{what} without and with DCGAN"), "wide")
 
 
 def _recall_table(run):
@@ -575,8 +590,8 @@ def _curves_section(run):
     for metric in ("sensitivity_at_90_specificity", "sensitivity_at_95_specificity"):
         section.table(pivot(run, metric))
     section.text(
-        f"Sensitivity is the share of “{run.rarest}” that is found, specificity the share of all other images that give "
-        "no false alarm.",
+        f"Sensitivity is the share of “{run.rarest}” that is found, specificity the share of all other images that "
+        "give no false alarm.",
         "quiet",
     )
     others = [name for name in run.labels if name not in run.featured]
@@ -585,7 +600,7 @@ def _curves_section(run):
         section.heading(f"{title}, “{run.rarest}” against the rest")
         panels = [
             embed(
-                figures.draw_curves(run.finished, row, run.featured, kind, others=others),
+                figures.draw_curves(run.finished, [row], run.featured, kind, others=others),
                 f"{title} of {row_label(row)}: {', '.join(run.labels[name] for name in run.featured)}",
             )
             for row in rows
@@ -599,10 +614,12 @@ def _curves_section(run):
             + counterpart,
             "quiet",
         )
+    if len(run.classes) > 2:
+        _add_curves_of_classes(section, run, rows)
     if others:
         panels = [
             embed(
-                figures.draw_curves(run.finished, row, list(run.labels), with_bands=False),
+                figures.draw_curves(run.finished, [row], list(run.labels), with_bands=False),
                 f"ROC curves of {row_label(row)}, all treatments",
             )
             for row in rows
@@ -613,6 +630,19 @@ def _curves_section(run):
     if left_out:
         section.text(f"Without scores, and so without curves: {', '.join(left_out)}.", "quiet")
     return section
+
+
+def _add_curves_of_classes(section, run, rows):
+    for kind, title in (("roc", "ROC curves"), ("precision_recall", "Precision-recall curves")):
+        section.heading(f"{title} of every class against the rest, mean over the classifiers")
+        panels = [
+            embed(
+                figures.draw_curves(run.finished, rows, run.featured, kind, label=label, title=name),
+                f"{title} of class {name}, mean over the classifiers",
+            )
+            for label, name in enumerate(run.classes)
+        ]
+        section.figures(panels, "panels", run.legend(run.featured))
 
 
 def _calibration_section(run):
@@ -650,26 +680,31 @@ def _cost_section(run):
         figure = figures.draw_cost(costs, run.tests, run.metric, what)
         about = f"Gain over doing nothing in {_label(run)} against the {words} of resampling"
         panels.append(embed(figure, about, about + ".", "wide"))
-    section.figures(panels)
+    section.figures(panels, "pairs")
     body = []
     for cost in costs.merge(run.tests[["treatment", "difference"]], on="treatment").itertuples():
         memory = _number(cost.memory, lambda value: humanize.naturalsize(value))
         seconds = _number(cost.seconds, _seconds)
-        body.append([Cell(cost.treatment_label), seconds, memory, _number(cost.difference, figures.signed)])
+        body.append([Cell(cost.treatment_label), seconds, memory, _number(cost.difference, signed)])
     columns = [Column("Treatment", False), Column("Time"), Column("Peak memory"), Column(f"Gain, {_label(run)}")]
     section.table(Table("Cost of the resampling alone, mean time over the repeats", columns, body))
-    section.text("The time is counted once for all classifiers that share the resampled images.", "quiet")
+    section.text(
+        "The time is counted once for all classifiers that share the resampled images; in the figure, less than "
+        f"{figures.LEAST_SECONDS} s is drawn as that. The memory is that of the process that resampled.",
+        "quiet",
+    )
     return section
 
 
 def _counts_section(run):
     section = Section("counts", "Images of each class")
-    counts = run.manifest["class_counts"]
+    counts, bars = run.manifest["class_counts"], []
     for part, number in (("train", "Figure 7"), ("test", "Figure 8")):
         title = {"train": "Training images", "test": "Test images"}[part]
         about = f"{title}: " + ", ".join(f"{name} {count:,}" for name, count in counts[part].items())
         caption = f"{title} of each class.{run.counterpart('the class counts', number)}"
-        section.figures([embed(figures.draw_class_counts(counts[part], title), about, caption, "wide")])
+        bars.append(embed(figures.draw_class_counts(counts[part], title), about, caption, "wide"))
+    section.figures(bars, "pairs")
     last = [_last_record(run, name) for name in run.labels]
     resampled = [record for record in last if record is not None and record["treatment_kind"] == "sampler"]
     if resampled:
@@ -721,7 +756,8 @@ def _pictures_section(run):
             _add_synthetic(section, run, place, labels[name], classes, shows_real)
     if hidden:
         section.text(
-            f"Not shown, because their images are made of real ones and may show the same patient: {', '.join(hidden)}.",
+            "Not shown, because their images are, or may be, made of real ones and show the same patient: "
+            f"{', '.join(hidden)}.",
             "quiet",
         )
     if names:
@@ -733,7 +769,7 @@ def _pictures_section(run):
         )
         about = "Map of real and synthetic images: what lies close is alike"
         caption = (
-            f"{about} (principal components of {kept['space']}, then t-SNE; distances between far points mean nothing). "
+            f"{about} (principal components of {kept['space']}, then t-SNE; how far apart clouds lie means nothing). "
             "A cloud of crosses beside the dots of its class: images that can be told from real ones."
         )
         section.heading("Map of real and synthetic images")
@@ -876,8 +912,8 @@ def _original_section(run):
             Cell(row.measure),
             _number(row.ours, "{:.3f}".format),
             _number(row.published, "{:.4f}".format),
-            _number(row.ours - row.published, figures.signed),
-            Cell(str(row.n), int(row.n)),
+            _number(row.ours - row.published, signed),
+            _count(row.n),
         ]
         for row in table.itertuples()
     ]
@@ -914,8 +950,8 @@ def _troubles_section(run):
         body = [
             [
                 Cell(run.labels.get(cell["treatment"], cell["treatment"])),
-                *(Cell(str(cell[name] or "–")) for name in ("classifier", "embedder", "split")),
-                Cell(str(cell["seed"]), int(cell["seed"])),
+                *(Cell(str(cell[name] or DASH)) for name in ("classifier", "embedder", "split")),
+                _count(cell["seed"]),
             ]
             for cell in run.missing
         ]
@@ -933,7 +969,7 @@ def _troubles_section(run):
                 Cell(a["category"]),
                 Cell(a["from"]),
                 Cell(a["message"], css="long"),
-                Cell(str(a["n_cells"]), int(a["n_cells"])),
+                _count(a["n_cells"]),
             ]
             for a in alarms.to_dict("records")
         ]
@@ -952,7 +988,7 @@ def _add_often_wrong(section, run):
     columns += [Column("True class", False), Column("Mostly taken for", False), Column("Wrong in cells")]
     body = [
         [
-            Cell(str(image.row), int(image.row)),
+            _count(image.row),
             *([Cell(str(files[image.row]))] if files is not None else []),
             Cell(image.true),
             Cell(image.taken_for),
@@ -977,7 +1013,7 @@ def _settings_section(run):
     devices = sorted({record["device"] for record in run.records if record.get("device")})
     facts = {
         "Data": manifest["name"],
-        "Shape": " × ".join(map(str, manifest["shape"])),
+        "Shape": TIMES.join(map(str, manifest["shape"])),
         "Classes": ", ".join(map(str, manifest["classes"])),
         "Split": manifest["split_about"],
         "Groups": manifest["groups_about"],
@@ -1035,8 +1071,12 @@ def _mean(values):
 def _number(value, style):
     """Return a cell of a number; NaN is a dash that sorts last."""
     if value is None or pd.isna(value):
-        return Cell("–", "")
+        return Cell(DASH, "")
     return Cell(style(value), float(value))
+
+
+def _count(value):
+    return Cell(str(value), int(value))
 
 
 def _p(value):
@@ -1044,6 +1084,6 @@ def _p(value):
 
 
 def _seconds(value):
-    return (
-        f"{value:.1f} s" if value < 60 else humanize.precisedelta(round(value), minimum_unit="seconds", format="%.0f")
-    )
+    if value < 120:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"

@@ -1,7 +1,9 @@
 """The grid of an evaluation, run through joblib: first what cells share, then the cells."""
 
+import collections
 import contextlib
 import itertools
+import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
 
@@ -13,11 +15,10 @@ from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
 from gan_sampler.evaluation._estimate import cost_of
-from gan_sampler.evaluation._jobs import Cell, EmbedJob, SampleJob, is_done, work
+from gan_sampler.evaluation._jobs import LOOK_AGAIN, Cell, EmbedJob, Outcome, SampleJob, is_done, keep_failure, work
 from gan_sampler.evaluation._store import StoreError
 
-_MOST_DEATHS = 3  # of workers, in a row, without a job done in between
-_LOOK_AGAIN = 2.0  # seconds, where others work at what is left
+_MOST_DEATHS = 3  # of workers over one job, or without one
 _BYTES_OF_WORKER = 800 * 2**20  # torch and its friends, loaded
 
 
@@ -91,7 +92,7 @@ def choose_n_jobs(context, n_jobs=None):
     if n_jobs is not None:
         return n_jobs
     backend, configured = get_active_backend()
-    if type(backend).__name__ != "LokyBackend" or configured not in (None, 1):
+    if type(backend).__name__ != "LokyBackend" or configured is not None:
         return None
     if not context.device.startswith("cpu"):
         return 1
@@ -133,61 +134,103 @@ def run_grid(context, cells, *, n_jobs=None, on_error="skip", progress=True):
     StoreError
         When the results cannot be written; what was finished is kept.
     """
-    store = context.store
-    todo = [cell for cell in cells if not is_done(context, cell)]
-    store.forget_failures()
-    stages = [*plan_shared(context, todo), sorted(todo, key=lambda cell: -cost_of(context, cell))]
-    with _Progress(context, stages, progress) as bar:
-        for stage in stages:
-            _run_stage(context, stage, n_jobs, on_error, bar)
+    with context.store.run():
+        todo = [cell for cell in cells if not is_done(context, cell)]
+        stages = [*plan_shared(context, todo), sorted(todo, key=lambda cell: -cost_of(context, cell))]
+        with _Progress(context, stages, progress) as bar:
+            for jobs in stages:
+                _Stage(context, jobs, n_jobs, on_error, bar).run()
+        context.store.remove_abandoned()
     return len(todo)
 
 
-def _run_stage(context, jobs, n_jobs, on_error, bar):
-    pending, deaths = list(jobs), 0
-    while pending:
-        taken, finished = [], set()
+class _Stage:
+    """Jobs that need nothing of each other.
+
+    When a worker is killed, for example for want of memory, all that ran with it are lost, and one of them may be to
+    blame. They are done again one by one, after the others, and what kills its worker then is recorded as failed.
+    """
+
+    def __init__(self, context, jobs, n_jobs, on_error, bar):
+        self._context = context
+        self._pending = {job.lease(context): job for job in jobs}
+        self._n_jobs = n_jobs
+        self._on_error = on_error
+        self._bar = bar
+        self._deaths = collections.Counter()  # by job; under None those before anything was begun
+
+    def run(self):
+        """Do all of them."""
+        while self._pending:
+            batch = [key for key in self._pending if not self._deaths[key]] or [next(iter(self._pending))]
+            n_taken = self._run_batch(batch)
+            if n_taken == len(batch):  # all that is left is in the hands of other processes
+                time.sleep(LOOK_AGAIN)
+
+    def _run_batch(self, batch):
+        """Do some jobs; return how many of them others work at."""
+        jobs = [self._pending[key] for key in batch]
+        running, n_taken = set(batch), 0
         try:
-            for place, outcome in _run_parallel(context, pending, n_jobs):
-                finished.add(place)
-                if outcome.state == "taken":
-                    taken.append(pending[place])
+            for place, outcome in _run_parallel(self._context, jobs, self._n_jobs):
+                running.discard(batch[place])
+                if outcome.state != "taken":
+                    self._finish(batch[place], outcome)
+                elif is_done(self._context, jobs[place]):
+                    self._finish(batch[place], None)
                 else:
-                    deaths = 0
-                    bar.add(pending[place], outcome)
-                    if outcome.state == "failed" and on_error == "raise":
-                        raise RuntimeError(f"{pending[place].name} failed: {outcome.error}")
-        except BrokenProcessPool as exc:  # a worker was killed, for example for want of memory
-            deaths += 1
-            context.store.log(f"a worker died: {str(exc).splitlines()[0]}")
-            if deaths > _MOST_DEATHS:
-                left = ", ".join(job.name for place, job in enumerate(pending) if place not in finished)
-                raise RuntimeError(
-                    f"Workers were killed {deaths} times in a row while they computed one of: {left}. Memory may be "
-                    "short: use fewer workers (n_jobs), or smaller images."
-                ) from exc
-            taken += [job for place, job in enumerate(pending) if place not in finished]
-        pending = []
-        for job in taken:
-            if is_done(context, job):
-                bar.add(job, None)
-            else:
-                pending.append(job)
-        if taken and pending and len(pending) == len(taken) and not deaths:
-            time.sleep(_LOOK_AGAIN)
+                    n_taken += 1
+        except _ways_to_die() as exc:
+            self._count_death(batch, running, exc)
+        return n_taken
+
+    def _finish(self, key, outcome):
+        job = self._pending.pop(key)
+        self._bar.add(job, outcome)
+        if outcome is not None and outcome.state == "failed" and self._on_error == "raise":
+            raise RuntimeError(f"{job.name} failed: {outcome.error}")
+
+    def _count_death(self, batch, running, exc):
+        store = self._context.store
+        store.log(f"a worker died: {str(exc).splitlines()[0]}")
+        begun = batch if len(batch) == 1 else [key for key in running if store.has_lease(key)]
+        self._deaths.update(begun or [None])
+        if self._deaths[None] == _MOST_DEATHS:
+            raise RuntimeError(
+                f"Workers were killed {_MOST_DEATHS} times before they began with anything. Memory may be short: use "
+                "fewer workers (n_jobs)."
+            ) from exc
+        if len(batch) == 1 and self._deaths[batch[0]] >= _MOST_DEATHS:
+            self._give_up(batch[0])
+
+    def _give_up(self, key):
+        error = RuntimeError(
+            f"its worker was killed {_MOST_DEATHS} times, the last time with no other beside it. Memory may be short: "
+            "use smaller images or a smaller model"
+        )
+        keep_failure(self._context, self._pending[key], error)
+        self._finish(key, Outcome("failed", f"RuntimeError: {error}"))
+
+
+def _ways_to_die():
+    """Return what backends of joblib raise when a worker was killed."""
+    kinds = [BrokenProcessPool]
+    if "distributed" in sys.modules:
+        kinds.append(sys.modules["distributed"].KilledWorker)
+    if "ray" in sys.modules:
+        kinds.append(sys.modules["ray"].exceptions.RaySystemError)
+    return tuple(kinds)
 
 
 def _run_parallel(context, jobs, n_jobs):
     """Yield the place and the outcome of each job as soon as it is known."""
-    numbered = (delayed(_work)(context, place, job) for place, job in enumerate(jobs))
-    effective = joblib.effective_n_jobs(n_jobs)
-    if effective == 1 or (len(jobs) == 1 and n_jobs is not None):
+    if joblib.effective_n_jobs(n_jobs) == 1:
         for place, job in enumerate(jobs):
             yield place, work(context, job)
         return
     # One job at a time: batches would keep a worker busy with many while others wait.
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-    yield from parallel(numbered)
+    yield from parallel(delayed(_work)(context, place, job) for place, job in enumerate(jobs))
 
 
 def _work(context, place, job):

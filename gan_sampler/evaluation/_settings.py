@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 
 import numpy as np
 import torch
+
+from gan_sampler.samplers import DCGANOverSampler
 
 MIN_EMBEDDER_SIZE = 112  # pixels; below, features see too little of most images
 MAX_EMBEDDER_SIZE = 224  # what ImageNet's networks were trained at
@@ -57,19 +60,27 @@ class Settings:
         """Parameters of a GAN sampler for a rarest class of `n_images` training images."""
         if self.gan_epochs is None:
             return dict(self.dcgan)
-        steps_per_epoch = math.ceil(n_images / self.dcgan["batch_size"])
+        batch_size = self.dcgan.get("batch_size", DCGANOverSampler().batch_size)
+        steps_per_epoch = math.ceil(n_images / batch_size)
         return {**self.dcgan, "n_steps": self.gan_epochs * steps_per_epoch}
 
     def with_limits(self, n_steps=None, max_time=None):
-        """Return settings whose samplers train for `n_steps` steps and at most `max_time` seconds; None: no change."""
+        """Return settings whose samplers train for `n_steps` steps and at most `max_time` seconds; None: no change.
+
+        DeepSMOTE is an autoencoder that knows no limit of time.
+        """
+        if n_steps is not None and (isinstance(n_steps, bool) or not isinstance(n_steps, Integral) or n_steps < 1):
+            raise ValueError(f"n_steps must be an integer of at least 1; got {n_steps!r}.")
+        if max_time is not None and not (isinstance(max_time, Real) and max_time > 0):
+            raise ValueError(f"max_time must be a number of seconds above 0; got {max_time!r}.")
         limits = {name: value for name, value in (("n_steps", n_steps), ("max_time", max_time)) if value is not None}
         if not limits:
             return self
-        of_deep_smote = {name: value for name, value in limits.items() if name == "n_steps"}  # it knows no time
+        of_deep_smote = {name: value for name, value in limits.items() if name == "n_steps"}
         return replace(
             self,
             dcgan={**self.dcgan, **limits},
-            cyclegan={**self.cyclegan, **of_deep_smote},
+            cyclegan={**self.cyclegan, **limits},
             deep_smote={**self.deep_smote, **of_deep_smote},
             gan_epochs=self.gan_epochs if n_steps is None else None,
         )
@@ -88,13 +99,14 @@ def default_settings(image_shape, device):
     Returns
     -------
     settings : Settings
-        The samplers' own defaults; on the CPU each trains for at most ten minutes. The embedder looks at 112 to 224
+        The samplers' own defaults; on the CPU each GAN trains for at most ten minutes. The embedder looks at 112 to 224
         pixels: what it sees of smaller images hardly tells classes apart.
     """
     side = max(size for size in image_shape if size > 4)  # an axis of at most 4 is that of channels
     limits = {"max_time": MAX_TIME_ON_CPU} if device.type == "cpu" else {}
     return Settings(
         dcgan=limits,
+        cyclegan=limits,
         deep_smote={"width": 32, "n_steps": 500},
         embedder_size=int(np.clip(side, MIN_EMBEDDER_SIZE, MAX_EMBEDDER_SIZE)),
     )

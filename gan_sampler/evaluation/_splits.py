@@ -9,6 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 N_PARTS = 4  # one part in four is for testing, where the data brings no test images of its own
 THRESHOLD_FOLDS = 3
+_TRIED = 20  # folds; with more, a class of as many groups can be taken to reach them all, and trying takes minutes
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,18 @@ def make_splits(data, seeds, cv=None):
         _warn_of_shared_groups(data, train, test)
         return [_check(data, Split("official", seed, train, test)) for seed in seeds]
     if cv is not None and not isinstance(cv, int | np.integer):
-        pairs = list(cv.split(data.images, data.target, data.groups) if hasattr(cv, "split") else cv)
+        pairs = _given_pairs(data, cv)
         return [
-            _check_given(data, Split(f"fold {number}", seed, np.asarray(train), np.asarray(test)))
+            _check_given(data, Split(f"fold {number}", seed, train, test))
             for seed in seeds
             for number, (train, test) in enumerate(pairs, start=1)
         ]
+    if cv is not None and (isinstance(cv, bool) or cv < 2):
+        raise ValueError(f"cv must be at least 2 folds; got {cv!r}. Leave it out for one split of training and test.")
+    n_parts, argument = (N_PARTS, "A split without cv") if cv is None else (int(cv), "cv")
     splits = []
     for seed in seeds:
-        folds = stratified_folds(data.target, data.groups, cv or N_PARTS, seed, "cv" if cv else "a random split")
+        folds = stratified_folds(data.target, data.groups, n_parts, seed, argument, data.target_names)
         if cv is None:
             splits.append(Split("random", seed, *folds[0]))
         else:
@@ -75,8 +79,25 @@ def make_splits(data, seeds, cv=None):
     return splits
 
 
-def stratified_folds(target, groups, n_splits, seed, argument="cv"):
+def stratified_folds(target, groups, n_splits, seed, argument="cv", names=None, remedy=None):
     """Return folds (train, test) with every class in every part and every group in one part.
+
+    Parameters
+    ----------
+    target : ndarray of shape (n,)
+        Labels.
+    groups : ndarray of shape (n,) or None
+        Groups.
+    n_splits : int
+        Number of folds.
+    seed : int
+        Of the shuffling.
+    argument : str, default="cv"
+        What asks for the folds, in error messages.
+    names : sequence of str or None, default=None
+        Names of the classes; None takes the labels.
+    remedy : str or None, default=None
+        What to do where the number of folds is not the user's to choose.
 
     Raises
     ------
@@ -86,37 +107,43 @@ def stratified_folds(target, groups, n_splits, seed, argument="cv"):
     folds = _try_folds(target, groups, n_splits, seed)
     if folds is not None:
         return folds
-    most = next((n for n in range(n_splits - 1, 1, -1) if _try_folds(target, groups, n, seed) is not None), None)
-    of_what = "image" if groups is None else "group (patient)"
-    labels = np.unique(target)
-    counts = [
-        len(np.unique(np.flatnonzero(target == label) if groups is None else groups[target == label]))
-        for label in labels
-    ]
+    labels, counts = _group_counts(target, groups)
     rarest = int(np.argmin(counts))
-    way_out = (
-        f"The largest number of folds that works is {most}: use cv={most}, or collect more."
-        if most
-        else "No number of folds works: collect more, or leave that class out."
-    )
+    name = labels[rarest] if names is None else names[labels[rarest]]
+    one, many = ("image", "images") if groups is None else ("group (patient)", "groups (patients)")
+    if remedy is None:
+        most = _most_folds(target, groups, min(n_splits - 1, counts[rarest]), seed)
+        remedy = (
+            f"The largest number of folds that works is {most}: use cv={most}, or collect more."
+            if most
+            else "No number of folds works: collect more, or leave that class out."
+        )
     raise ValueError(
-        f"{argument} must leave at least one {of_what} of every class in every one of the {n_splits} parts; class "
-        f"{labels[rarest]} has {counts[rarest]} {of_what}{'s' if counts[rarest] != 1 else ''}. {way_out}"
+        f"{argument} must leave at least one {one} of every class in every one of the {n_splits} parts; class {name} "
+        f"has {counts[rarest]} {one if counts[rarest] == 1 else many}. {remedy}"
     )
+
+
+def _group_counts(target, groups):
+    """Return the labels, and of how many groups, or without groups of how many images, each is."""
+    labels = np.unique(target)
+    units = np.arange(len(target)) if groups is None else groups
+    return labels, [len(np.unique(units[target == label])) for label in labels]
+
+
+def _most_folds(target, groups, at_most, seed):
+    """Return the largest number of folds, up to `at_most`, that works, or None."""
+    if at_most > _TRIED:
+        return at_most
+    return next((n for n in range(at_most, 1, -1) if _try_folds(target, groups, n, seed) is not None), None)
 
 
 def _try_folds(target, groups, n_splits, seed):
     """Return the folds, or None where a part would lack a class."""
-    labels = np.unique(target)
-    if groups is None:
-        if min(np.count_nonzero(target == label) for label in labels) < n_splits:
-            return None
-        folder = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
-    else:
-        # One group can be in one part alone, so a class of fewer groups than parts cannot be in all.
-        if min(len(np.unique(groups[target == label])) for label in labels) < n_splits:
-            return None
-        folder = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    labels, counts = _group_counts(target, groups)
+    if min(counts) < n_splits:  # one group can be in one part alone
+        return None
+    folder = (StratifiedKFold if groups is None else StratifiedGroupKFold)(n_splits, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")  # counts images where groups decide
         folds = list(folder.split(np.zeros(len(target)), target, groups))
@@ -138,8 +165,8 @@ def thin_rarest(split, target, n_images):
     """
     labels, counts = np.unique(target[split.train], return_counts=True)
     rarest, most = labels[counts.argmin()], counts.min()
-    if n_images > most:
-        raise ValueError(f"n_rare must be at most {most}, as many as train; got {n_images}.")
+    if isinstance(n_images, bool) or not isinstance(n_images, int | np.integer) or not 1 <= n_images <= most:
+        raise ValueError(f"n_rare must be an integer from 1 to {most}, as many as train; got {n_images!r}.")
     rows, _ = make_imbalance(
         split.train[:, None], target[split.train], sampling_strategy={rarest: n_images}, random_state=split.seed
     )
@@ -158,6 +185,30 @@ def _warn_of_shared_groups(data, train, test):
 
 def _shared_groups(data, train, test):
     return 0 if data.groups is None else len(np.intersect1d(data.groups[train], data.groups[test]))
+
+
+def _given_pairs(data, cv):
+    """Return the pairs of rows that a splitter or an iterable gives."""
+    pairs = []
+    if hasattr(cv, "get_n_splits"):
+        pairs = list(cv.split(data.images, data.target, data.groups))
+    elif np.iterable(cv) and not isinstance(cv, str):
+        pairs = list(cv)
+    if not pairs or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+        raise ValueError(
+            f"cv must be a number of folds, a splitter, or pairs of rows (train, test); got {cv!r}. See scikit-learn's "
+            "cross_validate."
+        )
+    return [tuple(_as_rows(rows, len(data.target)) for rows in pair) for pair in pairs]
+
+
+def _as_rows(rows, n_images):
+    rows = np.asarray(rows)
+    if rows.dtype == bool and rows.shape == (n_images,):
+        return np.flatnonzero(rows)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.size == 0 or rows.min() < 0 or rows.max() >= n_images:
+        raise ValueError(f"cv must give rows from 0 to {n_images - 1}; got an array of {rows.dtype}, {rows}.")
+    return rows.astype(np.int64)
 
 
 def _check_given(data, split):

@@ -1,170 +1,221 @@
-"""Paired tests between the samplers of a finished run, from the files that run.py writes.
+"""Paired tests between the treatments of a run, and their ranks.
 
-A difference between two samplers is the mean over the seeds, of the same classifier on the same test images. Its
-standard error counts what varies:
+A difference between two treatments is the mean over the repeats (seeds or folds), of the same classifier on the same
+test images. What its standard error counts:
 
-- where all seeds share the split that came with the data, the spread of the difference over the seeds (another
-  training would have given another number) plus that over resamplings of the test images, by class and whole patients
+- where all seeds share the split that came with the data, the variance of the difference over the seeds (another
+  training would have given another number) and that over resamplings of the test images, by class and whole patients
   where groups are known, of the mean over the seeds (another test set would have, too);
-- where every seed has a split of its own, the spread over the splits with the correction of Nadeau and Bengio [1]_,
-  because their training images overlap; or, should that be less because few splits happen to agree, what resamplings of
-  the test images alone give, corrected alike.
+- where every repeat has a test part of its own, the variance over the repeats with the correction of Nadeau and Bengio
+  [1]_, because their training images overlap; or, should that be less because few repeats happen to agree, what
+  resamplings of the test images alone give, corrected alike.
 
-P-values are those of a t-test, its degrees of freedom those of Satterthwaite on a shared split and the number of splits
-less one otherwise; Holm's method [2]_ corrects them. Few splits of their own leave hardly any power: with three the
-smallest of a hundred p-values must be below .0005 at two degrees of freedom. A decision tree grown to the end says yes
-or no, and its area under the ROC curve is its balanced accuracy; so areas are compared without it.
+A few seeds often agree by chance, so a variance from three of them is no ground for a test. The variance over repeats
+of a comparison is therefore the larger of its own and the one pooled over all treatments of the same classifier and
+metric. Its degrees of freedom are those of the pooled variance, with less for correlation and for a few treatments that
+dominate it (as in Box [2]_), but no more than the treatments' variances are alike: they may add to the comparison's own
+degrees of freedom as many as Smyth's prior [3]_ has, here estimated from below. The variance over repeats and that over
+test images are combined as in the test of Behrens and Fisher, which never credits the first with the degrees of freedom
+of the second. Holm's method [4]_ corrects p-values. ``benchmarks/research/false_positives.py`` shows by simulation that
+the chance of any false positive in a run stays below 5 %.
 
 References
 ----------
 .. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
    https://doi.org/10.1023/A:1024068626366
-.. [2] S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979.
+.. [2] G. E. P. Box, "Some Theorems on Quadratic Forms Applied in the Study of Analysis of Variance Problems, I",
+   Annals of Mathematical Statistics 25, 1954. https://doi.org/10.1214/aoms/1177728786
+.. [3] G. K. Smyth, "Linear Models and Empirical Bayes Methods for Assessing Differential Expression in Microarray
+   Experiments", Statistical Applications in Genetics and Molecular Biology 3, 2004.
+   https://doi.org/10.2202/1544-6115.1027
+.. [4] S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979.
 """
-
-import itertools
 
 import numpy as np
 import pandas as pd
-from figures import SAMPLER_LABELS, row_key, row_label, rows_of, samplers_of
-from pipelines import CLASSIFIERS
-from report import COLUMNS, METRIC_LABELS
-from scipy.stats import t as student
+from scipy import special
+from scipy.stats import chi2, friedmanchisquare, rankdata
 
-MEASURES = ("balanced_accuracy", "f1_weighted", "roc_auc")
-SAY_YES_OR_NO = ("tree",)  # classifiers
+from ._metrics import LOWER_IS_BETTER, needs_scores
+from ._records import (
+    is_finished,
+    repeat_key,
+    repeats_of,
+    row_key,
+    row_label,
+    rows_of,
+    select,
+    treatment_labels,
+    treatments_of,
+)
+
+METRICS_TESTED = ("balanced_accuracy", "f1_weighted", "roc_auc")
 N_RESAMPLINGS = 1000
-ALPHA = 0.05
+CONFIDENCE = 0.95
+_ALIKE = 1e-8  # a standard deviation over repeats that is rounding error
+_N_NODES = 48  # of the integral over the unknown variance
 
 
-def read(folder, classifiers=None):
-    """Return the cells of a finished run.
+def paired_tests(records, *, against="none", metrics=METRICS_TESTED, treatments=None, alpha=0.05):
+    """Test treatments against one, for every classifier and metric.
 
     Parameters
     ----------
-    folder : path
-        Holds results.csv and predictions.csv.gz.
-    classifiers : sequence of str or None, default=None
-        Whose cells; None takes all.
+    records : list of dict
+        Of a run; failed cells count as missing.
+    against : str, default="none"
+        Treatment that the others are tested against.
+    metrics : sequence of str, default=METRICS_TESTED
+        Those of `evaluate`. A classifier that does not rank is left out of areas.
+    treatments : sequence of str or None, default=None
+        Those that are tested, to be chosen before the results are seen; None takes all others. Variances are pooled
+        over all treatments of the run either way.
+    alpha : float, default=0.05
+        Chance of any false positive among all rows of the table.
 
     Returns
     -------
-    cells : list of dict
-        Rows of results.csv, with ``metrics`` and of the test images the arrays ``y_true``, ``y_pred`` and ``group``
-        (its own for each image where there are none), and ``scores``, an array for each label that has one.
+    tests : DataFrame
+        One row for each treatment, classifier and metric: ``treatment``, ``treatment_label``, ``classifier`` (label,
+        with what it sees), ``metric``, ``n_repeats`` (that both treatments have), ``n_missing`` (that one of them
+        lacks), ``difference`` (treatment less `against`), ``low``, ``high`` (95 % confidence interval), ``p``,
+        ``p_holm`` and ``is_significant``. All but the difference is NaN with fewer than two repeats.
     """
-    table = _read_csv(folder / "results.csv", [*COLUMNS, "n_test", "key", "error", *METRIC_LABELS])
-    table = table[table["error"].isna() & table["classifier"].isin(classifiers or CLASSIFIERS)]
-    if table.empty:
-        raise ValueError(f"--classifiers must name some of the run in {folder}; got {' '.join(classifiers or ())}.")
-    predictions = _read_csv(folder / "predictions.csv.gz", ["key", "image", "y_true", "y_pred"])
-    predictions = dict(iter(predictions.groupby("key")))
-    missing = set(table["key"]) - set(predictions)
-    if missing:
-        raise ValueError(f"{folder} must hold the predictions of every cell; {len(missing)} have none. Run it again.")
-    cells = []
-    for row in table.to_dict("records"):
-        found = predictions[row["key"]].sort_values("image")
-        arrays = {name: found[name].to_numpy() for name in ("y_true", "y_pred")}
-        arrays["group"] = found.get("group", found["image"]).to_numpy()
-        columns = {"score": row["minority"]} if "score" in found else {}
-        columns |= {name: int(name.removeprefix("score_")) for name in found if name.startswith("score_")}
-        arrays["scores"] = {label: found[name].to_numpy() for name, label in columns.items()}
-        embedder = None if pd.isna(row["embedder"]) else row["embedder"]
-        cells.append({**row, "embedder": embedder, "metrics": {name: row[name] for name in METRIC_LABELS}, **arrays})
-    return cells
+    tested = _check_treatments(records, against, treatments)
+    run = _Run(records, against, metrics)
+    found = compare_differences(run.differences, run.image_variances(), **run.design)
+    table = pd.DataFrame(
+        {
+            "treatment": treatment,
+            "treatment_label": run.labels[treatment],
+            "classifier": row_label(row),
+            "metric": metric,
+            "n_repeats": run.counts[place],
+            "n_missing": len(run.repeats) - run.counts[place],
+            **{name: values[place] for name, values in found.items()},
+        }
+        for t, treatment in enumerate(run.others)
+        for r, row in enumerate(run.rows)
+        for m, metric in enumerate(metrics)
+        if treatment in tested and (row["ranks"] or not needs_scores(metric))
+        for place in [(r, t, m)]
+    )
+    return _with_holm(table, alpha)
 
 
-def _read_csv(path, columns):
-    """Return a table of run.py, or raise when it is none."""
-    try:
-        table = pd.read_csv(path)
-    except pd.errors.EmptyDataError:
-        table = pd.DataFrame()
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(f"{path} must be as run.py wrote it; it has no column {', '.join(missing)}.")
-    return table
-
-
-class Measured:
-    """All cells of one classifier: the measures of every sampler and seed, and of resamplings of the test images.
+def overall_tests(records, *, against="none", metric="roc_auc", alpha=0.05):
+    """Test treatments against one in the mean over the classifiers.
 
     Parameters
     ----------
-    cells : list of dict
-        Cells of one classifier.
-    n_resamplings : int, default=1000
-        How often test images are drawn anew.
+    records : list of dict
+        Of a run; failed cells count as missing.
+    against : str, default="none"
+        Treatment that the others are tested against.
+    metric : str, default="roc_auc"
+        One of those of `evaluate`.
+    alpha : float, default=0.05
+        Chance of any false positive among all rows of the table.
+
+    Returns
+    -------
+    tests : DataFrame
+        One row for each treatment, with the columns of `paired_tests` except ``classifier``, and ``n_classifiers``,
+        those that the mean is over. Repeats that one of them lacks are left out for all.
     """
+    _check_treatments(records, against, None)
+    run = _Run(records, against, [metric])
+    means, variances, n_classifiers = run.over_rows()
+    found = compare_differences(means[None, :, None], variances[None, :, None], **run.design)
+    counts = np.isfinite(means).sum(1)
+    table = pd.DataFrame(
+        {
+            "treatment": treatment,
+            "treatment_label": run.labels[treatment],
+            "metric": metric,
+            "n_classifiers": n_classifiers[t],
+            "n_repeats": counts[t],
+            "n_missing": len(run.repeats) - counts[t],
+            **{name: values[0, t, 0] for name, values in found.items()},
+        }
+        for t, treatment in enumerate(run.others)
+    )
+    return _with_holm(table, alpha)
 
-    def __init__(self, cells, n_resamplings=N_RESAMPLINGS):
-        self.of = {(cell["sampler"], cell["split"], cell["seed"]): cell for cell in cells}
-        is_ranking = cells[0]["classifier"] not in SAY_YES_OR_NO
-        self.measures = [metric for metric in MEASURES if is_ranking or metric != "roc_auc"]
-        self.samplers = samplers_of(cells)
-        self.repeats = sorted({key[1:] for key in self.of})
-        self.shares_test_images = {split for split, _ in self.repeats} == {"official"}
-        n_test, n_train = cells[0]["n_test"], cells[0]["n_train"]
-        self.overlap = n_test / n_train
-        self._resampled = {}
-        for repeat in self.repeats:
-            first = self.of[self.samplers[0], *repeat]
-            weights = resample(first["y_true"], first["group"], n_resamplings)
-            for sampler in self.samplers:
-                self._resampled[sampler, *repeat] = resampled_measures(self.of[sampler, *repeat], weights)
 
-    def values(self, sampler, metric):
-        """Return a metric of a sampler in every repeat."""
-        return np.array([self.of[sampler, *repeat]["metrics"][metric] for repeat in self.repeats])
+def mean_values(records, metric):
+    """Return the mean of a metric over the repeats that all treatments have, classifiers down, treatments across.
 
-    def compare(self, sampler, rival, metric):
-        """Compare two samplers.
-
-        Returns
-        -------
-        difference : float
-            Mean over the repeats; above 0 where `sampler` is better.
-        margin : float
-            Half the width of the 95 % confidence interval.
-        p_value : float
-            Of no difference, two-sided.
-        """
-        differences = self.values(sampler, metric) - self.values(rival, metric)
-        n = len(differences)
-        if n < 2:
-            return float(differences.mean()), np.nan, np.nan
-        of_seeds = differences.var(ddof=1) / n
-        of_images = self._over_images(sampler, rival, metric)  # (n, n_resamplings)
-        if not self.shares_test_images:
-            of_images = of_images.var(axis=1, ddof=1).mean() / n
-            variance, freedom = max(of_seeds, of_images) * (1 + n * self.overlap), n - 1
+    Classifiers that lack a treatment, or that do not rank where the metric asks for it, are left out;
+    ``attrs["left_out"]`` names them.
+    """
+    labels, means, left_out = treatment_labels(records), {}, []
+    for row in rows_of(records):
+        values = np.array([list(_values(records, row, name, metric).values()) for name in labels])
+        is_common = np.isfinite(values).all(0)
+        if is_common.any():
+            means[row_label(row)] = values[:, is_common].mean(1)
         else:
-            of_images = of_images.mean(axis=0).var(ddof=1)
-            variance = of_seeds + of_images
-            n_groups = len(np.unique(next(iter(self.of.values()))["group"]))
-            parts = of_seeds**2 / (n - 1) + of_images**2 / (n_groups - 1)
-            freedom = variance**2 / parts if parts else n - 1
-        error = np.sqrt(variance)
-        if error == 0:  # the same predictions everywhere
-            return float(differences.mean()), 0.0, 1.0
-        p_value = 2 * student.sf(abs(differences.mean()) / error, freedom)
-        return float(differences.mean()), float(student.ppf(1 - ALPHA / 2, freedom) * error), float(p_value)
+            left_out.append(row_label(row))
+    table = pd.DataFrame.from_dict(means, orient="index", columns=list(labels.values()), dtype=float)
+    table.attrs["left_out"] = left_out
+    return table
 
-    def _over_images(self, sampler, rival, metric):
-        ours, theirs = (
-            np.array([self._resampled[name, *repeat][metric] for repeat in self.repeats]) for name in (sampler, rival)
+
+def ranks(records, metric):
+    """Rank the treatments within every classifier, 1 is best, as Demšar [1]_ does for data sets.
+
+    Returns
+    -------
+    ranks : DataFrame
+        Columns ``treatment``, ``treatment_label`` and ``rank``, the mean over the classifiers. ``attrs`` holds
+        ``friedman_p`` (NaN with fewer than two classifiers or three treatments), ``n_classifiers`` and ``left_out``.
+        Friedman's test takes the classifiers for independent, which on the same images they are not.
+
+    References
+    ----------
+    .. [1] J. Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006.
+       https://www.jmlr.org/papers/v7/demsar06a.html
+    """
+    means = mean_values(records, metric)
+    sign = 1 if metric in LOWER_IS_BETTER else -1
+    ranked = rankdata(sign * means.to_numpy().round(12), axis=1) if len(means) else np.full((1, means.shape[1]), np.nan)
+    labels = treatment_labels(records)
+    table = pd.DataFrame({"treatment": list(labels), "treatment_label": list(labels.values()), "rank": ranked.mean(0)})
+    is_testable = len(means) > 1 and len(labels) > 2 and np.ptp(ranked, axis=1).any()
+    table.attrs |= {
+        "friedman_p": float(friedmanchisquare(*ranked.T).pvalue) if is_testable else np.nan,
+        "n_classifiers": len(means),
+        "left_out": means.attrs["left_out"],
+    }
+    return table
+
+
+def nemenyi(records, metric):
+    """Return p-values between all pairs of treatments by Nemenyi's test of their ranks, labels down and across.
+
+    For `scikit_posthocs.critical_difference_diagram`; it needs two classifiers and three treatments.
+    """
+    from scikit_posthocs import posthoc_nemenyi_friedman
+
+    means = mean_values(records, metric)
+    if len(means) < 2 or means.shape[1] < 3:
+        raise ValueError(
+            "records must have at least two classifiers with all of at least three treatments for Nemenyi's test; got "
+            f"{len(means)} classifiers and {means.shape[1]} treatments. Leave out the critical-difference diagram."
         )
-        return ours - theirs
+    return posthoc_nemenyi_friedman(means.round(12))
 
 
-def resample(y_true, group, n_resamplings, seed=0):
+def resample(y_true, groups=None, n_resamplings=N_RESAMPLINGS, seed=0):
     """Return how often each image is drawn in each resampling, (n_resamplings, n_images).
 
-    Groups are drawn whole, as many as there are of those that hold the same classes.
+    Groups (patients) are drawn whole, as many as there are of those that hold the same classes; None takes every image
+    for itself.
     """
+    y_true = np.asarray(y_true)
     random_state = np.random.RandomState(seed)
-    _, group = np.unique(group, return_inverse=True)
+    _, group = np.unique(np.arange(len(y_true)) if groups is None else np.asarray(groups), return_inverse=True)
     holds = np.zeros((group.max() + 1, y_true.max() + 1), dtype=bool)
     holds[group, y_true] = True
     _, kind = np.unique(holds, axis=0, return_inverse=True)
@@ -176,90 +227,402 @@ def resample(y_true, group, n_resamplings, seed=0):
     return drawn[:, group]
 
 
-def resampled_measures(cell, weights):
-    """Return the measures of one cell in every resampling: a dict of arrays of shape (n_resamplings,)."""
-    y_true, y_pred = cell["y_true"], cell["y_pred"]
-    labels = np.unique(np.concatenate([y_true, y_pred]))
-    said = (y_pred[:, None] == labels).astype(float)
-    confusion = np.stack([(weights * (y_true == label)) @ said for label in labels], axis=1)  # (n, true, said)
-    hits, true, claimed = np.einsum("nkk->nk", confusion), confusion.sum(2), confusion.sum(1)
-    f1 = 2 * hits / np.maximum(true + claimed, 1)
-    is_there = np.isin(labels, y_true)
-    areas, shares = zip(*(_areas(y_true == label, s, weights) for label, s in cell["scores"].items()), strict=True)
-    return {
-        "balanced_accuracy": (hits / np.maximum(true, 1))[:, is_there].mean(1),
-        "f1_weighted": (f1 * true).sum(1) / true.sum(1),
-        "roc_auc": np.sum(np.multiply(areas, shares), axis=0) / np.sum(shares, axis=0),
-    }
-
-
-def _areas(positive, score, weights):
-    """Return the area under the ROC curve in every resampling, and how many images are positive there."""
-    above = score[positive][:, None] - score[~positive]
-    wins = (above > 0) + 0.5 * (above == 0)
-    n_positive, n_negative = weights[:, positive].sum(1), weights[:, ~positive].sum(1)
-    area = np.einsum("np,pq,nq->n", weights[:, positive], wins, weights[:, ~positive], optimize=True)
-    return area / np.maximum(n_positive * n_negative, 1), n_positive
-
-
-def measure(cells):
-    """Return a `Measured` for each classifier, by its name; all must have the same samplers, seeds and splits."""
-    if len(samplers_of(cells)) < 2:
-        raise ValueError(f"a run must have two samplers to compare; got {', '.join(samplers_of(cells))} alone.")
-    samplers, repeats = samplers_of(cells), sorted({(cell["split"], cell["seed"]) for cell in cells})
-    by_row = {row_label(row): [c for c in cells if row_key(c) == row_key(row)] for row in rows_of(cells)}
-    for name, own in by_row.items():
-        there = {(cell["sampler"], cell["split"], cell["seed"]) for cell in own}
-        for sampler, (split, seed) in itertools.product(samplers, repeats):
-            if (sampler, split, seed) not in there:
-                raise ValueError(
-                    f"every classifier must have every sampler and seed; {name} has no {SAMPLER_LABELS[sampler]} with "
-                    f"seed {seed} on the {split} split. Finish the run first."
-                )
-    return {name: Measured(own) for name, own in by_row.items()}
-
-
-def samplers_in(measured):
-    """Return the samplers of a run, which all its classifiers have."""
-    return next(iter(measured.values())).samplers
-
-
-def comparisons(measured, rival, samplers=None):
-    """Return how samplers compare with a rival for every classifier and measure.
+def resampled_metrics(record, metrics, weights):
+    """Return metrics of one cell in every resampling.
 
     Parameters
     ----------
-    measured : dict of str to Measured
-        What `measure` returns.
-    rival : str
-        Sampler that the others are tested against.
-    samplers : list of str or None, default=None
-        Those that are tested; None takes all others of the run.
+    record : dict
+        A finished cell.
+    metrics : sequence of str
+        Those of `evaluate`.
+    weights : ndarray of shape (n_resamplings, n_images)
+        What `resample` returns.
 
     Returns
     -------
-    table : DataFrame
-        Columns sampler, classifier, measure, difference, margin, p and p_holm, corrected for all rows.
+    values : dict of str to ndarray of shape (n_resamplings,)
     """
-    rows = [
-        {"sampler": sampler, "classifier": name, "measure": metric}
-        | dict(zip(("difference", "margin", "p"), m.compare(sampler, rival, metric), strict=True))
-        for sampler in samplers or [s for s in samplers_in(measured) if s != rival]
-        for name, m in measured.items()
-        for metric in m.measures
-    ]
-    table = pd.DataFrame(rows)
-    table["p_holm"] = holm(table["p"])
-    table["is_sure"] = table["p_holm"] < ALPHA
-    return table
+    y_true, n_classes = np.asarray(record["y_true"]), len(record["classes"])
+    pairs = np.eye(n_classes**2)[y_true * n_classes + np.asarray(record["y_pred"])]
+    values = _of_confusions((weights @ pairs).reshape(-1, n_classes, n_classes), record["rarest"])
+    for metric in metrics:
+        if metric not in values:
+            values[metric] = _of_scores(record, metric, weights)
+    return {metric: values[metric] for metric in metrics}
 
 
-def holm(p_values):
-    """Return p-values corrected by Holm's method [2]_; NaN stay NaN and do not count."""
-    p_values = np.asarray(p_values, dtype=float)
-    corrected = np.full(len(p_values), np.nan)
-    known = np.flatnonzero(~np.isnan(p_values))
-    order = known[np.argsort(p_values[known])]
-    steps = p_values[order] * np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(steps))
-    return corrected
+def compare_differences(differences, image_variance, *, shares_test_images, overlap, image_freedom):
+    """Test whether mean differences are 0, all those of a run together.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (..., n_rows, n_treatments, n_metrics, n_repeats)
+        Between each treatment and the one that it is tested against; NaN where one of the two is missing. Axes in front
+        hold runs of their own, as in a simulation.
+    image_variance : ndarray of shape (..., n_rows, n_treatments, n_metrics)
+        Over resamplings of the test images: of the mean over the repeats where they share them, and otherwise the mean
+        over the repeats of the variance within each.
+    shares_test_images : bool
+        Whether all repeats have the same test images.
+    overlap : float
+        Test images per training image, for the correction of repeats that share training images.
+    image_freedom : float
+        Degrees of freedom of `image_variance`.
+
+    Returns
+    -------
+    found : dict of str to ndarray of shape (..., n_rows, n_treatments, n_metrics)
+        ``difference``, ``low``, ``high`` and ``p``.
+    """
+    parts = _parts(differences, image_variance, shares_test_images, overlap, image_freedom)
+    difference, *uncertainty = parts
+    p, margin = _p_values(*parts), _margins(*uncertainty)
+    margin = np.where((margin == 0) & (difference != 0), np.nan, margin)  # no variance is no certainty
+    return {"difference": difference, "low": difference - margin, "high": difference + margin, "p": p}
+
+
+def p_values(differences, image_variance, *, shares_test_images, overlap, image_freedom):
+    """Return the p-values of `compare_differences` alone, which are all that a simulation needs."""
+    return _p_values(*_parts(differences, image_variance, shares_test_images, overlap, image_freedom))
+
+
+def _parts(differences, image_variance, shares_test_images, overlap, image_freedom):
+    """Return the mean differences, the variances of these means and the degrees of freedom of both."""
+    counts = np.isfinite(differences).sum(-1)
+    is_known = counts > 1
+    difference = np.where(counts > 0, np.nansum(differences, axis=-1) / np.maximum(counts, 1), np.nan)
+    variance, freedom = _pooled(differences - difference[..., None])
+    if shares_test_images:
+        seed_variance = variance / np.maximum(counts, 1)
+    else:
+        seed_variance = np.maximum(variance, image_variance) * (1 / np.maximum(counts, 1) + overlap)
+        image_variance, image_freedom = np.zeros_like(image_variance), np.inf
+    seed_variance, image_variance = (np.where(is_known, v, np.nan) for v in (seed_variance, image_variance))
+    return difference, seed_variance, np.maximum(freedom, 1), image_variance, image_freedom
+
+
+def _pooled(residuals):
+    """Return the variance over repeats that each comparison is tested with, and its degrees of freedom.
+
+    Treatments whose differences do not vary at all say nothing of how much the others vary: they are not pooled, but
+    tested with the pooled variance, because a few repeats of few test images also agree by chance.
+    """
+    is_there = np.isfinite(residuals)
+    residuals, own_freedom = np.where(is_there, residuals, 0), np.maximum(is_there.sum(-1) - 1, 0)
+    squares = (residuals**2).sum(-1)
+    own = squares / np.maximum(own_freedom, 1)
+    varies = own > _ALIKE**2
+    n_varying = varies.sum(-2, keepdims=True)  # treatments, of each row and metric
+    pooled = np.where(varies, squares, 0).sum(-2, keepdims=True) / np.maximum(
+        np.where(varies, own_freedom, 0).sum(-2, keepdims=True), 1
+    )
+    n_free = max(int(own_freedom.max(initial=0)), 1)
+    share = np.maximum(_dominance(residuals, is_there, n_free), (1 + (n_varying - 1) / 4) / np.maximum(n_varying, 1))
+    freedom = np.minimum(own_freedom / np.minimum(share, 1), own_freedom + _prior_freedom(own, varies, n_free))
+    return np.maximum(own, pooled), freedom
+
+
+def _dominance(residuals, is_there, n_free):
+    """Return the sum of squared eigenvalues of the treatments' covariance over their squared sum, the mean of a run.
+
+    1 where a single one (a noisy treatment, or a noisy rival of all) dominates the pooled variance, which then has no
+    more degrees of freedom than a single comparison; 1 / n for n that are independent and alike. Corrected for what it
+    is too large with few repeats.
+    """
+    residuals, is_there = np.swapaxes(residuals, -3, -2), np.swapaxes(is_there, -3, -2).astype(float)
+    in_common = np.einsum("...tn,...sn->...ts", is_there, is_there)
+    products = np.einsum("...tn,...sn->...ts", residuals, residuals)
+    covariance = products / np.maximum(in_common - 1, 1)
+    variances = (residuals**2).sum(-1) / np.maximum(is_there.sum(-1) - 1, 1)
+    bound = np.sqrt(variances[..., :, None] * variances[..., None, :])
+    covariance = np.where(in_common > 1, np.clip(covariance, -bound, bound), bound)
+    total = variances.sum(-1)
+    is_known = total > _ALIKE**2
+    found = np.where(is_known, (covariance**2).sum((-2, -1)) / np.where(is_known, total, 1) ** 2, 0)
+    mean = found.sum((-2, -1)) / np.maximum(is_known.sum((-2, -1)), 1)
+    corrected = (mean - 1 / n_free) / np.maximum(1 + 1 / n_free - 2 * mean / n_free, 1e-9)
+    return np.where(is_known.any((-2, -1)), np.clip(corrected, 0, 1), 1)[..., None, None, None]
+
+
+def _prior_freedom(own, varies, n_free):
+    """Return Smyth's prior degrees of freedom: many where treatments' variances are alike, 0 where nothing is known.
+
+    From the variance of log variances over the treatments, the mean over classifiers and metrics, less what chance alone
+    gives. Two standard errors are added, because the fewer the variances, the more they look alike by luck; metrics of
+    the same predictions count once. Differences from one rival are correlated, which takes a quarter of the variance.
+    """
+    logs = np.where(varies, np.log(np.where(varies, own, 1)), 0)
+    n_varying = varies.sum(-2, keepdims=True)
+    centred = np.where(varies, logs - logs.sum(-2, keepdims=True) / np.maximum(n_varying, 1), 0)
+    axes = (-3, -2, -1)
+    n_free_logs = np.maximum(n_varying - 1, 0).sum(axes, keepdims=True)
+    spread = (centred**2).sum(axes, keepdims=True) / np.maximum(n_free_logs, 1)
+    by_chance = 0.75 * special.polygamma(1, n_free / 2)
+    kurtosis = 3 + special.polygamma(3, n_free / 2) / special.polygamma(1, n_free / 2) ** 2
+    n_independent = np.maximum(n_free_logs / np.maximum(varies.shape[-1], 1), 1e-9)
+    error = np.maximum(spread, by_chance) * np.sqrt((kurtosis - 1) / n_independent)
+    return np.where(n_free_logs > 0, 2 * _inverse_trigamma(spread - by_chance + 2 * error), 0)
+
+
+def _inverse_trigamma(values):
+    """Return x of trigamma(x), between 1/1000 and 1000, from a table."""
+    x = np.geomspace(1e-3, 1e3, 4000)
+    return np.exp(np.interp(-np.log(np.maximum(values, 1e-9)), -np.log(special.polygamma(1, x)), np.log(x)))
+
+
+def _p_values(difference, seed_variance, freedom, image_variance, image_freedom):
+    """Return two-sided p-values: Student's, the mean over what the true variance over repeats may be.
+
+    That is the distribution of Behrens and Fisher. Where the repeats' variance is all there is, it is Student's with
+    `freedom`; where it is nothing, that with `image_freedom`.
+    """
+    p, is_unknown = np.ones(difference.shape), ~np.isfinite(seed_variance + image_variance)
+    total = np.where(is_unknown, 0, seed_variance + image_variance)
+    p[is_unknown | ((total == 0) & (np.nan_to_num(difference) != 0))] = np.nan
+    at = np.flatnonzero(total.ravel() > 0)
+    nodes, weights, which = _nodes(np.broadcast_to(freedom, difference.shape).ravel()[at])
+    size, seeds, images = (np.abs(values).ravel()[at] for values in (difference, seed_variance, image_variance))
+    found = np.zeros(len(at))
+    for node in range(_N_NODES):  # one after the other, as a simulation has hundreds of thousands of p-values
+        error = np.sqrt(seeds * nodes[which, node] + images)
+        found += weights[which, node] * 2 * special.stdtr(image_freedom, -size / error)
+    p.ravel()[at] = found
+    return p
+
+
+def _nodes(freedom):
+    """Return what the true variance may be, in units of the estimated one, and how likely, by degrees of freedom."""
+    distinct, which = np.unique(freedom, return_inverse=True)
+    logs = np.linspace(np.log(chi2.ppf(1e-9, distinct)), np.log(chi2.isf(1e-9, distinct)), _N_NODES, axis=-1)
+    weights = np.exp(chi2.logpdf(np.exp(logs), distinct[:, None]) + logs)
+    return distinct[:, None] / np.exp(logs), weights / weights.sum(-1, keepdims=True), which
+
+
+def _margins(seed_variance, freedom, image_variance, image_freedom):
+    """Return half the widths of the confidence intervals: the differences whose p-value is 1 - CONFIDENCE."""
+    total = np.sqrt(seed_variance + image_variance)
+    low, high = np.zeros_like(total), 1e4 * total
+    for _ in range(60):
+        middle = (low + high) / 2
+        is_inside = _p_values(middle, seed_variance, freedom, image_variance, image_freedom) > 1 - CONFIDENCE
+        low, high = np.where(is_inside, middle, low), np.where(is_inside, high, middle)
+    return high
+
+
+class _Run:
+    """The differences of a run from one treatment, and what resamplings of the test images give.
+
+    Axes are rows (classifiers), treatments, metrics and repeats.
+    """
+
+    def __init__(self, records, against, metrics):
+        self.against, self.metrics = against, list(metrics)
+        self.labels, self.rows, self.repeats = treatment_labels(records), rows_of(records), repeats_of(records)
+        self.others = [name for name in self.labels if name != against]
+        self.cells = {(row_key(r), r["treatment"], repeat_key(r)): r for r in records if is_finished(r)}
+        values = {
+            (name, m): np.array([list(_values(records, row, name, metric, self.repeats).values()) for row in self.rows])
+            for name in self.labels
+            for m, metric in enumerate(self.metrics)
+        }
+        self.differences = np.stack(
+            [
+                np.stack([values[name, m] - values[against, m] for m in range(len(self.metrics))], axis=1)
+                for name in self.others
+            ],
+            axis=1,
+        )
+        self.counts = np.isfinite(self.differences).sum(-1)
+        self._weights, self._resampled = {}, {}
+
+    @property
+    def design(self):
+        """What `compare_differences` must know of the splits."""
+        shares = {split for split, _ in self.repeats} == {"official"}
+        first = next(iter(self.cells.values()), None)
+        if first is None:
+            return {"shares_test_images": shares, "overlap": 0.0, "image_freedom": 1}
+        y_true = np.asarray(first["y_true"])
+        groups = np.arange(len(y_true)) if first["groups"] is None else np.asarray(first["groups"])
+        n_groups = min(len(np.unique(groups[y_true == label])) for label in np.unique(y_true))
+        return {
+            "shares_test_images": shares,
+            "overlap": first["n_test"] / first["n_train"],
+            "image_freedom": max(n_groups - 1, 1),  # of the class with the fewest, on which the variance hangs
+        }
+
+    def image_variances(self):
+        """Return the variance over resamplings of the test images of every comparison."""
+        found = np.full(self.counts.shape, np.nan)
+        for place in np.argwhere(self.counts > 1):
+            row, treatment, metric = place
+            found[tuple(place)] = self.image_variance([row], treatment, metric, self.differences[tuple(place)])
+        return found
+
+    def image_variance(self, rows, treatment, metric, differences):
+        """Return that of a mean over rows and over the repeats for which there are differences."""
+        repeats = np.flatnonzero(np.isfinite(differences))
+        if len(repeats) < 2:
+            return np.nan
+        resampled = np.mean(
+            [
+                [
+                    self._of_cell(row, self.others[treatment], repeat)[self.metrics[metric]]
+                    - self._of_cell(row, self.against, repeat)[self.metrics[metric]]
+                    for repeat in repeats
+                ]
+                for row in rows
+            ],
+            axis=0,
+        )  # (n_repeats, n_resamplings)
+        if self.design["shares_test_images"]:
+            return resampled.mean(axis=0).var(ddof=1)
+        return resampled.var(axis=1, ddof=1).mean()
+
+    def over_rows(self):
+        """Return mean differences over the rows, their variances over test images, and how many rows there are."""
+        n_rows, n_others = self.counts.shape[:2]
+        means, variances, used = np.full((n_others, len(self.repeats)), np.nan), np.full(n_others, np.nan), []
+        for t in range(n_others):
+            rows = [row for row in range(n_rows) if self.counts[row, t, 0]]
+            used.append(len(rows))
+            if rows:
+                means[t] = self.differences[rows, t, 0].mean(axis=0)
+                variances[t] = self.image_variance(rows, t, 0, means[t])
+        return means, variances, used
+
+    def _of_cell(self, row, treatment, repeat):
+        key = row_key(self.rows[row]), treatment, self.repeats[repeat]
+        if key not in self._resampled:
+            cell = self.cells[key]
+            metrics = [metric for metric in self.metrics if cell["ranks"] or not needs_scores(metric)]
+            self._resampled[key] = resampled_metrics(cell, metrics, self._weights_of(cell))
+        return self._resampled[key]
+
+    def _weights_of(self, cell):
+        key = tuple(cell["y_true"]), None if cell["groups"] is None else tuple(cell["groups"])
+        if key not in self._weights:
+            self._weights[key] = resample(cell["y_true"], cell["groups"])
+        return self._weights[key]
+
+
+def _values(records, row, treatment, metric, repeats=None):
+    """Return a metric by repeat, NaN where it is missing, failed or undefined."""
+    found = dict.fromkeys(repeats_of(records) if repeats is None else repeats, np.nan)
+    for record in select(records, row=row, treatment=treatment):
+        value = record["metrics"][metric] if is_finished(record) else None
+        if value is not None and (record["ranks"] or not needs_scores(metric)):
+            found[repeat_key(record)] = float(value)
+    return found
+
+
+def _check_treatments(records, against, treatments):
+    """Return the names of those that are tested, or raise."""
+    known = treatments_of(records)
+    for argument, names in (("against", [against]), ("treatments", treatments or [])):
+        for name in names:
+            if name not in known:
+                raise ValueError(f"{argument} must be of the run's treatments, {', '.join(known)}; got {name}.")
+    if against in (treatments or []):
+        raise ValueError(f"treatments must not hold the one they are tested against; got {against}. Leave it out.")
+    if len(known) < 2:
+        raise ValueError(f"records must be of two treatments or more; got {known[0]} alone. Run another one.")
+    return treatments or [name for name in known if name != against]
+
+
+def _with_holm(table, alpha):
+    """Add p-values corrected by Holm's method; NaN stay NaN and do not count."""
+    from statsmodels.stats.multitest import multipletests
+
+    if table.empty:
+        raise ValueError(
+            "metrics must hold one that the classifiers have; none of them ranks, so there are no areas. "
+            "Choose balanced_accuracy, for example."
+        )
+    is_known = table["p"].notna().to_numpy()
+    corrected = np.full(len(table), np.nan)
+    if is_known.any():
+        corrected[is_known] = multipletests(table.loc[is_known, "p"], method="holm")[1]
+    return table.assign(p_holm=corrected, is_significant=corrected < alpha)
+
+
+def _of_confusions(confusions, rarest):
+    """Return the metrics of predictions from confusion matrices with true classes down, (n, n_classes, n_classes)."""
+    hits, true, said = np.einsum("nkk->nk", confusions), confusions.sum(2), confusions.sum(1)
+    n_images, present = true.sum(1), true.sum(0) > 0
+    recall, precision = hits / np.maximum(true, 1), hits / np.maximum(said, 1)
+    f1 = 2 * hits / np.maximum(true + said, 1)
+    recall, precision, f1 = (np.where(present, values, np.nan) for values in (recall, precision, f1))
+    rest = n_images - true[:, rarest]
+    wrongly = said[:, rarest] - hits[:, rarest]
+    with np.errstate(invalid="ignore"):
+        specificity = 1 - wrongly / rest
+    values = {
+        "accuracy": hits.sum(1) / n_images,
+        "balanced_accuracy": recall[:, present].mean(1),
+        "f1_macro": f1[:, present].mean(1),
+        "geometric_mean": recall[:, present].prod(1) ** (1 / present.sum()),
+        "specificity_minority": specificity,
+    }
+    for name, of_class in (("precision", precision), ("recall", recall), ("f1", f1)):
+        values[f"{name}_weighted"] = np.nansum(of_class * true, axis=1) / n_images
+        values[f"{name}_minority"] = of_class[:, rarest]
+        values |= {f"{name}_{label}": of_class[:, label] for label in range(of_class.shape[1])}
+    return values
+
+
+def _of_scores(record, metric, weights):
+    """Return a metric of scores or probabilities in every resampling."""
+    y_true, rarest, n_classes = np.asarray(record["y_true"]), record["rarest"], len(record["classes"])
+    if metric in LOWER_IS_BETTER:
+        return weights @ _losses(record, metric) / weights.sum(1)
+    scores = np.asarray(record["scores"], dtype=float)
+    if metric.startswith("roc_auc"):
+        if metric != "roc_auc":
+            labels = [int(metric.removeprefix("roc_auc_"))]
+        else:
+            labels = [rarest] if n_classes == 2 else np.unique(y_true)
+        areas = np.array([_Curve(y_true == label, scores[:, label], weights).area() for label in labels])
+        counts = np.array([weights[:, y_true == label].sum(1) for label in labels])
+        return (areas * counts).sum(0) / counts.sum(0)
+    curve = _Curve(y_true == rarest, scores[:, rarest], weights)
+    if metric == "average_precision":
+        return curve.average_precision()
+    percent = int(metric.removeprefix("sensitivity_at_").removesuffix("_specificity"))
+    return curve.sensitivity_at(percent / 100)
+
+
+def _losses(record, metric):
+    """Return what each test image adds to the Brier score or the log loss."""
+    y_true, probabilities = np.asarray(record["y_true"]), np.asarray(record["probabilities"], dtype=float)
+    probabilities = probabilities / probabilities.sum(1, keepdims=True)
+    if metric == "log_loss":
+        return -np.log(np.maximum(probabilities[np.arange(len(y_true)), y_true], np.finfo(float).eps))
+    squares = (probabilities - np.eye(probabilities.shape[1])[y_true]) ** 2
+    return squares.sum(1) / (2 if squares.shape[1] == 2 else 1)
+
+
+class _Curve:
+    """True and false positives at every threshold from the highest score on, in every resampling."""
+
+    def __init__(self, is_positive, score, weights):
+        order = np.argsort(-score, kind="stable")
+        score = score[order]
+        ends = np.flatnonzero(np.append(score[1:] != score[:-1], True))  # equal scores are decided together
+        drawn = weights[:, order]
+        self.true = np.cumsum(drawn * is_positive[order], axis=1)[:, ends]
+        self.false = np.cumsum(drawn * ~is_positive[order], axis=1)[:, ends]
+
+    def area(self):
+        width = np.diff(self.false, axis=1, prepend=0)
+        height = self.true - np.diff(self.true, axis=1, prepend=0) / 2
+        return (width * height).sum(1) / np.maximum(self.true[:, -1] * self.false[:, -1], 1)
+
+    def average_precision(self):
+        precision = self.true / np.maximum(self.true + self.false, 1)
+        return (np.diff(self.true, axis=1, prepend=0) * precision).sum(1) / np.maximum(self.true[:, -1], 1)
+
+    def sensitivity_at(self, specificity):
+        is_specific = 1 - self.false / np.maximum(self.false[:, -1:], 1) >= specificity - 1e-9
+        return np.where(is_specific, self.true, 0).max(1) / np.maximum(self.true[:, -1], 1)

@@ -1,11 +1,13 @@
 """The folder that keeps an evaluation: records, shared work, leases, and what `gan-sampler status` reads."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -16,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 PACKAGES = ("torch", "torchvision", "skorch", "scikit-learn", "imbalanced-learn", "numpy")
 DEFAULT_CACHE_LIMIT = 150 * 2**20  # bytes; records, tables and the report come on top and stay small
@@ -34,7 +37,10 @@ _PRESENTATION = (  # changes here change no number
 )
 _BEAT = 5.0  # seconds between two signs of life of a lease
 _SILENCE = 60.0  # seconds without one, after which its holder counts as dead
-_ABANDONED = 600.0  # seconds after which an unfinished file is removed
+_ABANDONED = 600.0  # seconds after which an unfinished file of a process on another machine is removed
+_SAME_PROCESS = 1000  # milliseconds within which its beginning is told the same each time
+_RUN = "run-"  # in front of the lease of a whole run
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has no hard links
 
 
 def versions():
@@ -84,8 +90,7 @@ def atomic(file):
     StoreError
         When the disk is full, the folder cannot be written to, or the like; a file that was there is as it was.
     """
-    # Not by process: threads have one in common, and two machines on one folder may count alike.
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
+    temporary = _temporary(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -94,9 +99,27 @@ def atomic(file):
         os.replace(temporary, file)
         _sync_folder(file.parent)
     except OSError as exc:
-        raise _refuse(exc, file) from exc
+        raise refuse(exc, file.parent) from exc
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # missing as a rule, and what is left here is removed by a later run
+            temporary.unlink()
+
+
+def _temporary(file):
+    """Return a name for a file that will take the place of `file`; it tells which process writes it."""
+    # The process alone would not do: its threads have it in common.
+    return file.with_name(f".{file.name}.{_this_machine()}-{os.getpid()}-{_began()}.{uuid.uuid4().hex}.tmp")
+
+
+_WRITER = re.compile(r"\.(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-(?P<began>\d+)\.[0-9a-f]{32}\.tmp$")
+
+
+def _is_abandoned(temporary):
+    """Whether nobody will finish this file."""
+    writer = _WRITER.search(temporary.name)
+    if writer and writer["machine"] == _this_machine():
+        return not _lives(int(writer["pid"]), int(writer["began"]))
+    return time.time() - temporary.stat().st_mtime > _ABANDONED
 
 
 def _sync_folder(folder):
@@ -146,10 +169,11 @@ class StoreError(OSError):
     """The folder of an evaluation cannot be written to: the disk is full, or the like. Nothing in it is damaged."""
 
 
-def _refuse(exc, file):
+def refuse(exc, folder):
+    """Return what to raise where an `OSError` says that `folder` cannot be written to."""
     return StoreError(
         exc.errno,
-        f"The results could not be written to {file.parent}: {exc.strerror or exc}. What was finished is kept: free "
+        f"The results could not be written to {folder}: {exc.strerror or exc}. What was finished is kept: free "
         "some room, or make the folder writable, and start the same command again",
     )
 
@@ -315,8 +339,8 @@ class Store:
         Taken
             When another living process holds it.
         """
-        file = self.root / "leases" / f"{key}.json"
-        self._take(file)
+        file = self._lease(key)
+        mine = self._take(file)
         is_done = threading.Event()
 
         def beat():
@@ -331,28 +355,41 @@ class Store:
         finally:
             is_done.set()
             heart.join()
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what cannot be removed counts as dead in a minute
+                if file.read_text(encoding="utf-8") == mine:
+                    file.unlink()
+
+    def has_lease(self, key):
+        """Whether a process, dead or alive, has begun with `key` and not ended."""
+        return self._lease(key).exists()
+
+    def _lease(self, key):
+        return self.root / "leases" / f"{key}.json"
 
     def _take(self, file):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        """Write a lease and return its content."""
         content = json.dumps(_this_process())
-        for _ in range(2):
-            mine = file.with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
-            mine.write_text(content, encoding="utf-8")
-            try:
-                os.link(mine, file)  # fails where there is one, and nobody can see it half written
-                return
-            except FileExistsError:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            for _ in range(2):
+                if _create(file, content):
+                    return content
                 if self._is_alive(file):
-                    raise Taken(file.stem) from None
-                file.unlink(missing_ok=True)
-            except OSError:  # a file system without hard links
-                with open(file, "x", encoding="utf-8") as stream:
-                    stream.write(content)
-                return
-            finally:
-                mine.unlink(missing_ok=True)
+                    break
+                self._remove_dead(file)
+        except OSError as exc:
+            raise refuse(exc, file.parent) from exc
         raise Taken(file.stem)
+
+    def _remove_dead(self, file):
+        """Remove the lease of a dead process, unless another process has put its own into its place meanwhile."""
+        grave = _temporary(file)
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            os.rename(file, grave)
+            if self._is_alive(grave):
+                with contextlib.suppress(FileExistsError):
+                    os.link(grave, file)
+            grave.unlink()
 
     def _is_alive(self, file):
         try:
@@ -362,22 +399,41 @@ class Store:
             return False
         if age > _SILENCE:
             return False
-        mine = _this_process()
-        if any(holder.get(name) != mine[name] for name in ("host", "boot", "space")):
-            return True  # on another machine, where only its signs of life tell
-        return _exists(holder["pid"])
+        if holder["machine"] != _this_machine():
+            return True  # where only its signs of life tell
+        return _lives(holder["pid"], holder["began"])
 
     def _now(self):
         """Return the time by the clock of the file system, which is that of the files' times."""
-        probe = self.root / "leases" / f".{uuid.uuid4().hex}.tmp"
-        probe.touch()
+        probe = _temporary(self.root / "leases" / "clock")
         try:
+            probe.touch()
             return probe.stat().st_mtime
+        except OSError:  # who only looks on may have no right to write
+            return time.time()
         finally:
-            probe.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                probe.unlink()
+
+    @contextlib.contextmanager
+    def run(self):
+        """Count as a run while the block runs, and let work be tried again that failed when no run was under way."""
+        key = f"{_RUN}{uuid.uuid4().hex}"
+        with self.lease(key):
+            if min(self._runs(), default=("", key))[1] == key:
+                for file in (self.root / "failures").glob("*.json"):
+                    file.unlink(missing_ok=True)
+            yield
+
+    def _runs(self):
+        """Return when each living run has started, and its key."""
+        return [(lease["since"], lease["key"]) for lease in self._living() if lease["key"].startswith(_RUN)]
 
     def running(self):
         """Return what is being computed: a list of key, host, pid and seconds since the start."""
+        return [lease for lease in self._living() if not lease["key"].startswith(_RUN)]
+
+    def _living(self):
         found = []
         for file in sorted((self.root / "leases").glob("*.json")):
             with contextlib.suppress(FileNotFoundError, ValueError):
@@ -396,20 +452,16 @@ class Store:
         """Keep the error of shared work."""
         write_json(self.root / "failures" / f"{key}.json", {"key": key, "error": error, "traceback": trace})
 
-    def forget_failures(self):
-        """Let work that failed be tried again."""
-        for file in (self.root / "failures").glob("*.json"):
-            file.unlink(missing_ok=True)
-
     # Order
 
     def log(self, line):
         """Add a line to run.log."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with open(
-            self.root / "run.log", "a", encoding="utf-8"
-        ) as stream:  # one write: lines of two processes stay whole
-            stream.write(f"{utc_now()} {line}\n")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with open(self.root / "run.log", "a", encoding="utf-8") as stream:  # one write: lines stay whole
+                stream.write(f"{utc_now()} {line}\n")
+        except OSError as exc:
+            raise refuse(exc, self.root) from exc
 
     def cache_size(self):
         """Return the size in bytes of what can be computed again."""
@@ -418,6 +470,8 @@ class Store:
     def prune(self, limit, keep=()):
         """Remove shared work, the longest unused first, until the cache is at most `limit` bytes.
 
+        Nothing is removed while a run is under way, in whatever process: the last one to end does it.
+
         Parameters
         ----------
         limit : int
@@ -425,6 +479,8 @@ class Store:
         keep : container of str
             Names of files, without suffix, that stay.
         """
+        if self._runs():
+            return
         found = sorted(self._cached())
         total = sum(size for _, size, _ in found)
         for _, size, file in found:
@@ -444,11 +500,35 @@ class Store:
         return found
 
     def remove_abandoned(self):
-        """Remove unfinished files that killed processes left behind."""
+        """Remove unfinished files and leases that killed processes left behind."""
         for file in self.root.rglob(".*.tmp"):
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - file.stat().st_mtime > _ABANDONED:
+                if _is_abandoned(file):
                     file.unlink()
+        for file in (self.root / "leases").glob("*.json"):
+            if not self._is_alive(file):
+                self._remove_dead(file)
+
+
+def _create(file, content):
+    """Write a file that is not there yet, which nobody sees half written; return whether it was not there."""
+    mine = _temporary(file)
+    try:
+        mine.write_text(content, encoding="utf-8")
+        os.link(mine, file)
+    except FileExistsError:
+        return False
+    except OSError as exc:
+        if exc.errno not in _NO_LINKS:
+            raise
+        try:
+            with open(file, "x", encoding="utf-8") as stream:
+                stream.write(content)
+        except FileExistsError:
+            return False
+    finally:
+        mine.unlink(missing_ok=True)
+    return True
 
 
 def this_host():
@@ -462,24 +542,30 @@ def utc_now():
 
 
 @functools.cache
-def _boot():
-    """Return what tells one start of this machine from another, and one container's processes from another's."""
+def _this_machine():
+    """Return what tells this start of this machine, and this container, from others, whose processes count alike."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")
-    except OSError:  # no Linux: signs of life have to do
-        return uuid.uuid4().hex, ""
+        boot, space = Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")
+    except OSError:  # no Linux: there is one space of processes, and `_began` tells one start from another
+        boot, space = "", ""
+    return hashlib.sha256(f"{this_host()}\0{boot}\0{space}".encode()).hexdigest()[:8]
+
+
+def _began(pid=None):
+    """Return when a process, by default this one, has begun, in milliseconds; numbers of processes are given again."""
+    return round(1000 * psutil.Process(pid).create_time())
 
 
 def _this_process():
-    boot, space = _boot()
-    return {"host": this_host(), "boot": boot, "space": space, "pid": os.getpid(), "since": utc_now()}
+    process = {"pid": os.getpid(), "began": _began(), "since": utc_now()}
+    return {"host": this_host(), "machine": _this_machine(), **process}
 
 
-def _exists(pid):
+def _lives(pid, began):
+    """Whether a process of this machine has not ended."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and abs(_began(pid) - began) < _SAME_PROCESS
+    except psutil.ZombieProcess:
         return False
-    except PermissionError:
-        return True
-    return True
+    except psutil.NoSuchProcess:
+        return psutil.pid_exists(pid)  # systems may hide processes of other users

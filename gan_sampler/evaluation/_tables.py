@@ -41,6 +41,12 @@ PUBLISHED = {
 }
 
 
+def signed(value, digits=3):
+    """Format a difference, with a minus sign of its proper width and no sign before a zero."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
 def write_tables(folder, records, manifest):
     """Write results.csv, a row for each cell, and predictions.csv.gz, a row for each cell and test image.
 

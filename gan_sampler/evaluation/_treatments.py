@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
 
-from gan_sampler.evaluation._models import class_weight_parameter, named, with_seed
+from gan_sampler.evaluation._models import (
+    class_weight_parameters,
+    gives_scores,
+    is_instance_with,
+    named,
+    renamed,
+    with_seed,
+)
+from gan_sampler.evaluation._store import digest_of
 from gan_sampler.samplers import (
     AugmentationOverSampler,
     ConditionalDCGANOverSampler,
@@ -94,10 +102,10 @@ def choose_treatments(asked, settings, device, n_classes=2, verbose=0):
 
     Parameters
     ----------
-    asked : sequence of str, or dict of str to sampler
-        Names, with ``+threshold`` behind a name to tune the threshold on top; samplers of the user's, under names of
-        the user's. Own samplers stand before the embedder where they come from this package, and behind it where they
-        do not; a `Treatment` says it.
+    asked : sequence of str or Treatment, or dict of str to str, sampler or Treatment
+        Names, with ``+threshold`` behind a name to tune the threshold on top; or what a user calls them and what they
+        are. Own samplers stand before the embedder where they come from this package, and behind it where they do
+        not; a `Treatment` says it.
     settings : Settings
         Lengths.
     device : str
@@ -111,31 +119,35 @@ def choose_treatments(asked, settings, device, n_classes=2, verbose=0):
     -------
     treatments : list of Treatment
     """
-    found = [_choose(name, sampler, settings, device, verbose) for name, sampler in named(asked)]
+    found = [_choose(name, sampler, settings, device, verbose) for name, sampler in named(asked, "samplers")]
     tuned = [treatment.name for treatment in found if treatment.tunes_threshold]
     if tuned and n_classes > 2:
         raise ValueError(
             f"samplers must tune no threshold on {n_classes} classes: it is defined for two. Leave out "
             f"{', '.join(tuned)}."
         )
-    if not any(treatment.kind == "none" for treatment in found):
+    taken = [treatment for treatment in found if treatment.name == "none" and treatment.kind != "none"]
+    if taken:
+        raise ValueError("samplers must not be called 'none': that is doing nothing, which all is compared with.")
+    if not any(treatment.name == "none" for treatment in found):
         found.insert(0, Treatment("none", TREATMENT_LABELS["none"]))
     return found
 
 
 def _choose(name, sampler, settings, device, verbose):
     if isinstance(sampler, Treatment):
-        return sampler
-    if sampler is None or isinstance(sampler, str):
-        word = sampler or name
-        plain = word.removesuffix(TUNED)
+        return renamed(sampler, name)
+    if isinstance(sampler, str):
+        plain = sampler.removesuffix(TUNED)
         treatment = _named_treatment(plain, settings, device, verbose)
-        if word == plain:
-            return treatment
-        label = f"{treatment.label} + tuned threshold"
-        return replace(treatment, name=name, label=label, tunes_threshold=True)
-    if not (hasattr(sampler, "fit_resample") and hasattr(sampler, "get_params")):
-        raise ValueError(f"samplers must be names or objects with fit_resample; got {sampler!r} for {name!r}.")
+        if sampler != plain:
+            label = f"{treatment.label} + tuned threshold"
+            treatment = replace(treatment, name=sampler, label=label, tunes_threshold=True)
+        return renamed(treatment, name)
+    if not is_instance_with(sampler, "fit_resample", "get_params"):
+        raise ValueError(
+            f"samplers must be names or instances of samplers, with fit_resample; got {sampler!r} for {name!r}."
+        )
     on = "images" if isinstance(sampler, BaseImageOverSampler | PixelSampler | AugmentationOverSampler) else "features"
     return Treatment(name, name, sampler, on)
 
@@ -171,15 +183,31 @@ def _named_treatment(name, settings, device, verbose):
     return Treatment(name, label, DCGANOverSampler(**gan, synthetic_classes=classes, **shared), family="gan")
 
 
-def check_class_weights(treatments, classifiers):
-    """Raise where class weights are asked for and a classifier has no parameter for them."""
+def check_treatments(treatments, classifiers):
+    """Raise where a treatment needs what a classifier does not have."""
     for treatment in treatments:
         for classifier in classifiers:
-            if treatment.weights and class_weight_parameter(classifier.estimator) is None:
+            lacking = _lacking(treatment, classifier)
+            if lacking is not None:
                 raise ValueError(
                     f"samplers must not ask for {treatment.name!r} with the classifier {classifier.name!r}, which has "
-                    "no parameter class_weight. Leave one of the two out."
+                    f"no {lacking}. Leave one of the two out."
                 )
+
+
+def usable_treatments(treatments, classifiers):
+    """Return the treatments that all classifiers have what is needed for."""
+    return [
+        treatment for treatment in treatments if not any(_lacking(treatment, classifier) for classifier in classifiers)
+    ]
+
+
+def _lacking(treatment, classifier):
+    if treatment.weights and not class_weight_parameters(classifier.estimator):
+        return "parameter class_weight"
+    if treatment.tunes_threshold and not gives_scores(classifier.estimator):
+        return "decision_function and no predict_proba"
+    return None
 
 
 def describe(estimator):
@@ -206,6 +234,8 @@ def describe(estimator):
 
 
 def _as_text(name, value):
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return f"array {digest_of(value)}"  # the text of a large one leaves out what is in the middle
     if hasattr(value, "get_params") and not isinstance(value, type):
         return f"{type(value).__module__}.{type(value).__qualname__}"  # its own parameters have entries of their own
     if name == "weights" and isinstance(value, str | Path):
