@@ -808,7 +808,7 @@ def thin(records):
 
 @contextlib.contextmanager
 def recorded_warnings():
-    """Give a list that holds, as plain values, the warnings of a block when it is over; those of the store are issued."""
+    """Give a list that holds, as plain values, the warnings of a block when it is over; the store's are issued."""
     told = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
