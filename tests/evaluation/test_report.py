@@ -104,7 +104,7 @@ def test_identifiers_are_unique_and_every_reference_has_one(page):
 
 
 def test_no_python_object_stands_in_the_page(page):
-    assert not re.search(r"\{&#39;|&#39;kind&#39;|<object |\bnan\b|\bNone\b", page[page.index("<body>") :])
+    assert not re.search(r"\{&#39;|&#39;kind&#39;|<object |\bnan\b|>None<", page[page.index("<body>") :])
 
 
 def test_every_figure_says_what_it_shows_and_nothing_is_lost_in_shortened_numbers(page):
