@@ -537,10 +537,9 @@ def _classes_section(run):
         for name in run.featured
         if (figure := figures.draw_confusion(run.finished, row, name)) is not None
     ]
-    about = _text(
-        "Mean counts of test images over the repeats; the lighter, the larger the share of the true class.", "quiet"
-    )
-    panels = {"kind": "figures", "figures": matrices, "css": "panels", "legend": ()}
+    about = "Mean counts of test images over the repeats; the lighter, the larger the share of the true class."
+    css = "panels" if len(run.classes) <= 6 else "pairs"
+    panels = {"kind": "figures", "figures": matrices, "css": css, "legend": ()}
     section.fold(f"{len(matrices)} confusion matrices", _text(about, "quiet"), panels)
     section.fold("Precision, recall and F1 of every class, treatment and classifier", _table_block(_class_table(run)))
     return section

@@ -146,8 +146,9 @@ def test_a_metric_that_no_classifier_gives_cannot_decide():
 
 def test_errors_are_better_when_lower(clear):
     """The sign of a gain turns with the metric."""
-    assert answer_of(clear, "brier")[0].startswith("SMOTE is significantly better than doing nothing")
-    assert "by \N{MINUS SIGN}0." in answer_of(clear, "brier")[0]
+    first = answer_of(clear, "brier")[0]
+    assert first.startswith("SMOTE is significantly better than doing nothing")
+    assert "by \N{MINUS SIGN}0." in first
 
 
 def test_a_sampler_of_the_user_counts_as_generator_by_its_history_and_as_close_to_real_always(clear):

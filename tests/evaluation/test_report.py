@@ -103,6 +103,10 @@ def test_identifiers_are_unique_and_every_reference_has_one(page):
     assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', page)) <= set(found)
 
 
+def test_no_python_object_stands_in_the_page(page):
+    assert not re.search(r"\{&#39;|&#39;kind&#39;|<object |\bnan\b|>None<", page[page.index("<body>") :])
+
+
 def test_every_figure_says_what_it_shows_and_nothing_is_lost_in_shortened_numbers(page):
     assert page.count("<svg") == page.count('<svg role="img" aria-label="')
     assert not re.search(r'aria-label=""|alt=""', page)
@@ -180,7 +184,7 @@ def test_file_names_stand_in_the_page_only_with_real_images(few, no_figures):
 
 def test_four_classes_have_curves_matrices_and_numbers_of_each():
     classes = ("bowel", "kidney, left", "liver", "spleen")
-    four = make_records(classes, treatments=("none", "smote"), rows=ROWS[1:2], seeds=(0, 1), split="fold 1")
+    four = make_records(classes, treatments=("none", "smote"), rows=ROWS[1:2], seeds=(0,), split="fold 1")
     page = _report.render(four, make_manifest(four), None)
     for name in classes:
         assert f"ROC curves of class {name}" in page
@@ -246,7 +250,7 @@ def test_the_report_does_not_load_torch():
 
 @pytest.fixture(scope="module")
 def xrays():
-    made = make_records(("NORMAL", "PNEUMONIA"), treatments=("none", "dcgan"), rows=ROWS[1:], seeds=(0, 1))
+    made = make_records(("NORMAL", "PNEUMONIA"), treatments=("none", "dcgan"), rows=ROWS[1:], seeds=(0,))
     return [record | {"n_train": _tables.PUBLISHED_N_TRAIN} for record in made]
 
 

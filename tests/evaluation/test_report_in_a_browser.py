@@ -21,8 +21,7 @@ WIDE, PHONE = (1280, 800), (390, 844)
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """A small report that has every kind of part: tables, figures, an image, folded parts."""
-    rows = (("svm", "resnet18"), ("cnn", None))
-    records = make_records(treatments=("none", "class_weight", "dcgan"), rows=rows, seeds=(0, 1))
+    records = make_records(treatments=("none", "class_weight", "dcgan"), rows=[("cnn", None)], seeds=(0, 1))
     images = np.random.RandomState(0).randint(0, 256, (4, 16, 16)).astype(np.uint8)
     pictures = {
         "classes": np.array(["normal", "pneumonia"]),
