@@ -141,7 +141,11 @@ def read_status(root, n_lines=5, finished=None):
         n_finished=n_finished,
         n_missing=len(cells) - n_finished - len(failed),
         failed=sorted(failed, key=lambda found: found["cell"]),
-        running=[_describe(found, cells) for found in store.running()],
+        running=[
+            {name: found[name] for name in ("what", "host", "pid", "since")}
+            | {"seconds": _seconds_since(found["since"])}
+            for found in store.running()
+        ],
         cache_bytes=store.cache_size(),
         log=_last_lines(Path(root, "run.log"), n_lines),
     )
@@ -151,15 +155,6 @@ def _name_of(cell, treatments, classifiers):
     treatment, classifier = treatments[cell["treatment"]], classifiers[cell["classifier"]]
     embedder = f" on {cell['embedder']}" if cell["embedder"] else ""
     return f"{treatment} > {classifier}{embedder}, {cell['split']} split, seed {cell['seed']}"
-
-
-def _describe(running, cells):
-    what = cells.get(running["key"], "images or features that several cells need")
-    return {
-        "what": what,
-        **{name: running[name] for name in ("host", "pid", "since")},
-        "seconds": _seconds_since(running["since"]),
-    }
 
 
 def _seconds_since(iso):

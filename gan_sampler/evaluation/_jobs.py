@@ -571,7 +571,7 @@ def _do(context, job):
     device = resolve_device(context.device)
     try:
         with (
-            context.store.lease(job.lease(context)),
+            context.store.lease(job.lease(context), job.name),
             threads(context.n_threads),
             threadpool_limits(context.n_threads),
         ):

@@ -359,8 +359,8 @@ class Store:
     # Who works at what
 
     @contextlib.contextmanager
-    def lease(self, key):
-        """Hold the right to compute `key` while the block runs.
+    def lease(self, key, what=""):
+        """Hold the right to compute `key`, which people call `what`, while the block runs.
 
         The holder gives signs of life; one that has given none for a minute, or whose process has ended on this
         machine, counts as dead. Should two processes ever hold one lease, both compute the same, and files are
@@ -372,7 +372,7 @@ class Store:
             When another living process holds it.
         """
         file = self._lease(key)
-        mine = self._take(file)
+        mine = self._take(file, what)
         is_done = threading.Event()
 
         def beat():
@@ -398,9 +398,9 @@ class Store:
     def _lease(self, key):
         return self.root / "leases" / f"{key}.json"
 
-    def _take(self, file):
+    def _take(self, file, what):
         """Write a lease and return its content."""
-        content = json.dumps(_this_process())
+        content = json.dumps(_this_process() | {"what": what})
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             for _ in range(2):
@@ -461,8 +461,8 @@ class Store:
         return [(lease["at"], lease["key"]) for lease in self._living() if lease["key"].startswith(_RUN)]
 
     def running(self):
-        """Return what is being computed: a list of key, host, pid and seconds since the start."""
-        names = ("key", "host", "pid", "since")
+        """Return what is being computed: a list of key, what (for people), host, pid and since (ISO 8601)."""
+        names = ("key", "what", "host", "pid", "since")
         found = [lease for lease in self._living() if not lease["key"].startswith(_RUN)]
         return [{name: lease[name] for name in names} for lease in found]
 
@@ -472,7 +472,8 @@ class Store:
             with contextlib.suppress(FileNotFoundError, ValueError):
                 if self._state(file) == "alive":
                     holder = json.loads(file.read_bytes())
-                    found.append({"key": file.stem, **{name: holder[name] for name in ("host", "pid", "since", "at")}})
+                    names = ("what", "host", "pid", "since", "at")
+                    found.append({"key": file.stem, **{name: holder[name] for name in names}})
         return found
 
     # Failures of shared work, so that a training that failed is not tried once for every cell
