@@ -5,7 +5,7 @@
 Simulates runs whose treatments do not differ, in cases that real runs show, and counts those with any p-value below .05
 after Holm's correction: for `gan_sampler.evaluation` and for what it was before, a variance of its own for each
 comparison with Satterthwaite's degrees of freedom. Power is the difference, in units of its standard deviation over the
-seeds, that four tests of five find. Ten minutes on one thread.
+seeds, that four tests of five find. Five minutes on one thread.
 """
 
 import argparse

@@ -219,12 +219,18 @@ def compare(
     from gan_sampler.evaluation import _data, _settings
     from gan_sampler.runtime import resolve_device
 
-    max_size = _settings.default_image_size(resolve_device(device))
-    data = _data.load(folder, image_size=image_size, max_size=max_size, max_images=max_images, groups=groups)
-    root = store or out or _default_store(data, cv, n_rare)
     with contextlib.ExitStack() as stack:
         if scheduler is not None:
             stack.enter_context(_workers_of(scheduler))
+        data = _data.load(
+            folder,
+            image_size=image_size,
+            max_size=_settings.default_image_size(resolve_device(device)),
+            max_images=max_images,
+            groups=groups,
+            verbose=sys.stderr.isatty(),
+        )
+        root = store or out or _default_store(data, cv, n_rare)
         place = stack.enter_context(_place_of_plan(root)) if dry_run else root
         if data.groups is None:
             _warn_of_no_groups(folder)

@@ -36,7 +36,7 @@ class OneLineErrors(TyperGroup):
         except _CommandLineError as exc:
             context = getattr(exc, "ctx", None)
             command = context.command_path if context else "gan-sampler"
-            tell(f"error: {one_line(exc.format_message())} See {command} --help.")
+            tell(f"error: {one_line(exc.format_message()).removesuffix('.')}. See {command} --help.")
         except (typer.Abort, KeyboardInterrupt):
             tell("Interrupted.")
             return INTERRUPTED
@@ -63,7 +63,7 @@ def unwrapped(docstring):
 def tell(line):
     """Print a line for people on stderr, in red where it tells of an error."""
     color = {"error": "red", "WARNING": "red", "warning": "yellow"}.get(line.partition(":")[0])
-    typer.secho(line, err=True, fg=color)
+    typer.echo(typer.style(line, fg=color) if color else line, err=True)
 
 
 def explain(exc, options=MappingProxyType({})):

@@ -106,6 +106,7 @@ def read_status(root, n_lines=5, finished=None):
     -------
     status : Status
     """
+    from gan_sampler.evaluation._records import cells_asked_for
     from gan_sampler.evaluation._store import Store
 
     store = Store(root)
@@ -115,7 +116,12 @@ def read_status(root, n_lines=5, finished=None):
             f"STORE must be the folder of an evaluation; got {str(root)!r}, which holds none. gan-sampler compare "
             "prints the folder that it writes to."
         )
-    cells = asked_cells(manifests)
+    last = manifests[-1]
+    treatments, classifiers = (
+        {name: label for found in manifests for name, label in found[kind].items()}
+        for kind in ("treatments", "classifiers")
+    )
+    cells = {cell["key"]: _name_of(cell, treatments, classifiers) for cell in cells_asked_for(manifests, last)}
     finished = set() if finished is None else finished
     failed = []
     for key in cells.keys() - finished:
@@ -126,7 +132,7 @@ def read_status(root, n_lines=5, finished=None):
             finished.add(key)
         else:
             failed.append({"cell": cells[key], "error": one_line(record["error"])})
-    last, n_finished = manifests[-1], len(finished & cells.keys())
+    n_finished = len(finished & cells.keys())
     return Status(
         store=str(root),
         **{name: last[name] for name in ("name", "command", "scoring", "device", "started")},
@@ -141,20 +147,8 @@ def read_status(root, n_lines=5, finished=None):
     )
 
 
-def asked_cells(manifests):
-    """Return names for people of the cells that the commands on the latest images asked for, by key."""
-    last = manifests[-1]
-    return {
-        cell["key"]: _name_of(cell, manifest)
-        for manifest in manifests
-        if (manifest["source"], manifest["versions"]) == (last["source"], last["versions"])
-        for cell in manifest["cells"]
-    }
-
-
-def _name_of(cell, manifest):
-    treatment = manifest["treatments"].get(cell["treatment"], cell["treatment"])
-    classifier = manifest["classifiers"].get(cell["classifier"], cell["classifier"])
+def _name_of(cell, treatments, classifiers):
+    treatment, classifier = treatments[cell["treatment"]], classifiers[cell["classifier"]]
     embedder = f" on {cell['embedder']}" if cell["embedder"] else ""
     return f"{treatment} > {classifier}{embedder}, {cell['split']} split, seed {cell['seed']}"
 

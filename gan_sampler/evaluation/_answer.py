@@ -7,7 +7,7 @@ significant is said to have no effect.
 import numpy as np
 
 from ._metrics import LOWER_IS_BETTER, METRIC_LABELS
-from ._records import THRESHOLD_SUFFIX, is_finished, repeats_of, rows_of, select, treatment_labels
+from ._records import THRESHOLD_SUFFIX, is_finished, repeats_of, treatment_labels
 from ._statistics import overall_tests
 from ._tables import count_asked, signed, values_of
 
@@ -88,12 +88,17 @@ def answer(records, manifest, metric, *, tests=None):
         ]
     if len(names) == 1:
         return ["Nothing but doing nothing was tried, so there is nothing to compare.", *troubles]
+    if not values_of(finished, metric):
+        return [
+            f"No classifier of this run gives {_name(metric)}, so it cannot decide: choose another metric.",
+            *troubles,
+        ]
     if tests is None:
         tests = overall_tests(finished, against=NOTHING, metric=metric)
     if tests["p_holm"].isna().all():
         return [_untested(finished, tests, metric), *troubles]
     sentences = [
-        _better(finished, tests, metric),
+        _better(tests, metric),
         _generators(finished, tests, metric),
         _worse(tests, metric),
         _power(finished, tests, metric),
@@ -129,9 +134,9 @@ def _untested(records, tests, metric):
     )
 
 
-def _better(records, tests, metric):
+def _better(tests, metric):
     found = tests[tests["is_significant"] & (_signs(tests, metric) > 0)]
-    n_rows = sum(bool(values_of(select(records, row=row), metric)) for row in rows_of(records))
+    n_rows = int(tests["n_classifiers"].max())
     over = f"on average over {n_rows} classifiers" if n_rows > 1 else "with the one classifier tried"
     if found.empty:
         best = best_of(tests, metric)

@@ -8,7 +8,7 @@ from gan_sampler.evaluation import _figures, _report, _statistics, _tables
 from gan_sampler.evaluation._answer import answer
 from gan_sampler.evaluation._metrics import METRIC_LABELS
 from gan_sampler.evaluation._pictures import add_real_images
-from gan_sampler.evaluation._records import is_finished, select
+from gan_sampler.evaluation._records import cells_asked_for, is_finished, select
 from gan_sampler.evaluation._store import Store
 
 
@@ -55,7 +55,7 @@ class Comparison:
                 "has none. Check the path."
             )
         chosen = next((found for found in manifests if found["key"] == manifest_key), manifests[-1])
-        asked = _cells_asked_for(manifests, chosen)
+        asked = cells_asked_for(manifests, chosen)
         by_key = {record["key"]: record for record in self._store.records()}
         self.records = [by_key[cell["key"]] for cell in asked if cell["key"] in by_key]
         self.missing = [
@@ -98,7 +98,7 @@ class Comparison:
         metric = self._metric(metric)
         table = _tables.summary_table(self.records, metric, self.missing)
         parts = [f"{METRIC_LABELS[metric]} on the test images, mean ± standard deviation", table.to_string()]
-        return "\n\n".join(parts + ([table.attrs["legend"]] if table.attrs["legend"] else []))
+        return "\n\n".join([*parts, *table.attrs["legend"]])
 
     def tests(self, against="none", metrics=None):
         """Return paired tests of every treatment against one, corrected for their number by Holm's method.
@@ -251,25 +251,3 @@ class Comparison:
         metric = self._metric(None)
         table = _tables.summary_table(self.records, metric, self.missing)
         return f"<p>{' '.join(self.answer())}</p><p>{METRIC_LABELS[metric]}</p>{table.to_html()}"
-
-
-def _cells_asked_for(manifests, chosen):
-    """Return the cells of all commands that can be compared with the chosen one, each place once.
-
-    Where two commands mean different things by one name, the chosen one counts, and else the later one.
-    """
-    places = {}
-    for manifest in [*(found for found in manifests if _is_comparable(found, chosen)), chosen]:
-        for cell in manifest["cells"]:
-            places[tuple(value for name, value in sorted(cell.items()) if name != "key")] = cell
-    return list(places.values())
-
-
-def _is_comparable(manifest, chosen):
-    if any(manifest[name] != chosen[name] for name in ("source", "versions", "n_threads", "settings")):
-        return False
-    if manifest["device"].partition(":")[0] != chosen["device"].partition(":")[0]:
-        return False
-    ours, theirs = manifest["splits"], chosen["splits"]
-    kinds = [{name.split(" ")[0].rstrip(",") for name in splits} for splits in (ours, theirs)]  # official, random, fold
-    return kinds[0] == kinds[1] and all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())

@@ -159,7 +159,7 @@ def _refuse_missing(argument, values):
         )
 
 
-def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=None, groups=None):
+def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=None, groups=None, verbose=1):
     """Read the data set that `word` names.
 
     Parameters
@@ -179,6 +179,8 @@ def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=
     groups : str or None, default=None
         Where the groups (patients) of a folder's images stand: ``"folder"`` for the folder that each lies in, below
         that of its class; a CSV file; or a pattern of file names. See `group_finder`.
+    verbose : int, default=1
+        Whether to show a bar while files are read.
 
     Returns
     -------
@@ -192,7 +194,7 @@ def load(word, *, image_size=None, max_size=None, grey_as_rgb=False, max_images=
     word = os.fspath(word)
     if image_size is None and max_size is not None:
         image_size = _size_within(word, max_size)
-    data = _read(word, image_size, groups)
+    data = _read(word, image_size, groups, verbose)
     if max_images is not None and max_images < len(data.target):
         data = _stratified_part(data, max_images)
     check_classes(data, word)
@@ -290,7 +292,7 @@ def _group_of_table(path):
     return find
 
 
-def _read(word, image_size, groups):
+def _read(word, image_size, groups, verbose):
     path = Path(word)
     if groups is not None and not path.is_dir():
         raise ValueError(f"groups must be left out for {word}; they are taken from the names of a folder's files.")
@@ -300,7 +302,7 @@ def _read(word, image_size, groups):
         return _from_bunch("elpv", datasets.load_elpv(**_sized(image_size)))
     if word == "chest_xray":
         try:
-            return _from_bunch(word, datasets.fetch_chest_xray(None, verbose=1, **_sized(image_size)))
+            return _from_bunch(word, datasets.fetch_chest_xray(None, verbose=verbose, **_sized(image_size)))
         except FileNotFoundError as exc:
             raise FileNotFoundError(
                 "The chest X-rays could not be fetched: download them from Kaggle (paultimothymooney/"
@@ -320,9 +322,9 @@ def _read(word, image_size, groups):
         )
     name = path.resolve().name
     if groups is None and _looks_like_chest_xrays(path):
-        return _from_bunch(name, datasets.fetch_chest_xray(path, verbose=1, **_sized(image_size)))
+        return _from_bunch(name, datasets.fetch_chest_xray(path, verbose=verbose, **_sized(image_size)))
     find = None if groups in (None, "folder") else group_finder(groups)
-    bunch = datasets.load_image_folder(path, image_size=image_size, groups=find, verbose=1)
+    bunch = datasets.load_image_folder(path, image_size=image_size, groups=find, verbose=verbose)
     if groups == "folder":
         bunch.groups = _folders_below_class(bunch.filenames.tolist(), bunch.split)
     return _from_bunch(name, bunch)

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
-from scikit_posthocs import critical_difference_diagram, posthoc_nemenyi_friedman
+from scikit_posthocs import critical_difference_diagram
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_curve
 
@@ -440,16 +439,17 @@ def _count_axis(axis, title):
 
 
 @styled
-def draw_ranks(scores):
-    """Draw the critical-difference diagram of a table of scores.
+def draw_ranks(ranks, p_values):
+    """Draw the critical-difference diagram.
 
     Parameters
     ----------
-    scores : DataFrame
-        Blocks down, treatments across; the higher, the better.
+    ranks : DataFrame
+        What `gan_sampler.evaluation._statistics.ranks` returns.
+    p_values : DataFrame
+        What `nemenyi` returns.
     """
-    ranks = scores.rank(axis=1, ascending=False).mean()
-    p_values = posthoc_nemenyi_friedman(scores)
+    ranks = ranks.set_index("treatment_label")["rank"]
     figure = _figure(WIDTH, 0.9 + 0.22 * len(ranks))
     axis = figure.subplots()
     critical_difference_diagram(
@@ -627,28 +627,3 @@ def draw_map(points, labels, kinds, classes, treatment_names):
     axis.grid(visible=False)
     axis.set_aspect("equal", adjustable="datalim")
     return figure
-
-
-def rank_blocks(records, metric):
-    """Return the scores that treatments are ranked by: a block for each classifier, or each split of its own.
-
-    A classifier's value is its mean over the repeats that all treatments have. Where every repeat has a split of its
-    own, blocks are the splits, averaged over the classifiers.
-    """
-    finished = [record for record in records if is_finished(record) and values_of([record], metric)]
-    if not finished:
-        return pd.DataFrame()
-    labels = treatment_labels(finished)
-    table = pd.DataFrame(
-        {
-            "row": row_label(record),
-            "repeat": repeat_key(record),
-            "treatment": labels[record["treatment"]],
-            "value": record["metrics"][metric] * (-1 if metric in LOWER_IS_BETTER else 1),
-        }
-        for record in finished
-    )
-    wide = table.pivot_table(index=["row", "repeat"], columns="treatment", values="value")
-    wide = wide[[label for label in labels.values() if label in wide]].dropna(axis=0)
-    shares_split = {split for split, _ in repeats_of(finished)} == {"official"}
-    return wide.groupby("row" if shares_split else "repeat", sort=False).mean()

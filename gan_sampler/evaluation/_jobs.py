@@ -21,7 +21,17 @@ from gan_sampler.evaluation._metrics import class_probabilities, class_scores, e
 from gan_sampler.evaluation._models import Classifier, Embedder, with_seed
 from gan_sampler.evaluation._settings import Settings
 from gan_sampler.evaluation._splits import THRESHOLD_FOLDS, Split, stratified_folds
-from gan_sampler.evaluation._store import Store, StoreError, Taken, digest_of, refuse, this_host, utc_now, versions
+from gan_sampler.evaluation._store import (
+    Store,
+    StoreError,
+    StoreWarning,
+    Taken,
+    digest_of,
+    refuse,
+    this_host,
+    utc_now,
+    versions,
+)
 from gan_sampler.evaluation._treatments import Treatment, describe
 from gan_sampler.runtime import resolve_device, threads
 
@@ -798,13 +808,16 @@ def thin(records):
 
 @contextlib.contextmanager
 def recorded_warnings():
-    """Give a list that holds, as plain values, the warnings of a block when it is over; none of them is issued."""
+    """Give a list that holds, as plain values, the warnings of a block when it is over; the store's are issued."""
     told = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield told
         found = list(caught)
     for warning in found:
+        if issubclass(warning.category, StoreWarning):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+            continue
         entry = {"category": warning.category.__name__, "message": str(warning.message)}
         if entry not in told and len(told) < _MOST_WARNINGS:
             told.append(entry)

@@ -86,6 +86,28 @@ def select(records, *, row=None, treatment=None, repeat=None):
     ]
 
 
+def cells_asked_for(manifests, chosen):
+    """Return the cells of all commands that can be compared with the chosen one, each place once.
+
+    Where two commands mean different things by one name, the chosen one counts, and else the later one.
+    """
+    places = {}
+    for manifest in [*(found for found in manifests if _is_comparable(found, chosen)), chosen]:
+        for cell in manifest["cells"]:
+            places[tuple(value for name, value in sorted(cell.items()) if name != "key")] = cell
+    return list(places.values())
+
+
+def _is_comparable(manifest, chosen):
+    if any(manifest[name] != chosen[name] for name in ("source", "versions", "n_threads", "settings")):
+        return False
+    if manifest["device"].partition(":")[0] != chosen["device"].partition(":")[0]:
+        return False
+    ours, theirs = manifest["splits"], chosen["splits"]
+    kinds = [{name.split(" ")[0].rstrip(",") for name in splits} for splits in (ours, theirs)]  # official, random, fold
+    return kinds[0] == kinds[1] and all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
+
+
 def _places(known, found):
     """Return the place of every name: the known ones first, the others in the order in which they are found."""
     return {name: place for place, name in enumerate(dict.fromkeys([*known, *found]))}

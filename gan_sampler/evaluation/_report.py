@@ -34,7 +34,7 @@ from ._records import (
     select,
     treatment_labels,
 )
-from ._statistics import overall_tests, paired_tests
+from ._statistics import METRICS_TESTED, nemenyi, overall_tests, paired_tests, ranks
 from ._tables import (
     PUBLISHED_CLASSES,
     cost_table,
@@ -48,7 +48,7 @@ from ._tables import (
     warnings_table,
 )
 
-MIN_BLOCKS = 5  # classifiers or splits, below which ranks say nothing
+MIN_RANKED_BY = 5  # classifiers, below which ranks say nothing
 DASH, TIMES = "\N{EN DASH}", " \N{MULTIPLICATION SIGN} "
 MIN_RANKED = 3  # treatments
 _SHOWN_COLUMNS = 8  # images in a row of a picture
@@ -233,7 +233,7 @@ class Run:
 
     def _overall(self):
         names = treatment_labels(self.finished)
-        if NOTHING not in names or len(names) < 2:
+        if NOTHING not in names or len(names) < 2 or not values_of(self.finished, self.metric):
             return None
         return overall_tests(self.finished, against=NOTHING, metric=self.metric)
 
@@ -453,10 +453,12 @@ def _tests_section(run):
         "and corrected by Holm's method for all tests of a table. Significant means below .05."
     )
     section.table(_tests_table(run.tests, f"Difference to doing nothing in {_label(run)}, mean over the classifiers"))
-    single = paired_tests(run.finished, against=NOTHING)
-    if len(single):
-        table = _tests_table(single, "Difference to doing nothing for every classifier and tested metric", of_rows=True)
-        section.fold(f"{len(table.rows)} single tests, for every classifier and three metrics", _table_block(table))
+    metrics = list(dict.fromkeys((*METRICS_TESTED, run.metric)))
+    single = paired_tests(run.finished, against=NOTHING, metrics=metrics)
+    table = _tests_table(single, "Difference to doing nothing for every classifier and tested metric", of_rows=True)
+    section.fold(
+        f"{len(table.rows)} single tests, for every classifier and {len(metrics)} metrics", _table_block(table)
+    )
     _add_ranks(section, run)
     return section
 
@@ -487,25 +489,21 @@ def _tests_table(tests, caption, of_rows=False):
 
 
 def _add_ranks(section, run):
-    blocks = figures.rank_blocks(run.finished, run.metric)
-    if len(blocks) < MIN_BLOCKS or blocks.shape[1] < MIN_RANKED:
+    ranked = ranks(run.finished, run.metric)
+    n_classifiers = ranked.attrs["n_classifiers"]
+    if n_classifiers < MIN_RANKED_BY or len(ranked) < MIN_RANKED:
         return
     section.heading("Critical-difference diagram")
-    what = "classifiers" if blocks.index.name == "row" else "splits"
-    section.figures(
-        [
-            embed(
-                figures.draw_ranks(blocks),
-                "Critical-difference diagram: "
-                + "; ".join(f"{n} {r:.1f}" for n, r in blocks.rank(axis=1, ascending=False).mean().items()),
-                f"Mean rank of every treatment in {_label(run)} over {len(blocks)} {what}, 1 the best; a bar joins "
-                "those that Nemenyi's test after Friedman's does not tell apart. Mind that the "
-                f"{what} share images, so they agree more than independent data sets would: the diagram describes this "
-                "run, and the tests above decide.",
-                "wide",
-            )
-        ]
+    left_out = ranked.attrs["left_out"]
+    caption = (
+        f"Mean rank of every treatment in {_label(run)} over {n_classifiers} classifiers, 1 the best (Friedman's test: "
+        f"p {_p_sentence(ranked.attrs['friedman_p'])}); a bar joins those that Nemenyi's test does not tell apart. "
+        "Mind that the classifiers share images, so they agree more than independent data sets would: the diagram "
+        "describes this run, and the tests above decide." + (f" Left out: {', '.join(left_out)}." if left_out else "")
     )
+    words = "; ".join(f"{row.treatment_label} {row.rank:.1f}" for row in ranked.itertuples())
+    figure = figures.draw_ranks(ranked, nemenyi(run.finished, run.metric))
+    section.figures([embed(figure, f"Critical-difference diagram, mean ranks: {words}", caption, "wide")])
 
 
 def _classes_section(run):
@@ -690,7 +688,8 @@ def _cost_section(run):
     section.table(Table("Cost of the resampling alone, mean time over the repeats", columns, body))
     section.text(
         "The time is counted once for all classifiers that share the resampled images; in the figure, less than "
-        f"{figures.LEAST_SECONDS} s is drawn as that. The memory is that of the process that resampled.",
+        f"{figures.LEAST_SECONDS} s is drawn as that. The memory is that of the process that resampled. "
+        "A tuned threshold resamples nothing, and costs a few more fits of the classifier.",
         "quiet",
     )
     return section
@@ -1081,6 +1080,10 @@ def _count(value):
 
 def _p(value):
     return "< .001" if value < 0.001 else f"{value:.3f}".lstrip("0") if value < 1 else "1"
+
+
+def _p_sentence(value):
+    return _p(value) if value < 0.001 else f"= {_p(value)}"
 
 
 def _seconds(value):

@@ -12,6 +12,7 @@ import joblib
 import psutil
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
+from sklearn.utils import gen_batches
 from tqdm import tqdm
 
 from gan_sampler.evaluation._estimate import cost_of
@@ -19,6 +20,7 @@ from gan_sampler.evaluation._jobs import LOOK_AGAIN, Cell, EmbedJob, Outcome, Sa
 from gan_sampler.evaluation._store import StoreError
 
 _MOST_DEATHS = 3  # of workers over one job, or without one
+_IN_A_ROW = 4  # jobs of each worker, where the backend tells of them only when all are done
 _BYTES_OF_WORKER = 800 * 2**20  # torch and its friends, loaded
 
 
@@ -86,14 +88,16 @@ def choose_n_jobs(context, n_jobs=None):
     context : Context
         Tells the size of the images.
     n_jobs : int or None, default=None
-        As in joblib. None takes that of a surrounding `joblib.parallel_config`; without one, a worker for each core,
-        but no more than memory holds, and one alone beside a GPU.
+        As in joblib. None takes that of a surrounding `joblib.parallel_config`, or all workers of the cluster that it
+        names; without one, a worker for each core, but no more than memory holds, and one alone beside a GPU.
     """
     if n_jobs is not None:
         return n_jobs
     backend, configured = get_active_backend()
-    if type(backend).__name__ != "LokyBackend" or configured is not None:
-        return None
+    if configured is not None:
+        return configured
+    if type(backend).__name__ != "LokyBackend":
+        return -1  # all of a cluster: some backends would take one worker
     if not context.device.startswith("cpu"):
         return 1
     n_held = int(psutil.virtual_memory().available // bytes_of_worker(context))
@@ -218,7 +222,8 @@ def _ways_to_die():
     if "distributed" in sys.modules:
         kinds.append(sys.modules["distributed"].KilledWorker)
     if "ray" in sys.modules:
-        kinds.append(sys.modules["ray"].exceptions.RaySystemError)
+        told = sys.modules["ray"].exceptions
+        kinds += [told.RayActorError, told.WorkerCrashedError, told.OutOfMemoryError, told.NodeDiedError]
     return tuple(kinds)
 
 
@@ -228,9 +233,15 @@ def _run_parallel(context, jobs, n_jobs):
         for place, job in enumerate(jobs):
             yield place, work(context, job)
         return
-    # One job at a time: batches would keep a worker busy with many while others wait.
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-    yield from parallel(delayed(_work)(context, place, job) for place, job in enumerate(jobs))
+    numbered = [delayed(_work)(context, place, job) for place, job in enumerate(jobs)]
+    options = {"n_jobs": n_jobs, "batch_size": 1}  # batches would keep a worker busy with many while others wait
+    backend, _ = get_active_backend()
+    if backend.supports_return_generator:
+        yield from Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs", **options)(numbered)
+        return
+    with Parallel(**options) as parallel:  # the workers stay, and what is done is told in between
+        for some in gen_batches(len(numbered), _IN_A_ROW * joblib.effective_n_jobs(n_jobs)):
+            yield from parallel(numbered[some])
 
 
 def _work(context, place, job):

@@ -348,7 +348,7 @@ def _dominance(residuals, is_there, n_free):
 def _prior_freedom(own, varies, n_free):
     """Return Smyth's prior degrees of freedom: many where treatments' variances are alike, 0 where nothing is known.
 
-    From the variance of log variances over the treatments, the mean over classifiers and metrics, less what chance alone
+    From the variance of log variances over treatments, the mean over classifiers and metrics, less what chance alone
     gives. Two standard errors are added, because the fewer the variances, the more they look alike by luck; metrics of
     the same predictions count once. Differences from one rival are correlated, which takes a quarter of the variance.
     """
@@ -374,8 +374,8 @@ def _inverse_trigamma(values):
 def _p_values(difference, seed_variance, freedom, image_variance, image_freedom):
     """Return two-sided p-values: Student's, the mean over what the true variance over repeats may be.
 
-    That is the distribution of Behrens and Fisher. Where the repeats' variance is all there is, it is Student's with
-    `freedom`; where it is nothing, that with `image_freedom`.
+    That is the distribution of Behrens and Fisher, on the safe side where the test images have few degrees of freedom.
+    Where the repeats do not vary, it is Student's with `image_freedom`; of repeats alone, that with `freedom`.
     """
     p, is_unknown = np.ones(difference.shape), ~np.isfinite(seed_variance + image_variance)
     total = np.where(is_unknown, 0, seed_variance + image_variance)
@@ -402,9 +402,9 @@ def _nodes(freedom):
 def _margins(seed_variance, freedom, image_variance, image_freedom):
     """Return half the widths of the confidence intervals: the differences whose p-value is 1 - CONFIDENCE."""
     total = np.sqrt(seed_variance + image_variance)
-    low, high = np.zeros_like(total), 1e4 * total
-    for _ in range(60):
-        middle = (low + high) / 2
+    low, high = total, 1e4 * total  # the smallest is 1.96 of a normal distribution
+    for _ in range(25):
+        middle = np.sqrt(low * high)
         is_inside = _p_values(middle, seed_variance, freedom, image_variance, image_freedom) > 1 - CONFIDENCE
         low, high = np.where(is_inside, middle, low), np.where(is_inside, high, middle)
     return high
@@ -503,7 +503,7 @@ class _Run:
     def _weights_of(self, cell):
         key = tuple(cell["y_true"]), None if cell["groups"] is None else tuple(cell["groups"])
         if key not in self._weights:
-            self._weights[key] = resample(cell["y_true"], cell["groups"])
+            self._weights[key] = np.asfortranarray(resample(cell["y_true"], cell["groups"]))  # images are gathered
         return self._weights[key]
 
 
@@ -583,7 +583,7 @@ def _of_scores(record, metric, weights):
             labels = [int(metric.removeprefix("roc_auc_"))]
         else:
             labels = [rarest] if n_classes == 2 else np.unique(y_true)
-        areas = np.array([_Curve(y_true == label, scores[:, label], weights).area() for label in labels])
+        areas = np.array([_area(y_true == label, scores[:, label], weights) for label in labels])
         counts = np.array([weights[:, y_true == label].sum(1) for label in labels])
         return (areas * counts).sum(0) / counts.sum(0)
     curve = _Curve(y_true == rarest, scores[:, rarest], weights)
@@ -603,6 +603,18 @@ def _losses(record, metric):
     return squares.sum(1) / (2 if squares.shape[1] == 2 else 1)
 
 
+def _area(is_positive, score, weights):
+    """Return the area under the ROC curve in every resampling."""
+    order = np.argsort(score[~is_positive], kind="stable")
+    negatives = np.flatnonzero(~is_positive)[order]
+    below = np.zeros((len(negatives) + 1, len(weights)))  # weight of the negatives up to each
+    np.cumsum(weights.T[negatives], axis=0, out=below[1:])
+    ends = [np.searchsorted(score[negatives], score[is_positive], side=side) for side in ("left", "right")]
+    positives = weights.T[is_positive]
+    wins = sum(np.einsum("pn,pn->n", positives, below[end]) for end in ends) / 2
+    return wins / np.maximum(positives.sum(0) * below[-1], 1)
+
+
 class _Curve:
     """True and false positives at every threshold from the highest score on, in every resampling."""
 
@@ -613,11 +625,6 @@ class _Curve:
         drawn = weights[:, order]
         self.true = np.cumsum(drawn * is_positive[order], axis=1)[:, ends]
         self.false = np.cumsum(drawn * ~is_positive[order], axis=1)[:, ends]
-
-    def area(self):
-        width = np.diff(self.false, axis=1, prepend=0)
-        height = self.true - np.diff(self.true, axis=1, prepend=0) / 2
-        return (width * height).sum(1) / np.maximum(self.true[:, -1] * self.false[:, -1], 1)
 
     def average_precision(self):
         precision = self.true / np.maximum(self.true + self.false, 1)

@@ -14,11 +14,13 @@ import time
 import uuid
 import warnings
 import zipfile
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import psutil
+from filelock import FileLock
 
 PACKAGES = ("torch", "torchvision", "skorch", "scikit-learn", "imbalanced-learn", "numpy")
 DEFAULT_CACHE_LIMIT = 150 * 2**20  # bytes; records, tables and the report come on top and stay small
@@ -40,6 +42,18 @@ _SILENCE = 60.0  # seconds without one, after which its holder counts as dead
 _ABANDONED = 600.0  # seconds after which an unfinished file of a process on another machine is removed
 _SAME_PROCESS = 1000  # milliseconds within which its beginning is told the same each time
 _RUN = "run-"  # in front of the lease of a whole run
+_DAMAGES = (  # what zipfile, NumPy and JSON raise where they read anything
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has no hard links
 
 
@@ -148,8 +162,8 @@ def read_json(file):
     """
     try:
         found = json.loads(file.read_bytes())
-    except RecursionError as exc:
-        raise ValueError(f"{file} is no file of an evaluation: it is nested too deeply") from exc
+    except (ValueError, RecursionError) as exc:  # ValueError also where it is no text
+        raise ValueError(f"{file} is damaged: it holds no JSON ({exc})") from exc
     if not isinstance(found, dict) or set(found) != {"sha256", "values"}:
         raise ValueError(f"{file} is no file of an evaluation: it has no sha256 and values")
     if _checksum(json.dumps(found["values"], sort_keys=True)) != found["sha256"]:
@@ -161,8 +175,16 @@ def _checksum(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _in_order(arrays):
+    return [part for name in sorted(arrays) for part in (name, arrays[name])]
+
+
 class Taken(Exception):  # noqa: N818, it is no error
     """Another living process works at this."""
+
+
+class StoreWarning(UserWarning):
+    """A file of an evaluation is damaged; what it held is computed again."""
 
 
 class StoreError(OSError):
@@ -171,10 +193,11 @@ class StoreError(OSError):
 
 def refuse(exc, folder):
     """Return what to raise where an `OSError` says that `folder` cannot be written to."""
+    reason = exc.strerror or f"the disk seems to be full ({exc})"  # NumPy does not tell what the system said
     return StoreError(
-        exc.errno,
-        f"The results could not be written to {folder}: {exc.strerror or exc}. What was finished is kept: free "
-        "some room, or make the folder writable, and start the same command again",
+        exc.errno or errno.ENOSPC,
+        f"The results could not be written to {folder}: {reason}. What was finished is kept: free some room, or make "
+        "the folder writable, and start the same command again",
     )
 
 
@@ -229,13 +252,14 @@ class Store:
                 raise ValueError(f"{file} is the {kind} of another key, {values.get('key')}")
         except FileNotFoundError:
             return None
-        except (ValueError, AttributeError) as exc:  # ValueError also where it is no JSON or no text
+        except (ValueError, AttributeError) as exc:
             kept = file.with_name(f"{file.name}.damaged")
             with contextlib.suppress(FileNotFoundError):  # another process was faster
                 os.replace(file, kept)
             warnings.warn(
                 f"{exc}. It is left out and, if a {kind} is needed, made again. The file is now {kept.name}: look at "
                 "it if it may be of use, else delete it.",
+                StoreWarning,
                 stacklevel=3,
             )
             return None
@@ -254,13 +278,19 @@ class Store:
         """
         file = self._shared(key)
         try:
-            with np.load(file, allow_pickle=False) as found:
+            with zipfile.ZipFile(file):  # of anything else, NumPy makes an array or what it likes
+                found = np.load(file, allow_pickle=False)
+            with found:
                 arrays = {name: found[name] for name in found.files}
-            values = json.loads(arrays.pop("values").tobytes())
+            text = json.loads(arrays.pop("values").tobytes())
+            values = text["values"]
+            if digest_of(*_in_order(arrays)) != text["digest"]:
+                raise ValueError("its digest does not fit")
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as exc:
-            warnings.warn(f"{file} is damaged ({exc}); it is removed and computed again.", stacklevel=2)
+        except _DAMAGES as exc:
+            text = f"{file} is damaged ({exc}); it is removed and computed again."
+            warnings.warn(text, StoreWarning, stacklevel=2)
             file.unlink(missing_ok=True)
             return None
         with contextlib.suppress(OSError):  # what was used last is removed last
@@ -269,7 +299,9 @@ class Store:
 
     def write_shared(self, key, arrays, values):
         """Keep arrays and plain values under `key`."""
-        text = np.frombuffer(json.dumps(values).encode(), dtype=np.uint8)
+        arrays = {name: np.asarray(array) for name, array in arrays.items()}
+        text = json.dumps({"digest": digest_of(*_in_order(arrays)), "values": values})
+        text = np.frombuffer(text.encode(), dtype=np.uint8)
         with atomic(self._shared(key)) as temporary, open(temporary, "wb") as stream:
             np.savez(stream, **arrays, values=text)
 
@@ -287,7 +319,7 @@ class Store:
         """Keep the images and what is known of them; both are read by other processes, the images by `mmap`."""
         write_json(self.root / "data" / f"{source}.json", {"key": source, **values})
         file = self._images(source)
-        if not file.exists():
+        if not _holds(file, images):
             with atomic(file) as temporary, open(temporary, "wb") as stream:
                 np.save(stream, images, allow_pickle=False)
 
@@ -374,7 +406,7 @@ class Store:
             for _ in range(2):
                 if _create(file, content):
                     return content
-                if self._is_alive(file):
+                if self._state(file) == "alive":
                     break
                 self._remove_dead(file)
         except OSError as exc:
@@ -382,26 +414,25 @@ class Store:
         raise Taken(file.stem)
 
     def _remove_dead(self, file):
-        """Remove the lease of a dead process, unless another process has put its own into its place meanwhile."""
-        grave = _temporary(file)
-        with contextlib.suppress(FileNotFoundError):  # another process was faster
-            os.rename(file, grave)
-            if self._is_alive(grave):
-                with contextlib.suppress(FileExistsError):
-                    os.link(grave, file)
-            grave.unlink()
+        """Remove a lease, if its holder is still the dead one: others see that it is dead at the same time."""
+        with FileLock(file.with_name("lock")):
+            if self._state(file) == "dead":
+                file.unlink(missing_ok=True)
 
-    def _is_alive(self, file):
+    def _state(self, file):
+        """Return whether the holder of a lease is "alive" or "dead", or that the lease is "free"."""
         try:
             age = self._now() - file.stat().st_mtime
             holder = json.loads(file.read_bytes())
-        except (FileNotFoundError, ValueError):
-            return False
+        except FileNotFoundError:
+            return "free"
+        except ValueError:
+            return "dead"
         if age > _SILENCE:
-            return False
-        if holder["machine"] != _this_machine():
-            return True  # where only its signs of life tell
-        return _lives(holder["pid"], holder["began"])
+            return "dead"
+        # On another machine, only signs of life tell.
+        is_alive = holder["machine"] != _this_machine() or _lives(holder["pid"], holder["began"])
+        return "alive" if is_alive else "dead"
 
     def _now(self):
         """Return the time by the clock of the file system, which is that of the files' times."""
@@ -427,19 +458,21 @@ class Store:
 
     def _runs(self):
         """Return when each living run has started, and its key."""
-        return [(lease["since"], lease["key"]) for lease in self._living() if lease["key"].startswith(_RUN)]
+        return [(lease["at"], lease["key"]) for lease in self._living() if lease["key"].startswith(_RUN)]
 
     def running(self):
         """Return what is being computed: a list of key, host, pid and seconds since the start."""
-        return [lease for lease in self._living() if not lease["key"].startswith(_RUN)]
+        names = ("key", "host", "pid", "since")
+        found = [lease for lease in self._living() if not lease["key"].startswith(_RUN)]
+        return [{name: lease[name] for name in names} for lease in found]
 
     def _living(self):
         found = []
         for file in sorted((self.root / "leases").glob("*.json")):
             with contextlib.suppress(FileNotFoundError, ValueError):
-                if self._is_alive(file):
+                if self._state(file) == "alive":
                     holder = json.loads(file.read_bytes())
-                    found.append({"key": file.stem, **{name: holder[name] for name in ("host", "pid", "since")}})
+                    found.append({"key": file.stem, **{name: holder[name] for name in ("host", "pid", "since", "at")}})
         return found
 
     # Failures of shared work, so that a training that failed is not tried once for every cell
@@ -506,8 +539,14 @@ class Store:
                 if _is_abandoned(file):
                     file.unlink()
         for file in (self.root / "leases").glob("*.json"):
-            if not self._is_alive(file):
-                self._remove_dead(file)
+            self._remove_dead(file)
+
+
+def _holds(file, images):
+    try:
+        return np.array_equal(np.load(file, mmap_mode="r", allow_pickle=False), images)
+    except (FileNotFoundError, ValueError, EOFError):
+        return False
 
 
 def _create(file, content):
@@ -557,7 +596,7 @@ def _began(pid=None):
 
 
 def _this_process():
-    process = {"pid": os.getpid(), "began": _began(), "since": utc_now()}
+    process = {"pid": os.getpid(), "began": _began(), "since": utc_now(), "at": time.time()}
     return {"host": this_host(), "machine": _this_machine(), **process}
 
 

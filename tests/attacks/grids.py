@@ -6,6 +6,7 @@ As a program it works on a store until it is killed or done: ``python -m attacks
 import argparse
 import json
 import os
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -22,7 +23,7 @@ from gan_sampler import DCGANOverSampler
 from gan_sampler.evaluation._data import from_arrays
 from gan_sampler.evaluation._jobs import Context
 from gan_sampler.evaluation._models import choose_classifiers, choose_embedders
-from gan_sampler.evaluation._run import make_cells, run_grid
+from gan_sampler.evaluation._run import choose_n_jobs, make_cells, run_grid
 from gan_sampler.evaluation._settings import Settings
 from gan_sampler.evaluation._splits import make_splits
 from gan_sampler.evaluation._store import Store
@@ -138,7 +139,7 @@ def run(root, n_jobs=1, **options):
     """Compute a grid; return how many cells it saw through."""
     Store(root).remove_abandoned()
     context, cells = prepare(root, **options)
-    return run_grid(context, cells, n_jobs=n_jobs, progress=False)
+    return run_grid(context, cells, n_jobs=choose_n_jobs(context, n_jobs), progress=False)
 
 
 def results(root):
@@ -167,7 +168,7 @@ def table(root):
 def left_over(root):
     """Return the files of a store that a finished run should not leave."""
     folders = [Path(root, "leases"), Store(root).checkpoints]
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file() and file.name != "lock"]
     return sorted({*files, *Path(root).rglob(".*")})
 
 
@@ -176,12 +177,16 @@ def main():
     parser.add_argument("store")
     parser.add_argument("n_jobs", type=int, nargs="?", default=2)
     parser.add_argument("--backend", default="loky")
-    options = parser.parse_args()
+    parser.add_argument("--processes", type=int, default=1, help="that do the same at the same time")
+    options, parent = parser.parse_args(), os.getpid()
     # Another name than "__main__", so that workers find the classes.
     from attacks import grids
 
+    children = [os.fork() for _ in range(options.processes - 1) if os.getpid() == parent]
     with joblib.parallel_config(backend=options.backend):
         print(grids.run(options.store, options.n_jobs))  # noqa: T201
+    if os.getpid() == parent and any(os.waitpid(child, 0)[1] for child in children):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
