@@ -231,8 +231,8 @@ class Comparison:
     def _real_images(self):
         if not self._store.has_images(self.manifest["source"]):
             raise ValueError(
-                "The real images are no longer in the store, whose cache has a limit: start the same command again with "
-                "a larger cache_limit, and make the report from there."
+                "The real images are no longer in the store, whose cache has a limit: start the same command again "
+                "with a larger cache_limit, and make the report from there."
             )
         return self._store.read_data(self.manifest["source"])[0]
 

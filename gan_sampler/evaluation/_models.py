@@ -270,6 +270,10 @@ def choose_embedders(asked, settings, device, resnet18_weights=None, *, download
     -------
     embedders : list of Embedder
     """
+    if resnet18_weights is not None and not Path(resnet18_weights).is_file():
+        raise FileNotFoundError(
+            f"resnet18_weights must be a file of weights; got {str(resnet18_weights)!r}, which is none. Check the path."
+        )
     if asked is not None:
         found = [
             renamed(_named_embedder(given, settings, device, resnet18_weights, download), name)
@@ -351,8 +355,6 @@ def _named_embedder(name, settings, device, file, download):
 def _resnet18_weights(file, download):
     """Return the `weights` word of ResNet18, or None when there is no file of them."""
     if file is not None:
-        if not Path(file).is_file():
-            raise FileNotFoundError(f"resnet18_weights must be a file of weights; got {str(file)!r}, which is none.")
         return str(Path(file).resolve())
     weights = ResNet18_Weights.IMAGENET1K_V1
     cached = Path(torch.hub.get_dir(), "checkpoints", weights.url.rsplit("/", 1)[-1])

@@ -240,7 +240,7 @@ class Run:
     def _featured(self):
         """Return doing nothing, the best treatment with a generator and the best without, as far as they are there."""
         if not self.can_test:
-            return list(self.labels)[:3]
+            return list(treatment_labels(self.finished))[:3]  # of one that failed throughout there is nothing to show
         chosen = [NOTHING]
         generates = np.array([is_generator(self.finished, name) for name in self.tests["treatment"]])
         for of_kind in (self.tests[generates], self.tests[~generates]):

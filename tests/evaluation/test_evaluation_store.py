@@ -97,7 +97,7 @@ def test_folder_that_cannot_be_made_is_named_with_the_way_out(tmp_path):
         (lambda good: good[: len(good) // 2], "Unterminated|Expecting"),
         (lambda good: b"\xff\xfe\x00", "decode"),
         (lambda good: b"[1, 2]", "it has no sha256 and values"),
-        (lambda good: b"[" * 100_000, "nested too deeply"),
+        (lambda good: b"[" * 100_000, "recursion"),
         (lambda good: good.replace(b"0.5", b"0.9"), "its checksum does not fit"),
     ],
     ids=["empty", "truncated", "binary", "foreign", "deep", "changed"],
