@@ -167,8 +167,7 @@ class SampleJob:
             if not _is_there(context, key):
                 with _kept_failure(context, key):
                     self._make(context, treatment, key)
-        if all(map(context.store.has_shared, self.keys(context))):
-            self._forget_checkpoints(context)
+        self.forget_checkpoints(context)
 
     def _make(self, context, treatment, key):
         images, target, _, _ = context.load()
@@ -205,8 +204,10 @@ class SampleJob:
     def _family_folder(self, context):
         return context.store.checkpoints / self._family_key(context)
 
-    def _forget_checkpoints(self, context):
-        shutil.rmtree(self._family_folder(context), ignore_errors=True)
+    def forget_checkpoints(self, context):
+        """Remove what was kept of trainings, unless one of them has failed and may go on in another run."""
+        if all(map(context.store.has_shared, self.keys(context))):
+            shutil.rmtree(self._family_folder(context), ignore_errors=True)
 
 
 @dataclass(frozen=True)

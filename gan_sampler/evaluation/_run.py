@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from gan_sampler.evaluation._estimate import cost_of
 from gan_sampler.evaluation._jobs import LOOK_AGAIN, Cell, EmbedJob, Outcome, SampleJob, is_done, keep_failure, work
-from gan_sampler.evaluation._store import StoreError
+from gan_sampler.evaluation._store import StoreError, Taken
 
 _MOST_DEATHS = 3  # of workers over one job, or without one
 _IN_A_ROW = 4  # jobs of each worker, where the backend tells of them only when all are done
@@ -144,8 +144,17 @@ def run_grid(context, cells, *, n_jobs=None, on_error="skip", progress=True):
         with _Progress(context, stages, progress) as bar:
             for jobs in stages:
                 _Stage(context, jobs, n_jobs, on_error, bar).run()
-        context.store.remove_abandoned()
+        _tidy_up(context, todo)
     return len(todo)
+
+
+def _tidy_up(context, cells):
+    """Remove what killed processes have left, the checkpoints of trainings that were just over among it."""
+    context.store.remove_abandoned()
+    samples = {job.keys(context)[0]: job for cell in cells for job in cell.shared_jobs(context)[0]}
+    for job in _by_family(samples.values()):
+        with contextlib.suppress(Taken), context.store.lease(job.lease(context)):
+            job.forget_checkpoints(context)
 
 
 class _Stage:

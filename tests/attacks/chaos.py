@@ -35,8 +35,10 @@ from gan_sampler import (
     DCGANOverSampler,
     DeepSMOTE,
 )
+from gan_sampler.evaluation import Store, StoreError
 from gan_sampler.training import _keeper, read_file
 
+from . import grids
 from .cases import process_state
 
 _PATIENCE = 120  # seconds after which a fit of a second hangs
@@ -163,25 +165,25 @@ def fit(sampler, folder=None, *, eager=True, data=None):
     return clone(sampler).set_params(checkpoint_dir=folder).fit_resample(*(data or toy()))[0].tobytes()
 
 
-def fit_killed_at(sampler, folder, n_calls, *, is_before):
-    """As `fit`, killed at the given call of what writes files."""
+def killed_at(n_calls, is_before, function, *arguments):
+    """Call a function that is killed at the given call of what writes files."""
     left = itertools.count(n_calls, -1)
 
-    def killing(function):
+    def killing(real):
         def call(*arguments, **options):
             is_last = next(left) <= 0
             if is_last and is_before:
                 os.kill(os.getpid(), signal.SIGKILL)
-            result = function(*arguments, **options)
+            result = real(*arguments, **options)
             if is_last:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
         return call
 
-    for name in ("fsync", "replace", "unlink", "open", "chmod"):
+    for name in ("fsync", "replace", "unlink", "open", "chmod", "link"):
         setattr(os, name, killing(getattr(os, name)))
-    return fit(sampler, folder)
+    return function(*arguments)
 
 
 def fit_interrupted(sampler, ready):
@@ -243,6 +245,40 @@ def fill(disk, n_free):
         while True:
             file.write(bytes(4096))
     os.truncate(disk / "ballast", max(0, os.path.getsize(disk / "ballast") - n_free))
+
+
+def evaluate(root, n_jobs=1):
+    """Compute a small grid; return how many of its cells were left to do."""
+    torch.set_num_threads(1)
+    with joblib.parallel_config(backend="multiprocessing"):
+        return grids.run(root, n_jobs)
+
+
+def evaluate_on(disk, n_free):
+    """Compute a small grid on a disk that gets full, then with room again; tell what came of it."""
+    torch.set_num_threads(1)
+    root, told = disk / "store", None
+    with full(disk, n_free):
+        try:
+            grids.run(root)
+        except StoreError as exc:
+            told = str(exc)
+    warnings.simplefilter("error", UserWarning)  # what is damaged is told in a warning
+    failed = [record["error"] for record in Store(root).records() if record["error"]]
+    grids.run(root)
+    return told, failed, grids.results(root), grids.left_over(root)
+
+
+@contextlib.contextmanager
+def full(disk, n_free):
+    """Leave about so many bytes on a disk while the block runs."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    fill(disk, n_free)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        (disk / "ballast").unlink(missing_ok=True)
 
 
 def fit_with_workers(folder, ready):
@@ -366,7 +402,7 @@ class Attack:
         with tempfile.TemporaryDirectory() as folder:
             for _ in range(self.random.randint(1, 3)):
                 n_calls, is_before = self.random.randint(0, self._n_calls), self.random.random() < 0.5
-                child = Child(lambda: fit_killed_at(SAMPLERS[name], folder, n_calls, is_before=is_before))  # noqa: B023
+                child = Child(killed_at, n_calls, is_before, fit, SAMPLERS[name], folder)
                 deadline = time.monotonic() + _PATIENCE
                 while not child.is_over():
                     require(time.monotonic() < deadline, f"{name}: hangs before it is killed")
@@ -496,6 +532,101 @@ class Attack:
             require(is_told or is_same, f"{how} in a fork with two threads: {str(there)[:200]}")
             counts["with two threads, told" if is_told else "with two threads, byte-equal"] += 1
 
+    # Evaluations
+
+    def grid(self):
+        """Return the records of an undisturbed evaluation, and how many seconds it takes."""
+        if "grid" not in self._references:
+            with tempfile.TemporaryDirectory() as folder:
+                start = time.monotonic()
+                Child(evaluate, folder).wait()
+                self._references["grid"] = grids.results(folder), time.monotonic() - start
+        return self._references["grid"]
+
+    def evaluation_killed(self, counts):
+        """An evaluation that is killed with its workers, or in a write, loses only what was running."""
+        expected, seconds = self.grid()
+        with tempfile.TemporaryDirectory() as name:
+            root = Path(name, "store")
+            for _ in range(self.random.randint(1, 4)):
+                before = _finished(root)
+                if self.random.random() < 0.5:
+                    child = Child(evaluate, root, 2)
+                    deadline = time.monotonic() + self.random.uniform(0, 1.1 * seconds)
+                else:  # in one process: in the middle of a write
+                    child = Child(killed_at, self.random.randint(0, 200), self.random.random() < 0.5, evaluate, root)
+                    deadline = time.monotonic() + _PATIENCE
+                while time.monotonic() < deadline and not child.is_over():
+                    time.sleep(0.002)
+                with contextlib.suppress(ProcessLookupError):  # workers and all; not yet waited for
+                    os.killpg(child.pid, signal.SIGKILL)
+                while not child.is_over():
+                    time.sleep(0.002)
+                require(child.status in (0, -signal.SIGKILL), f"an evaluation failed: {child.log()}")
+                counts["kills"] += child.status != 0
+                child.end()
+                after = _finished(root)
+                lost = [file for file, at in before.items() if after.get(file) != at]
+                require(not lost, f"what was finished is gone or was made again: {lost}")
+                counts["unfinished files and leases"] += len(grids.left_over(root))
+            finished = {file for file in _finished(root) if file.parent.name == "cells"}
+            start = time.monotonic()
+            n_left = Child(evaluate, root).wait()
+            require(time.monotonic() < start + 20 + 2 * seconds, "the next start waited for the dead")
+            require(n_left == len(expected) - len(finished), f"{n_left} cells were left beside {len(finished)}")
+            self._check_store(root, expected)
+            counts["completions, equal"] += 1
+
+    def evaluation_shared(self, counts):
+        """Two evaluations in one store at once, one perhaps killed: nothing is computed twice."""
+        expected, seconds = self.grid()
+        with tempfile.TemporaryDirectory() as name:
+            root, counter = Path(name, "store"), Path(name, "counter")
+            os.environ[grids.COUNTER] = str(counter)
+            try:
+                children = []
+                for _ in range(2):
+                    children.append(Child(evaluate, root))
+                    time.sleep(self.random.uniform(0, 0.5 * seconds))
+                is_killed = self.random.random() < 0.5
+                if is_killed:
+                    time.sleep(self.random.uniform(0, 0.5 * seconds))
+                    children.pop().end()
+                for child in children:
+                    child.wait()
+            finally:
+                del os.environ[grids.COUNTER]
+            Store(root).remove_abandoned()
+            n_fits = len(counter.read_text().splitlines())
+            n_needed = len(expected) + 2 * 2  # a GAN and an embedder for each seed
+            require(n_needed <= n_fits <= n_needed + is_killed, f"{n_fits} fits where {n_needed} are needed")
+            self._check_store(root, expected)
+            counts["one killed, equal" if is_killed else "both to the end, equal"] += 1
+
+    def evaluation_on_a_full_disk(self, counts):
+        """No room for a result: said as such, nothing is damaged, no cell is blamed, and with room it goes on."""
+        expected, _ = self.grid()
+        with small_disk() as disk:
+            n_free = self.random.choice([0, 4096, self.random.randint(0, 250_000)])
+            told, failed, records, left = Child(evaluate_on, disk, n_free).wait()
+            require(told is None or "could not be written" in told, f"told as {told}")
+            require(not failed, f"cells were blamed: {failed}")
+            require(records == expected, "other records after the disk was full")
+            require(not left, f"left behind: {left}")
+            counts["refused" if told else "went on"] += 1
+
+    def _check_store(self, root, expected):
+        require(grids.results(root) == expected, "other records")
+        left = grids.left_over(root)
+        require(not left, f"left behind: {[file.name for file in left]}")
+
+
+def _finished(root):
+    """Return when each finished file of a store was written."""
+    files = [file for kind in ("cells/*.json", "cache/*.npz") for file in root.glob(kind)]
+    # What is shared is touched when it is read.
+    return {file: file.stat().st_mtime_ns if file.suffix == ".json" else file.stat().st_size for file in files}
+
 
 def _fit_two(sampler, folder):
     sampler = clone(sampler).set_params(checkpoint_dir=folder)
@@ -542,6 +673,9 @@ SHARES = {
     "shared_folder": 3,
     "threads": 2,
     "forked": 1,
+    "evaluation_killed": 5,
+    "evaluation_shared": 3,
+    "evaluation_on_a_full_disk": 2,
 }
 
 

@@ -116,16 +116,16 @@ def test_a_run_on_ray_gives_the_records_of_one_process(tmp_path):
     from ray.util.joblib import register_ray
 
     register_ray()
-    counter = tmp_path / "counter"
+    counter, few = tmp_path / "counter", {"seeds": (0,), "samplers": ("none", "smote")}
     variables = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1", grids.COUNTER: str(counter)}
     ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": variables}, log_to_driver=False)
     try:
         with joblib.parallel_config(backend="ray"):
-            grids.run(tmp_path / "ray", None)
+            grids.run(tmp_path / "ray", None, **few)
     finally:
         ray.shutdown()
     pids = {line.split()[1] for line in counter.read_text().splitlines()}
     assert pids
     assert str(os.getpid()) not in pids
-    grids.run(tmp_path / "one")
+    grids.run(tmp_path / "one", **few)
     assert grids.results(tmp_path / "ray") == grids.results(tmp_path / "one")

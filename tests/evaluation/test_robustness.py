@@ -160,6 +160,19 @@ def test_unfinished_files_of_killed_processes_are_removed_and_those_of_the_livin
         assert grids.left_over(tmp_path) == [mine]
 
 
+def test_checkpoints_of_a_training_that_was_just_over_when_it_was_killed_are_removed(tmp_path, monkeypatch):
+    """Nothing of it is left to do, so no job comes by."""
+    options = {"seeds": (0,), "samplers": ("gan",), "classifiers": ("tree",)}
+    with monkeypatch.context() as patch:
+        patch.setattr(_jobs.shutil, "rmtree", lambda *args, **kwargs: pytest.fail("killed"))
+        context, cells = grids.prepare(tmp_path, **options)
+        with pytest.raises(pytest.fail.Exception):
+            cells[-1].sample(cells[-1].split).run(context)
+    assert grids.left_over(tmp_path)
+    assert grids.run(tmp_path, **options) == 2
+    assert not grids.left_over(tmp_path)
+
+
 @pytest.mark.parametrize("damage", ["empty", "cut", "another", "array"])
 def test_damaged_files_are_named_set_aside_and_made_again(tmp_path, undisturbed, damage, counter):
     """None of them costs more than what it held."""
