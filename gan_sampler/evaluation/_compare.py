@@ -22,7 +22,7 @@ from gan_sampler.evaluation._run import bytes_of_worker, choose_n_jobs, make_cel
 from gan_sampler.evaluation._settings import default_choice, default_settings
 from gan_sampler.evaluation._splits import make_splits, thin_rarest
 from gan_sampler.evaluation._store import DEFAULT_CACHE_LIMIT, Store, digest_of, utc_now, versions
-from gan_sampler.evaluation._treatments import check_treatments, choose_treatments, usable_treatments
+from gan_sampler.evaluation._treatments import TUNED, check_treatments, choose_treatments, usable_treatments
 from gan_sampler.runtime import resolve_device
 
 
@@ -349,11 +349,12 @@ class Evaluation:
         lines = [
             f"{manifest['name']}: {len(self.data.target):,} images of {' x '.join(map(str, manifest['shape'][1:]))}, "
             f"training on {counts}",
-            f"Split: {manifest['split_about']} {manifest['groups_about']}",
+            f"Split: {manifest['split_about']}"
+            + ("" if self.data.groups is None else f" {manifest['groups_about']}"),  # else there was a warning
             f"Samplers: {', '.join(manifest['treatments'])}",
             f"Classifiers: {', '.join(manifest['classifiers'])}",
             *(f"Embedder {name}: {about}" for name, about in manifest["embedders"].items()),
-            f"Settings: {', '.join(f'{name} {text}' for name, text in manifest['settings'].items())}",
+            *([f"Settings: {', '.join(map(' '.join, manifest['settings'].items()))}"] if manifest["settings"] else []),
             f"{len(self.cells)} cells, {len(todo)} of them to compute, on {context.device} in {n_workers} worker(s) of "
             f"{context.n_threads} thread(s), each of about {naturalsize(bytes_of_worker(context), binary=True)}",
             f"This takes about {naturaldelta(max(seconds, 1))}." if todo else "Nothing is left to compute.",
@@ -370,11 +371,9 @@ class Evaluation:
             _estimate.measure_rates(self.context, *found)
 
     def _todo(self):
-
         return [cell for cell in self.cells if not is_done(self.context, cell)]
 
     def _n_workers(self):
-
         return joblib.effective_n_jobs(self.n_jobs)
 
     def run(self, *, on_error="skip", cache_limit=DEFAULT_CACHE_LIMIT, progress=True, include_real_images=False):
@@ -454,7 +453,7 @@ class Evaluation:
             "treatments": {cell.treatment.name: cell.treatment.label for cell in self.cells},
             "classifiers": {cell.classifier.name: cell.classifier.label for cell in self.cells},
             "embedders": {cell.embedder.name: cell.embedder.about for cell in self.cells if cell.embedder},
-            "settings": {name: str(value) for name, value in vars(settings).items()},
+            "settings": settings.used(self._names()),
             "versions": versions(),
             "equal_length": settings.equal_length,
         }
@@ -468,6 +467,12 @@ class Evaluation:
             **known,
             "cells": cells,
         }
+
+    def _names(self):
+        """Return the names of all samplers, classifiers and embedders."""
+        names = {cell.treatment.name.removesuffix(TUNED) for cell in self.cells}
+        names |= {cell.classifier.name for cell in self.cells}
+        return names | {cell.embedder.name for cell in self.cells if cell.embedder}
 
     def _about_split(self):
         splits = list({(cell.split.name, cell.split.seed) for cell in self.cells})

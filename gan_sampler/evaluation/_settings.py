@@ -85,6 +85,38 @@ class Settings:
             gan_epochs=self.gan_epochs if n_steps is None else None,
         )
 
+    def used(self, names):
+        """Return the settings that matter to some samplers, classifiers and embedders, by name, as text.
+
+        Parameters
+        ----------
+        names : container of str
+            Names, without ``+threshold``.
+
+        Returns
+        -------
+        settings : dict of str to str
+        """
+        users = {
+            "dcgan": ("dcgan", "dcgan_every_class", "conditional"),
+            "gan_epochs": ("dcgan", "dcgan_every_class", "conditional") if self.gan_epochs is not None else (),
+            "deep_smote": ("deep_smote",),
+            "cyclegan": ("cyclegan",),
+            "ann_epochs": ("ann",),
+            "cnn_epochs": ("cnn",),
+            "densenet121_epochs": ("densenet121",),
+            "equal_length": ("ann", "cnn", "densenet121"),
+            "embedder_size": ("resnet18", "resnet18_finetuned", "efficientnet_lite0"),
+            "scratch_epochs": ("resnet18_finetuned",),
+            "imagenet_epochs": ("resnet18",),
+            "trees": ("forest",),
+        }
+        return {
+            setting: str(getattr(self, setting))
+            for setting, of in users.items()
+            if any(name in names for name in of) and getattr(self, setting) != {}
+        }
+
 
 def default_settings(image_shape, device):
     """Return settings for images of a stranger.
