@@ -576,9 +576,9 @@ def this_host():
     return socket.gethostname()
 
 
-def utc_now():
-    """Return date and time in UTC, as ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def utc_now(timespec="seconds"):
+    """Return date and time in UTC, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec=timespec)
 
 
 @functools.cache
