@@ -502,7 +502,7 @@ class Store:
         return sum(size for _, size, _ in self._cached())
 
     def prune(self, limit, keep=()):
-        """Remove shared work, the longest unused first, until the cache is at most `limit` bytes.
+        """Remove shared work, the longest unused first and images last, until the cache is at most `limit` bytes.
 
         Nothing is removed while a run is under way, in whatever process: the last one to end does it.
 
@@ -515,7 +515,7 @@ class Store:
         """
         if self._runs():
             return
-        found = sorted(self._cached())
+        found = sorted(self._cached(), key=lambda entry: (entry[2].name.startswith("images-"), *entry))
         total = sum(size for _, size, _ in found)
         for _, size, file in found:
             if total <= limit:
