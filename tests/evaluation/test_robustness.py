@@ -376,6 +376,20 @@ def test_a_job_that_kills_its_workers_is_recorded_as_failed_and_the_others_are_d
     assert not grids.left_over(tmp_path)
 
 
+def test_a_job_that_a_cluster_starts_again_and_again_is_given_up(tmp_path):
+    """Dask tells joblib nothing of a task that killed its workers; what was killed with a whole run does not count."""
+    context, cells = grids.prepare(tmp_path, seeds=(0,), samplers=("none",), classifiers=("tree",))
+    store, key = context.store, cells[0].key(context)
+    with store.run():
+        write_lease(store, key, {**_store._this_process(), "began": 0, "deaths": 1})
+        with store.lease(key) as n_deaths:
+            assert n_deaths == 2
+        write_lease(store, key, {**_store._this_process(), "began": 0, "deaths": 2})
+        assert "killed 3 times" in _jobs.work(context, cells[0]).error
+        write_lease(store, key, {**_store._this_process(), "began": 0, "deaths": 2, "at": time.time() - 100})
+        assert _jobs.work(context, cells[0]).state == "done"
+
+
 def test_workers_that_die_before_they_begin_end_the_run(tmp_path, monkeypatch):
     """There is no job to blame, and no end to wait for."""
 
