@@ -256,7 +256,8 @@ class EmbedJob:
         with peak_memory() as peak, recorded_warnings() as told:
             start = time.perf_counter()
             estimator = with_seed(self.embedder.estimator, self.seed).fit(images[rows], target[rows])
-            if not (self.embedder.is_frozen and self.samples):
+            is_wanted = not (self.embedder.is_frozen and self.samples)
+            if is_wanted and not store.has_shared(self.key(context)):  # its seconds stay those that cells have told
                 features = transform_in_blocks(estimator, images)
                 values = {"seconds": time.perf_counter() - start, "peak_memory": peak(), "warnings": told}
                 store.write_shared(self.key(context), {"features": features}, values)

@@ -309,6 +309,13 @@ def test_seconds_of_a_sampler_are_those_of_its_treatment_whatever_the_order(tmp_
         assert found.pop() >= trained[name] > 0
 
 
+def test_another_sampler_changes_nothing_of_the_features_that_are_there(tmp_path):
+    """Their seconds are those that the cells of the first command have told."""
+    grids.run(tmp_path, seeds=(0,), samplers=("none",))
+    grids.run(tmp_path, seeds=(0,), samplers=("none", "gan"))
+    assert len({record["seconds"]["embedder"] for record in Store(tmp_path).records()}) == 1
+
+
 def test_warnings_reach_the_record_with_their_category(tmp_path):
     """Of the classifier here; a thread beside must not take them away."""
     context, cells = grids.prepare(tmp_path, seeds=(0, 1, 2), samplers=("none",), classifiers=("tree",))
