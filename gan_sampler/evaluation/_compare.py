@@ -282,21 +282,23 @@ def prepare(
     store = Store(store)
     store.remove_abandoned()
     source = data.fingerprint
-    store.write_data(
-        source,
-        data.images,
-        {
-            "target": data.target.tolist(),
-            "groups": None if data.groups is None else [str(group) for group in data.groups],
-            "target_names": list(data.target_names),
-            "filenames": None if data.filenames is None else [str(name) for name in data.filenames],
-        },
-    )
+    _keep_data(store, source, data)
     context = Context(str(store.root.resolve()), source, data.name, settings, str(resolved))
     cells = make_cells(splits, treatments, classifiers, embedders)
     for cell in cells:
         cell.inner_splits(context)  # what a threshold cannot be tuned on is refused now
     return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command, cv=cv)
+
+
+def _keep_data(store, source, data):
+    """Put the images and what is known of them where every process finds them."""
+    values = {
+        "target": data.target.tolist(),
+        "groups": None if data.groups is None else [str(group) for group in data.groups],
+        "target_names": list(data.target_names),
+        "filenames": None if data.filenames is None else [str(name) for name in data.filenames],
+    }
+    store.write_data(source, data.images, values)
 
 
 _NO_GROUPS = (
@@ -397,6 +399,7 @@ class Evaluation:
         _check_on_error(on_error)
         context, store = self.context, self.context.store
         start = time.perf_counter()
+        _keep_data(store, context.source, self.data)  # another run may have cut the cache since
         store.write_manifest(self._manifest)
         try:
             n_computed = run_grid(context, self.cells, n_jobs=self.n_jobs, on_error=on_error, progress=progress)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import re
 import socket
@@ -360,7 +361,9 @@ class Store:
 
     @contextlib.contextmanager
     def lease(self, key, what=""):
-        """Hold the right to compute `key`, which people call `what`, while the block runs.
+        """Hold the right to compute `key` while the block runs; give how many holders died at it in this run.
+
+        `what` is its name for people.
 
         The holder gives signs of life; one that has given none for a minute, or whose process has ended on this
         machine, counts as dead. Should two processes ever hold one lease, both compute the same, and files are
@@ -383,7 +386,7 @@ class Store:
         heart = threading.Thread(target=beat, name="lease", daemon=True)
         heart.start()
         try:
-            yield
+            yield json.loads(mine)["deaths"]
         finally:
             is_done.set()
             heart.join()
@@ -400,14 +403,16 @@ class Store:
 
     def _take(self, file, what):
         """Write a lease and return its content."""
-        content = json.dumps(_this_process() | {"what": what})
+        n_deaths = 0
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             for _ in range(2):
+                content = json.dumps({**_this_process(), "what": what, "deaths": n_deaths})
                 if _create(file, content):
                     return content
                 if self._state(file) == "alive":
                     break
+                n_deaths = self._count_deaths(file)
                 self._remove_dead(file)
         except OSError as exc:
             raise refuse(exc, file.parent) from exc
@@ -418,6 +423,14 @@ class Store:
         with FileLock(file.with_name("lock")):
             if self._state(file) == "dead":
                 file.unlink(missing_ok=True)
+
+    def _count_deaths(self, file):
+        try:
+            holder = json.loads(file.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return 0
+        began, _ = min(self._runs(), default=(math.inf, ""))
+        return holder.get("deaths", 0) + 1 if holder["at"] >= began else 0  # else it was killed with its whole run
 
     def _state(self, file):
         """Return whether the holder of a lease is "alive" or "dead", or that the lease is "free"."""
