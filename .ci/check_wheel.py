@@ -31,7 +31,7 @@ def main():
     assert (y_resampled == "rare").sum() == 14
     compare_a_folder()
     print(
-        f"gan_sampler {importlib.metadata.version('gan-sampler')} from the wheel: over-samples, and says if it helps."
+        f"gan_sampler {importlib.metadata.version('gan-sampler')} from the wheel: over-samples and compares."
     )
 
 
