@@ -43,7 +43,7 @@ class Comparison:
     Raises
     ------
     ValueError
-        When the folder is none of an evaluation.
+        When the folder is none of an evaluation, or has no such command.
     """
 
     def __init__(self, store, manifest_key=None):
@@ -54,14 +54,17 @@ class Comparison:
                 f"store must be the folder of an evaluation, with manifests and cells in it; got {str(store)!r}, which "
                 "has none. Check the path."
             )
-        chosen = next((found for found in manifests if found["key"] == manifest_key), manifests[-1])
+        by_key = {found["key"]: found for found in manifests}
+        if manifest_key is not None and manifest_key not in by_key:
+            raise ValueError(f"manifest_key must be one of {', '.join(by_key)}; got {manifest_key!r}.")
+        chosen = manifests[-1] if manifest_key is None else by_key[manifest_key]
         asked = cells_asked_for(manifests, chosen)
-        by_key = {record["key"]: record for record in self._store.records()}
-        self.records = [by_key[cell["key"]] for cell in asked if cell["key"] in by_key]
+        records = {record["key"]: record for record in self._store.records()}
+        self.records = [records[cell["key"]] for cell in asked if cell["key"] in records]
         self.missing = [
             {name: value for name, value in cell.items() if name != "key"}
             for cell in asked
-            if cell["key"] not in by_key
+            if cell["key"] not in records
         ]
         filenames = self._store.read_data_values(chosen["source"])["filenames"]
         self.manifest = {**chosen, "filenames": filenames, "missing": self.missing}
@@ -198,7 +201,6 @@ class Comparison:
         report : Path
         """
         folder = self._store.root if folder is None else Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         _tables.write_tables(folder, self.records, self.manifest)
         return self.to_html(folder / "report.html", include_real_images=include_real_images)
 

@@ -99,13 +99,20 @@ def cells_asked_for(manifests, chosen):
 
 
 def _is_comparable(manifest, chosen):
-    if any(manifest[name] != chosen[name] for name in ("source", "versions", "n_threads", "settings")):
+    if any(manifest[name] != chosen[name] for name in ("source", "versions", "n_threads")):
+        return False
+    if not _agree(manifest["settings"], chosen["settings"]):  # each has those of its own samplers and classifiers
         return False
     if manifest["device"].partition(":")[0] != chosen["device"].partition(":")[0]:
         return False
     ours, theirs = manifest["splits"], chosen["splits"]
     kinds = [{name.split(" ")[0].rstrip(",") for name in splits} for splits in (ours, theirs)]  # official, random, fold
-    return kinds[0] == kinds[1] and all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
+    return kinds[0] == kinds[1] and _agree(ours, theirs)
+
+
+def _agree(ours, theirs):
+    """Return whether two dicts have the same values under the keys that both have."""
+    return all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
 
 
 def _places(known, found):

@@ -96,10 +96,11 @@ class Settings:
         Returns
         -------
         settings : dict of str to str
+            "default" where nothing is set.
         """
         users = {
             "dcgan": ("dcgan", "dcgan_every_class", "conditional"),
-            "gan_epochs": ("dcgan", "dcgan_every_class", "conditional") if self.gan_epochs is not None else (),
+            "gan_epochs": ("dcgan", "dcgan_every_class", "conditional"),
             "deep_smote": ("deep_smote",),
             "cyclegan": ("cyclegan",),
             "ann_epochs": ("ann",),
@@ -112,9 +113,9 @@ class Settings:
             "trees": ("forest",),
         }
         return {
-            setting: str(getattr(self, setting))
+            setting: "default" if getattr(self, setting) in (None, {}) else str(getattr(self, setting))
             for setting, of in users.items()
-            if any(name in names for name in of) and getattr(self, setting) != {}
+            if any(name in names for name in of)
         }
 
 
