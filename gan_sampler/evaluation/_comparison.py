@@ -123,11 +123,32 @@ class Comparison:
         return _statistics.paired_tests(self.records, against=against, **kept)
 
     def ranks(self, metric=None):
-        """Return the mean rank of every treatment over the classifiers, 1 is best."""
+        """Return the mean rank of every treatment over the classifiers, 1 is best.
+
+        Parameters
+        ----------
+        metric : str or None, default=None
+            Name of a metric; None takes `scoring`.
+
+        Returns
+        -------
+        table : DataFrame
+            Columns ``treatment``, ``treatment_label`` and ``rank``; ``attrs["friedman_p"]`` is that of Friedman's test.
+        """
         return _statistics.ranks(self.records, self._metric(metric))
 
     def answer(self, metric=None):
-        """Return the answer in at most five sentences that follow from the numbers by rule."""
+        """Return the answer in at most five sentences that follow from the numbers by rule.
+
+        Parameters
+        ----------
+        metric : str or None, default=None
+            Name of a metric; None takes `scoring`.
+
+        Returns
+        -------
+        sentences : list of str
+        """
         return answer(self.records, self.manifest, self._metric(metric))
 
     def wrong(self, treatment=None, classifier=None, n_images=20):
@@ -158,6 +179,13 @@ class Comparison:
     def plot_gains(self, metric=None, against="none"):
         """Draw every treatment's gain over another, the mean over the classifiers, with its 95 % confidence interval.
 
+        Parameters
+        ----------
+        metric : str or None, default=None
+            Name of a metric; None takes `scoring`.
+        against : str, default="none"
+            Name of a treatment.
+
         Returns
         -------
         figure : matplotlib.figure.Figure
@@ -167,7 +195,21 @@ class Comparison:
         return _figures.draw_gains(tests, metric)
 
     def plot_roc(self, classifier, treatments=None, embedder=None):
-        """Draw the ROC curves of one classifier, the mean over the repeats, for some treatments or all."""
+        """Draw the ROC curves of one classifier, the mean over the repeats, of the rarest class against the rest.
+
+        Parameters
+        ----------
+        classifier : str
+            Its name.
+        treatments : sequence of str or None, default=None
+            Names; None takes all.
+        embedder : str or None, default=None
+            Name, where the classifier stands behind several; None takes the first.
+
+        Returns
+        -------
+        figure : matplotlib.figure.Figure
+        """
         return self._plot_curves("roc", classifier, treatments, embedder)
 
     def plot_precision_recall(self, classifier, treatments=None, embedder=None):

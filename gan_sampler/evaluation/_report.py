@@ -258,7 +258,7 @@ class Run:
         """Say which treatments the figures show, and how they were chosen."""
         names = ", ".join(self.labels[name] for name in self.featured)
         chosen = " (the best on average with a generator, and without)" if self.can_test else ""
-        return f"Shown: {names}{chosen}. They were chosen by their results, so believe the tests, not the picture."
+        return f"Shown: {names}{chosen}. They were chosen by their results, so the tests count and not these figures."
 
     def legend(self, treatments):
         """Return the entries of a legend of lines."""
@@ -445,7 +445,7 @@ def _mean_cell(cell, best):
 
 
 def _tests_section(run):
-    section = Section("tests", "What can be told from chance")
+    section = Section("tests", "Significance tests")
     if not run.can_test:
         section.text("Nothing was tested: that takes doing nothing (“none”) and one treatment at least.")
         return section
@@ -509,7 +509,7 @@ def _add_ranks(section, run):
 
 
 def _classes_section(run):
-    section = Section("classes", "Every class by itself")
+    section = Section("classes", "Metrics of every class")
     if not run.finished:
         return None
     section.text(run.featured_about(), "quiet")
@@ -585,7 +585,7 @@ def _curves_section(run):
     rows = [row for row in run.rows if is_defined(run.finished, row, "average_precision")]
     if not rows:
         return None
-    section = Section("curves", "At other thresholds")
+    section = Section("curves", "ROC and precision-recall curves")
     for metric in ("sensitivity_at_90_specificity", "sensitivity_at_95_specificity"):
         section.table(pivot(run, metric))
     section.text(
@@ -648,7 +648,7 @@ def _calibration_section(run):
     rows = [row for row in run.rows if is_defined(run.finished, row, "brier")]
     if not rows:
         return None
-    section = Section("calibration", "Whether probabilities can be believed")
+    section = Section("calibration", "Calibration of probabilities")
     section.text(
         "Over-sampling tells a classifier that the rare class is common, so its probabilities come out too high for it "
         "unless they are calibrated. On the dotted line, what was said with 70 % was right in 70 % of the cases."

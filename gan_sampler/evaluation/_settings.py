@@ -120,7 +120,7 @@ class Settings:
 
 
 def default_settings(image_shape, device):
-    """Return settings for images of a stranger.
+    """Return settings for images of any size.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Records of a run that never was: drawn so that what is better is known."""
+"""Records of a simulated run, drawn so that it is known which treatment is better."""
 
 import numpy as np
 
