@@ -18,11 +18,12 @@ from gan_sampler.evaluation._data import ImageData, from_arrays
 from gan_sampler.evaluation._jobs import Context, find_examples, is_done
 from gan_sampler.evaluation._models import choose_classifiers, choose_embedders
 from gan_sampler.evaluation._pictures import make_pictures
+from gan_sampler.evaluation._records import THRESHOLD_SUFFIX
 from gan_sampler.evaluation._run import bytes_of_worker, choose_n_jobs, make_cells, plan_shared, run_grid
 from gan_sampler.evaluation._settings import default_choice, default_settings
 from gan_sampler.evaluation._splits import make_splits, thin_rarest
 from gan_sampler.evaluation._store import DEFAULT_CACHE_LIMIT, Store, digest_of, utc_now, versions
-from gan_sampler.evaluation._treatments import TUNED, check_treatments, choose_treatments, usable_treatments
+from gan_sampler.evaluation._treatments import check_treatments, choose_treatments, usable_treatments
 from gan_sampler.runtime import resolve_device
 
 
@@ -67,8 +68,8 @@ def compare(
         ``fit_resample`` under names of yours. Doing nothing is always among them. None takes a choice that answers the
         question in reasonable time.
     classifiers : sequence of str, or dict of str to estimator, default=None
-        On whom: ``"tree"``, ``"forest"``, ``"svm"``, ``"logistic"`` on features, ``"ann"``, ``"cnn"``,
-        ``"densenet121"`` on images, or estimators of yours.
+        What is trained on the images that each sampler gives, by name (``"tree"``, ``"forest"``, ``"svm"``,
+        ``"logistic"`` on features, ``"ann"``, ``"cnn"``, ``"densenet121"`` on the images), or estimators of yours.
     embedders : sequence of str, or dict of str to transformer, default=None
         What turns images into features. None takes ResNet18 where its ImageNet weights are at hand, and else
         EfficientNet-Lite0.
@@ -287,7 +288,7 @@ def prepare(
     cells = make_cells(splits, treatments, classifiers, embedders)
     for cell in cells:
         cell.inner_splits(context)  # what a threshold cannot be tuned on is refused now
-    return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command, cv=cv)
+    return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command)
 
 
 def _keep_data(store, source, data):
@@ -324,22 +325,29 @@ class Evaluation:
         Workers.
     command : str
         What the user typed.
-    cv : object
-        What the user said of folds.
     """
 
-    def __init__(self, context, data, cells, *, scoring, n_jobs, command, cv):
+    def __init__(self, context, data, cells, *, scoring, n_jobs, command):
         self.context = context
         self.data = data
         self.cells = cells
         self.scoring = scoring
         self.n_jobs = choose_n_jobs(context, n_jobs)
         self.command = command
-        self.cv = cv
         self._manifest = self._describe()
 
     def plan(self, measure=True):
-        """Return what will be done and about how long it takes, as text; measuring takes some seconds."""
+        """Return what will be done and about how long it takes, as text.
+
+        Parameters
+        ----------
+        measure : bool, default=True
+            Whether trial runs of some seconds tell how fast this machine is; else the length is guessed.
+
+        Returns
+        -------
+        plan : str
+        """
         context, manifest = self.context, self._manifest
         if measure:
             self._measure_rates()
@@ -473,7 +481,7 @@ class Evaluation:
 
     def _names(self):
         """Return the names of all samplers, classifiers and embedders."""
-        names = {cell.treatment.name.removesuffix(TUNED) for cell in self.cells}
+        names = {cell.treatment.name.removesuffix(THRESHOLD_SUFFIX) for cell in self.cells}
         names |= {cell.classifier.name for cell in self.cells}
         return names | {cell.embedder.name for cell in self.cells if cell.embedder}
 

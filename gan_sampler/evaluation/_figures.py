@@ -17,7 +17,16 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_curve
 
 from ._metrics import LOWER_IS_BETTER, METRIC_LABELS, confusion, metric_label
-from ._records import is_finished, repeat_key, repeats_of, row_label, rows_of, select, treatment_labels
+from ._records import (
+    THRESHOLD_SUFFIX,
+    is_finished,
+    repeat_key,
+    repeats_of,
+    row_label,
+    rows_of,
+    select,
+    treatment_labels,
+)
 from ._tables import signed, values_of
 
 WIDTH = 5.2  # inches; at 390 px letters of 10 points are still read
@@ -87,7 +96,7 @@ def styled(draw):
 
 def colour_of(treatment, treatments=()):
     """Return the colour of a treatment; one with a tuned threshold has that of the one without."""
-    base = treatment.removesuffix("+threshold")
+    base = treatment.removesuffix(THRESHOLD_SUFFIX)
     if base in COLOURS:
         return COLOURS[base]
     own = [name for name in treatments if name not in COLOURS]
@@ -96,7 +105,7 @@ def colour_of(treatment, treatments=()):
 
 def line_of(treatment, kind):
     """Return the style of a treatment's line: broken where no image is added."""
-    if treatment.endswith("+threshold"):
+    if treatment.endswith(THRESHOLD_SUFFIX):
         return ":"
     return "-" if kind == "sampler" or treatment == "none" else "--"
 

@@ -618,12 +618,12 @@ def keep_failure(context, job, exc):
     """Record that a job failed; raise where the store is to blame, for then all will fail."""
     _raise_where_no_room(context, exc)
     if isinstance(job, Cell):
-        error, trace = _told(exc)
+        error, trace = _error_and_traceback(exc)
         context.store.write_record(job.blank_record(context) | {"error": error, "traceback": trace})
         return
     for key in job.keys(context):
         if not context.store.has_shared(key):
-            context.store.write_failure(key, *_told(exc))
+            context.store.write_failure(key, *_error_and_traceback(exc))
 
 
 @contextlib.contextmanager
@@ -633,10 +633,10 @@ def _kept_failure(context, key):
         yield
     except Exception as exc:  # as in `_do`
         _raise_where_no_room(context, exc)
-        context.store.write_failure(key, *_told(exc))
+        context.store.write_failure(key, *_error_and_traceback(exc))
 
 
-def _told(exc):
+def _error_and_traceback(exc):
     if isinstance(exc, SharedWorkFailed):
         return exc.args
     return f"{type(exc).__name__}: {exc}", "".join(traceback.format_exception(exc))

@@ -203,7 +203,7 @@ class _Stage:
                     self._finish(batch[place], None)
                 else:
                     n_taken += 1
-        except _ways_to_die() as exc:
+        except _errors_of_death() as exc:
             self._count_death(batch, running, exc)
         return n_taken
 
@@ -232,7 +232,7 @@ class _Stage:
         self._finish(key, Outcome("failed", f"RuntimeError: {error}"))
 
 
-def _ways_to_die():
+def _errors_of_death():
     """Return what backends of joblib raise when a worker was killed."""
     kinds = [BrokenProcessPool]
     if "distributed" in sys.modules:

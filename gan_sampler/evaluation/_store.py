@@ -33,6 +33,7 @@ _PRESENTATION = (  # changes here change no number
     "evaluation/_estimate.py",
     "evaluation/_figures.py",
     "evaluation/_pictures.py",
+    "evaluation/_records.py",
     "evaluation/_report.py",
     "evaluation/_statistics.py",
     "evaluation/_store.py",
@@ -176,6 +177,14 @@ def _checksum(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _read_arrays(file):
+    """Return the arrays of an .npz file by name."""
+    with zipfile.ZipFile(file):  # of anything else, NumPy makes an array or what it likes
+        found = np.load(file, allow_pickle=False)
+    with found:
+        return {name: found[name] for name in found.files}
+
+
 def _in_order(arrays):
     return [part for name in sorted(arrays) for part in (name, arrays[name])]
 
@@ -279,10 +288,7 @@ class Store:
         """
         file = self._shared(key)
         try:
-            with zipfile.ZipFile(file):  # of anything else, NumPy makes an array or what it likes
-                found = np.load(file, allow_pickle=False)
-            with found:
-                arrays = {name: found[name] for name in found.files}
+            arrays = _read_arrays(file)
             text = json.loads(arrays.pop("values").tobytes())
             values = text["values"]
             if digest_of(*_in_order(arrays)) != text["digest"]:
@@ -347,11 +353,15 @@ class Store:
             np.savez_compressed(stream, **pictures)
 
     def read_pictures(self, key):
-        """Return what `write_pictures` kept, or None."""
+        """Return what `write_pictures` kept, or None; a damaged file is removed, for it can be made again."""
+        file = self._pictures(key)
         try:
-            with np.load(self._pictures(key), allow_pickle=False) as found:
-                return {name: found[name] for name in found.files}
+            return _read_arrays(file)
         except FileNotFoundError:
+            return None
+        except _DAMAGES as exc:
+            warnings.warn(f"{file} is damaged ({exc}); it is removed and made again.", StoreWarning, stacklevel=2)
+            file.unlink(missing_ok=True)
             return None
 
     def _pictures(self, key):
