@@ -231,6 +231,7 @@ def _troubles(records, missing):
         parts.append(f"{len(failed)} of {n_asked} cells failed")
     if n_missing:
         parts.append(f"{n_missing} of {n_asked} cells {'has' if n_missing == 1 else 'have'} not been computed")
+    alarms = []
     for category, words in _ALARMS.items():
         labels = {
             record["treatment_label"]: None
@@ -238,7 +239,9 @@ def _troubles(records, missing):
             if any(found["category"] == category for found in record.get("warnings") or [])
         }
         if labels:
-            parts.append(f"there were warnings of {words} ({_listed(labels)})")
+            alarms.append(f"of {words} ({_listed(labels)})")
+    if alarms:
+        parts.append(f"there were warnings {_listed(alarms)}")
     if not parts:
         return []
     marked = "; what they leave incomplete is marked in the tables" if failed or n_missing else ""
@@ -250,9 +253,13 @@ def _signs(tests, metric):
     return tests["difference"] * (-1 if metric in LOWER_IS_BETTER else 1)
 
 
+def in_sentence(label):
+    """Return what stands for a label within a sentence: names and abbreviations keep their capitals."""
+    return label if label[:2].isupper() or label.startswith("Brier") else label[0].lower() + label[1:]
+
+
 def _name(metric):
-    label = METRIC_LABELS.get(metric, metric)
-    return label if label[:2].isupper() else label[0].lower() + label[1:]
+    return in_sentence(METRIC_LABELS.get(metric, metric))
 
 
 def _interval(test):

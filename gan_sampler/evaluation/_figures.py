@@ -178,7 +178,7 @@ def draw_gains(tests, metric, against="doing nothing"):
     axis.xaxis.set_major_locator(MaxNLocator(5))
     axis.xaxis.set_major_formatter(lambda value, _: signed(value, 2) if value else "0")
     direction = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
-    axis.set_xlabel(_wrap(f"{METRIC_LABELS.get(metric, metric)} less that of {against} ({direction})", 40))
+    axis.set_xlabel(_wrap(f"{METRIC_LABELS.get(metric, metric)} minus that of {against} ({direction})", 40))
     shown = {found.words: found for found in verdicts}
     order = ("significantly better", "not significant", "significantly worse", "no test")
     handles = [
@@ -514,11 +514,14 @@ def draw_cost(costs, tests, metric, what="seconds"):
         axis.set_xscale("log")
         axis.set_xlabel("Seconds of resampling (log scale)")
     else:
-        axis.set_xlim(left=0)
+        axis.set_xlim(0, 1.12 * float(x.max()) or 1)  # a margin of the range alone may be nothing
         axis.set_xlabel("Peak memory of resampling, MB")
         axis.xaxis.set_major_locator(MaxNLocator(4))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.yaxis.set_major_formatter(lambda value, _: signed(value, 2) if value else "0")
+    axis.yaxis.set_major_locator(MaxNLocator(5))
+    ticks = axis.get_yticks()
+    digits = 2 if len({f"{tick:.2f}" for tick in ticks}) == len(ticks) else 3
+    axis.yaxis.set_major_formatter(lambda value, _: signed(value, digits) if value else "0")
     return figure
 
 
@@ -560,7 +563,10 @@ def draw_history(by_class, quantity):
         for history in histories:
             points = [(entry["step"], entry[quantity]) for entry in history if _is_number(entry.get(quantity))]
             if points:
-                axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.2, alpha=0.8)
+                marker = "o" if len(points) == 1 else None  # a line through one point is not seen
+                axis.plot(
+                    *zip(*points, strict=True), color=colour, linewidth=1.2, alpha=0.8, marker=marker, markersize=4
+                )
                 handles.append((name, colour))
     if not handles:
         return None
