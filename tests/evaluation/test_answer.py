@@ -111,6 +111,15 @@ def test_one_seed_allows_no_test_and_no_claim():
     assert "significant" not in sentence
 
 
+def test_a_run_that_has_finished_one_seed_of_several_is_told_to_go_on_not_to_ask_for_more():
+    records = make_records(rows=ROWS, seeds=(0, 1), gains={"smote": 3.0})
+    begun = [record for record in records if record["seed"] == 0]
+    missing = [record for record in records if record["seed"] == 1]
+    sentence = answer_of(begun, missing=missing)[0]
+    assert sentence.startswith("No test is possible yet")
+    assert "seeds" not in sentence
+
+
 def test_failures_missing_cells_and_alarms_are_said(clear):
     records = [fail(clear[1]), *clear[2:]]
     records[5] = warn(records[5])
