@@ -30,9 +30,7 @@ def main():
     assert X_resampled.dtype == np.uint8
     assert (y_resampled == "rare").sum() == 14
     compare_a_folder()
-    print(
-        f"gan_sampler {importlib.metadata.version('gan-sampler')} from the wheel: over-samples and compares."
-    )
+    print(f"gan_sampler {importlib.metadata.version('gan-sampler')} from the wheel: over-samples and compares.")
 
 
 def compare_a_folder():

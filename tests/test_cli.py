@@ -190,6 +190,7 @@ def test_status_tells_what_runs_where(finished):
     assert len(found["log"]) == 2
     assert {running["pid"] for running in found["running"]} == {os.getpid()}
     assert "images of DCGAN, seed 0" in text
+    assert re.search(r"^Started \d{4}-\d\d-\d\d \d\d:\d\d UTC, ", text, re.MULTILINE)
     assert f"process {os.getpid()}" in text
     assert "run.log:" in text
 

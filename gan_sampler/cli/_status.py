@@ -177,8 +177,8 @@ def as_text(status):
     lines = [
         f"{status.name}: {state}, {status.n_finished} of {status.n_cells} cells finished, {len(status.failed)} failed, "
         f"{status.n_missing} missing",
-        f"Started {status.started}, {naturaldelta(status.seconds_since_start)} ago; "
-        f"cache {naturalsize(status.cache_bytes)}",
+        f"Started {datetime.fromisoformat(status.started):%Y-%m-%d %H:%M} UTC, "
+        f"{naturaldelta(status.seconds_since_start)} ago; cache {naturalsize(status.cache_bytes)}",
     ]
     if status.running:
         lines += ["", "Running:"]

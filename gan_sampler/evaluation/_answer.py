@@ -7,7 +7,7 @@ significant is said to have no effect.
 import numpy as np
 
 from ._metrics import LOWER_IS_BETTER, METRIC_LABELS
-from ._records import THRESHOLD_SUFFIX, is_finished, repeats_of, treatment_labels
+from ._records import THRESHOLD_SUFFIX, is_finished, repeat_key, repeats_of, treatment_labels
 from ._statistics import overall_tests
 from ._tables import count_asked, signed, values_of
 
@@ -96,7 +96,7 @@ def answer(records, manifest, metric, *, tests=None):
     if tests is None:
         tests = overall_tests(finished, against=NOTHING, metric=metric)
     if tests["p_holm"].isna().all():
-        return [_untested(finished, tests, metric), *troubles]
+        return [_untested(finished, tests, metric, manifest.get("missing")), *troubles]
     sentences = [
         _better(tests, metric),
         _generators(finished, tests, metric),
@@ -124,13 +124,16 @@ def best_of(tests, metric):
     return next(ordered.itertuples())
 
 
-def _untested(records, tests, metric):
+def _untested(records, tests, metric, missing):
     best = best_of(tests, metric)
     n_repeats = len(repeats_of(records))
+    largest = f"(the largest: {best.treatment_label}, {signed(best.difference)} {_name(metric)})"
+    if missing and len({*repeats_of(records), *map(repeat_key, missing)}) > 1:
+        return f"No test is possible yet {largest}: wait until more repeats have finished."
     why = "With one seed" if n_repeats == 1 else "With fewer than two repeats that both sides of a comparison have,"
     return (
-        f"{why} no test is possible, so any of these differences may be chance (the largest: {best.treatment_label}, "
-        f"{signed(best.difference)} {_name(metric)}): run at least three seeds, better ten, before deciding."
+        f"{why} no test is possible, so any of these differences may be chance {largest}: run at least three seeds, "
+        "better ten, before deciding."
     )
 
 
@@ -231,6 +234,7 @@ def _troubles(records, missing):
         parts.append(f"{len(failed)} of {n_asked} cells failed")
     if n_missing:
         parts.append(f"{n_missing} of {n_asked} cells {'has' if n_missing == 1 else 'have'} not been computed")
+    alarms = []
     for category, words in _ALARMS.items():
         labels = {
             record["treatment_label"]: None
@@ -238,7 +242,9 @@ def _troubles(records, missing):
             if any(found["category"] == category for found in record.get("warnings") or [])
         }
         if labels:
-            parts.append(f"there were warnings of {words} ({_listed(labels)})")
+            alarms.append(f"of {words} ({_listed(labels)})")
+    if alarms:
+        parts.append(f"there were warnings {_listed(alarms)}")
     if not parts:
         return []
     marked = "; what they leave incomplete is marked in the tables" if failed or n_missing else ""
@@ -250,9 +256,13 @@ def _signs(tests, metric):
     return tests["difference"] * (-1 if metric in LOWER_IS_BETTER else 1)
 
 
+def in_sentence(label):
+    """Return what stands for a label within a sentence: names and abbreviations keep their capitals."""
+    return label if label[:2].isupper() or label.startswith("Brier") else label[0].lower() + label[1:]
+
+
 def _name(metric):
-    label = METRIC_LABELS.get(metric, metric)
-    return label if label[:2].isupper() else label[0].lower() + label[1:]
+    return in_sentence(METRIC_LABELS.get(metric, metric))
 
 
 def _interval(test):

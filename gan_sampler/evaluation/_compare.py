@@ -487,19 +487,17 @@ class Evaluation:
 
     def _about_split(self):
         splits = list({(cell.split.name, cell.split.seed) for cell in self.cells})
-        seeds = len({seed for _, seed in splits})
+        n_seeds = len({seed for _, seed in splits})
+        seeds = "one seed" if n_seeds == 1 else f"{n_seeds} seeds"
         first = self.cells[0].split.name
         if first == "official":
-            return (
-                "the one that came with the data (its validation images, if any, are in neither part), "
-                f"{seeds} seed(s)."
-            )
+            return f"The split that came with the data (its validation images, if any, are in neither part), {seeds}."
         if first == "random":
-            return f"a stratified quarter for testing, drawn anew for each of {seeds} seed(s)."
-        return f"{len(splits) // seeds} folds over all images, {seeds} seed(s)."
+            return f"A stratified quarter for testing, drawn anew for every seed, {seeds}."
+        return f"{len(splits) // n_seeds} folds over all images, {seeds}."
 
     def _about_groups(self):
         if self.data.groups is None:
             return _NO_GROUPS
         n_groups = len(np.unique(self.data.groups))
-        return f"Images of one group (patient) stay together: {n_groups} groups."
+        return f"Images of one group (patient) stay together: {n_groups:,} groups."

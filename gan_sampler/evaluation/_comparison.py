@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+from markupsafe import escape
 
 from gan_sampler.evaluation import _figures, _report, _statistics, _tables
 from gan_sampler.evaluation._answer import answer
@@ -94,7 +95,8 @@ class Comparison:
         )
         table = table.swaplevel(axis="columns")
         classifiers = summary["classifier"].drop_duplicates()
-        return table.reindex(columns=pd.MultiIndex.from_product([classifiers, ["mean", "std", "n"]]))
+        table = table.reindex(columns=pd.MultiIndex.from_product([classifiers, ["mean", "std", "n"]]))
+        return table.astype({column: int for column in table.columns if column[1] == "n"})
 
     def to_text(self, metric=None):
         """Return the table of a metric as text of at most 100 columns."""
@@ -294,4 +296,4 @@ class Comparison:
         """Return the answer and the table of the chosen metric, for a notebook."""
         metric = self._metric(None)
         table = _tables.summary_table(self.records, metric, self.missing)
-        return f"<p>{' '.join(self.answer())}</p><p>{METRIC_LABELS[metric]}</p>{table.to_html()}"
+        return f"<p>{escape(' '.join(self.answer()))}</p><p>{METRIC_LABELS[metric]}</p>{table.to_html()}"

@@ -82,6 +82,8 @@ STYLE = {
 LEAST_SECONDS = 0.01  # less is drawn as that: a log scale has no 0
 _RATES = np.linspace(0, 1, 101)
 
+_ALMOST_0 = 1e-9  # a tick at 0 may be rounding error
+
 
 def styled(draw):
     """Draw in the style of the report, whatever the user's own is."""
@@ -184,10 +186,10 @@ def draw_gains(tests, metric, against="doing nothing"):
     axis.grid(visible=False, axis="y")
     axis.spines["left"].set_visible(False)
     axis.margins(x=0.08)
-    axis.xaxis.set_major_locator(MaxNLocator(5))
-    axis.xaxis.set_major_formatter(lambda value, _: signed(value, 2) if value else "0")
+    axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if abs(value) > _ALMOST_0 else "0")
     direction = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
-    axis.set_xlabel(_wrap(f"{METRIC_LABELS.get(metric, metric)} less that of {against} ({direction})", 40))
+    axis.set_xlabel(_wrap(f"{METRIC_LABELS.get(metric, metric)} minus that of {against} ({direction})", 40))
     shown = {found.words: found for found in verdicts}
     order = ("significantly better", "not significant", "significantly worse", "no test")
     handles = [
@@ -523,11 +525,14 @@ def draw_cost(costs, tests, metric, what="seconds"):
         axis.set_xscale("log")
         axis.set_xlabel("Seconds of resampling (log scale)")
     else:
-        axis.set_xlim(left=0)
+        axis.set_xlim(0, 1.12 * float(x.max()) or 1)  # a margin of the range alone may be nothing
         axis.set_xlabel("Peak memory of resampling, MB")
         axis.xaxis.set_major_locator(MaxNLocator(4))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.yaxis.set_major_formatter(lambda value, _: signed(value, 2) if value else "0")
+    axis.yaxis.set_major_locator(MaxNLocator(5))
+    ticks = axis.get_yticks()
+    digits = 2 if len({f"{tick:.2f}" for tick in ticks}) == len(ticks) else 3
+    axis.yaxis.set_major_formatter(lambda value, _: signed(value, digits) if value else "0")
     return figure
 
 
@@ -569,7 +574,10 @@ def draw_history(by_class, quantity):
         for history in histories:
             points = [(entry["step"], entry[quantity]) for entry in history if _is_number(entry.get(quantity))]
             if points:
-                axis.plot(*zip(*points, strict=True), color=colour, linewidth=1.2, alpha=0.8)
+                marker = "o" if len(points) == 1 else None  # a line through one point is not seen
+                axis.plot(
+                    *zip(*points, strict=True), color=colour, linewidth=1.2, alpha=0.8, marker=marker, markersize=4
+                )
                 handles.append((name, colour))
     if not handles:
         return None

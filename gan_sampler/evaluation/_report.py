@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import humanize
@@ -19,6 +20,7 @@ from ._answer import (
     NOTHING,
     answer,
     best_of,
+    in_sentence,
     is_close_to_real,
     is_generator,
     metric_in_words,
@@ -360,10 +362,10 @@ def _about(run):
     shape = TIMES.join(str(size) for size in run.manifest["shape"][1:3])
     lines = [
         _text(
-            f"Judged by {_in_sentence(_label(run))}: {metric_in_words(run.records, run.metric)}. "
+            f"Judged by {in_sentence(_label(run))}: {metric_in_words(run.records, run.metric)}. "
             f"{run.manifest['name']}: {run.manifest['shape'][0]:,} images of {shape} pixels; "
             f"{_plural(n_rows, 'classifier')}, {_plural(n_repeats, 'repeat')} (seeds and splits). "
-            f"{run.manifest['split_about']}",
+            f"Split: {run.manifest['split_about']}",
             "quiet",
         )
     ]
@@ -454,7 +456,8 @@ def _tests_section(run):
         "the spread over trainings and over test images (whole patients where they are known); p-values are two-sided "
         "and corrected by Holm's method for all tests of a table. Significant means below .05."
     )
-    section.table(_tests_table(run.tests, f"Difference to doing nothing in {_label(run)}, mean over the classifiers"))
+    caption = f"Difference to doing nothing in {in_sentence(_label(run))}, mean over the classifiers"
+    section.table(_tests_table(run.tests, caption))
     metrics = list(dict.fromkeys((*METRICS_TESTED, run.metric)))
     single = paired_tests(run.finished, against=NOTHING, metrics=metrics)
     table = _tests_table(single, "Difference to doing nothing for every classifier and tested metric", of_rows=True)
@@ -498,10 +501,11 @@ def _add_ranks(section, run):
     section.heading("Critical-difference diagram")
     left_out = ranked.attrs["left_out"]
     caption = (
-        f"Mean rank of every treatment in {_label(run)} over {n_classifiers} classifiers, 1 the best (Friedman's test: "
-        f"p {_p_sentence(ranked.attrs['friedman_p'])}); a bar joins those that Nemenyi's test does not tell apart. "
-        "Mind that the classifiers share images, so they agree more than independent data sets would: the diagram "
-        "describes this run, and the tests above decide." + (f" Left out: {', '.join(left_out)}." if left_out else "")
+        f"Mean rank of every treatment in {in_sentence(_label(run))} over {n_classifiers} classifiers, 1 the best "
+        f"(Friedman's test: p {_p_sentence(ranked.attrs['friedman_p'])}); a bar joins those that Nemenyi's test does "
+        "not tell apart. Mind that the classifiers share images, so they agree more than independent data sets would: "
+        "the diagram describes this run, and the tests above decide."
+        + (f" Left out: {', '.join(left_out)}." if left_out else "")
     )
     words = "; ".join(f"{row.treatment_label} {row.rank:.1f}" for row in ranked.itertuples())
     figure = figures.draw_ranks(ranked, nemenyi(run.finished, run.metric))
@@ -650,8 +654,9 @@ def _calibration_section(run):
         return None
     section = Section("calibration", "Calibration of probabilities")
     section.text(
-        "Over-sampling tells a classifier that the rare class is common, so its probabilities come out too high for it "
-        "unless they are calibrated. On the dotted line, what was said with 70 % was right in 70 % of the cases."
+        "Over-sampling tells a classifier that the rare class is common, so its probabilities tend to come out too "
+        "high for it unless they are calibrated. On the dotted line, what was said with 70 % was right in 70 % of the "
+        "cases."
     )
     section.table(pivot(run, "brier"))
     panels = [
@@ -677,7 +682,7 @@ def _cost_section(run):
     panels = []
     for what, words in (("seconds", "seconds"), ("memory", "peak memory")):
         figure = figures.draw_cost(costs, run.tests, run.metric, what)
-        about = f"Gain over doing nothing in {_label(run)} against the {words} of resampling"
+        about = f"Gain over doing nothing in {in_sentence(_label(run))} against the {words} of resampling"
         panels.append(embed(figure, about, about + ".", "wide"))
     section.figures(panels, "pairs")
     body = []
@@ -974,6 +979,9 @@ def _troubles_section(run):
             for a in alarms.to_dict("records")
         ]
         section.table(Table("Warnings", columns, body))
+        numbers = [f"{number} is {name}" for number, name in enumerate(run.classes) if str(number) != name]
+        if numbers:
+            section.text(f"Messages may call classes by their numbers: {', '.join(numbers)}.", "quiet")
     if run.finished:
         _add_often_wrong(section, run)
     return section
@@ -1018,7 +1026,7 @@ def _settings_section(run):
         "Split": manifest["split_about"],
         "Groups": manifest["groups_about"],
         "Networks see": f"{length}, whatever the treatment",
-        "Started": manifest["started"],
+        "Started": _minute(manifest["started"]),
         "Duration": _seconds(manifest["seconds"]),
         "Jobs, threads of each": f"{manifest['n_jobs']}, {manifest['n_threads']}",
         "Devices": ", ".join(devices) or str(manifest["device"]),
@@ -1065,10 +1073,6 @@ def _label(run):
     return metric_label(run.metric, run.classes) if run.metric in METRIC_LABELS else run.metric
 
 
-def _in_sentence(label):
-    return label if label[:2].isupper() else label[0].lower() + label[1:]
-
-
 def _plural(n, word):
     return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
@@ -1096,7 +1100,13 @@ def _p_sentence(value):
     return _p(value) if value < 0.001 else f"= {_p(value)}"
 
 
+def _minute(iso):
+    return f"{datetime.fromisoformat(iso).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _seconds(value):
+    if 0 < value < 0.05:
+        return "< 0.1 s"
     if value < 120:
         return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
     return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"

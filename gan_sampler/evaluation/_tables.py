@@ -334,7 +334,7 @@ def often_wrong(records, n_images=20):
     of_rows = said.groupby(["row", "y_true"])["is_wrong"].agg(n_wrong="sum", n_cells="count").reset_index()
     of_rows["share"] = of_rows["n_wrong"] / of_rows["n_cells"]
     worst = of_rows[of_rows["n_wrong"] > 0].sort_values(["share", "n_wrong"], ascending=False, kind="stable")
-    worst = worst.head(n_images)
+    worst = worst.head(n_images).reset_index(drop=True)
     names = records[0]["classes"]
     instead = said[said["is_wrong"]].groupby("row")["y_pred"].agg(lambda labels: labels.mode().iloc[0])
     return pd.DataFrame(

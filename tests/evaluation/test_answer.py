@@ -3,7 +3,14 @@
 import pytest
 from make_records import fail, make_manifest, make_records, warn
 
-from gan_sampler.evaluation._answer import answer, is_close_to_real, is_generator, metric_in_words, question
+from gan_sampler.evaluation._answer import (
+    answer,
+    in_sentence,
+    is_close_to_real,
+    is_generator,
+    metric_in_words,
+    question,
+)
 
 METRIC = "balanced_accuracy"
 ROWS = (("tree", "resnet18"), ("cnn", None))
@@ -104,6 +111,15 @@ def test_one_seed_allows_no_test_and_no_claim():
     assert "significant" not in sentence
 
 
+def test_a_run_that_has_finished_one_seed_of_several_is_told_to_go_on_not_to_ask_for_more():
+    records = make_records(rows=ROWS, seeds=(0, 1), gains={"smote": 3.0})
+    begun = [record for record in records if record["seed"] == 0]
+    missing = [record for record in records if record["seed"] == 1]
+    sentence = answer_of(begun, missing=missing)[0]
+    assert sentence.startswith("No test is possible yet")
+    assert "seeds" not in sentence
+
+
 def test_failures_missing_cells_and_alarms_are_said(clear):
     records = [fail(clear[1]), *clear[2:]]
     records[5] = warn(records[5])
@@ -112,8 +128,17 @@ def test_failures_missing_cells_and_alarms_are_said(clear):
     assert "1 of 40 cells failed" in last
     assert "1 of 40 cells has not been computed" in last
     assert f"a generator that has collapsed ({records[5]['treatment_label']})" in last
-    assert f"synthetic images of poor quality ({records[6]['treatment_label']})" in last
+    assert f" and of synthetic images of poor quality ({records[6]['treatment_label']})" in last
+    assert last.count("there were") == 1
     assert "marked in the tables" in last
+
+
+def test_names_keep_their_capital_in_a_sentence():
+    assert [in_sentence(label) for label in ("Brier score", "F1, macro", "Balanced accuracy")] == [
+        "Brier score",
+        "F1, macro",
+        "balanced accuracy",
+    ]
 
 
 def test_what_was_never_asked_for_is_not_missing(clear):

@@ -351,6 +351,16 @@ def test_commands_need_no_classifier_in_common_to_be_put_together(tmp_path):
         Comparison(tmp_path, "nonsense")
 
 
+def test_tables_count_in_whole_numbers_and_a_notebook_shows_names_as_they_are(tmp_path):
+    comparison = fast(toy_data(), store=tmp_path, samplers={"a<b": RandomOverSampler()})
+    table = comparison.table()
+    assert all(table[column].dtype.kind == "i" for column in table.columns if column[1] == "n")
+    wrong = comparison.wrong()
+    assert list(wrong.index) == list(range(len(wrong)))
+    assert "a<b" in " ".join(comparison.answer())
+    assert "a<b" not in comparison._repr_html_()
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -12,7 +12,7 @@ import pytest
 from make_records import fail, make_manifest, make_records, warn
 
 from gan_sampler.evaluation import _report, _tables
-from gan_sampler.evaluation._figures import draw_curves, draw_gains
+from gan_sampler.evaluation._figures import draw_cost, draw_curves, draw_gains, draw_history
 from gan_sampler.evaluation._report import write_html
 from gan_sampler.evaluation._statistics import overall_tests
 from gan_sampler.evaluation._store import StoreError
@@ -128,7 +128,7 @@ def test_incomplete_cells_are_marked_and_never_bold(page, records):
 
 
 def test_tests_are_shown_with_interval_and_verdict(page, records):
-    rows = {row[0]: row for row in cells_of(page, "Difference to doing nothing in Balanced accuracy")}
+    rows = {row[0]: row for row in cells_of(page, "Difference to doing nothing in balanced accuracy")}
     tests = overall_tests(records, against="none", metric="balanced_accuracy").set_index("treatment_label")
     assert rows["SMOTE"][1] == f"{tests.difference['SMOTE']:+.3f}"
     assert rows["SMOTE"][5] == "significantly better"
@@ -139,6 +139,7 @@ def test_tests_are_shown_with_interval_and_verdict(page, records):
 def test_what_failed_and_what_warned_is_listed(page):
     assert cells_of(page, "1 cell failed")[0][:5] == ["SMOTE", "CNN", "official", "1", "ValueError: too few images"]
     assert cells_of(page, "Warnings")[0][:3] == ["DCGAN", "CollapseWarning", "sampler"]
+    assert "Messages may call classes by their numbers: 0 is normal, 1 is pneumonia." in page
     assert "Traceback (most recent call last)" in page
 
 
@@ -151,6 +152,7 @@ def test_missing_cells_are_listed_where_the_run_knows_them(few, no_figures):
 def test_settings_command_and_versions_stand_in_the_page(page):
     assert "gan-sampler compare toy --seeds 0 1 2" in page
     assert ["steps of a GAN", "500"] in cells_of(page, "Data and settings")
+    assert ["Started", "2026-01-02 03:04 UTC"] in cells_of(page, "Data and settings")
     assert ["torch", "2.8.0"] in cells_of(page, "Packages")
 
 
@@ -247,6 +249,22 @@ def test_curves_go_through_the_points_that_scores_give():
     figure = draw_curves([record], [record], ["none"], "precision_recall")
     (line,) = (x for x in figure.axes[0].lines if x.get_linewidth() > 1.5)
     assert line.get_ydata()[[0, 66, 67, 100]] == pytest.approx([1, 1, 0.75, 0.75])
+
+
+def test_a_training_with_one_entry_is_seen():
+    """A line through one point is not drawn at all."""
+    figure = draw_history({"rare": [[{"step": 40, "score": 1.2}]]}, "score")
+    assert figure.axes[0].lines[0].get_marker() == "o"
+
+
+def test_costs_that_hardly_differ_lie_within_the_figure_and_its_ticks_differ(records):
+    """Processes that loaded torch need about as much memory, whatever they do."""
+    tests = overall_tests(records, against="none", metric="balanced_accuracy").assign(difference=[-0.006, -0.016])
+    costs = pd.DataFrame({"treatment": tests["treatment"], "seconds": 1.0, "memory": [1.10e9, 1.11e9]})
+    axis = draw_cost(costs, tests, "balanced_accuracy", "memory").axes[0]
+    assert axis.get_xlim()[1] > 1.05 * 1110
+    ticks = [axis.yaxis.get_major_formatter()(tick) for tick in axis.get_yticks()]
+    assert len(set(ticks)) == len(ticks)
 
 
 def test_the_report_does_not_load_torch():
