@@ -103,7 +103,7 @@ def answer(records, manifest, metric, *, tests=None):
         _worse(tests, metric),
         _power(finished, tests, metric),
     ]
-    return [sentence for sentence in sentences if sentence] + troubles
+    return [sentence[0].upper() + sentence[1:] for sentence in sentences if sentence] + troubles
 
 
 def is_generator(records, treatment):

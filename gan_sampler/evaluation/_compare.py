@@ -491,9 +491,9 @@ class Evaluation:
         seeds = "one seed" if n_seeds == 1 else f"{n_seeds} seeds"
         first = self.cells[0].split.name
         if first == "official":
-            return f"The split that came with the data (its validation images, if any, are in neither part), {seeds}."
+            return f"as it came with the data (its validation images, if any, are in neither part), {seeds}."
         if first == "random":
-            return f"A stratified quarter for testing, drawn anew for every seed, {seeds}."
+            return f"a stratified quarter for testing, drawn anew for every seed, {seeds}."
         return f"{len(splits) // n_seeds} folds over all images, {seeds}."
 
     def _about_groups(self):

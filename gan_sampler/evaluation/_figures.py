@@ -187,7 +187,9 @@ def draw_gains(tests, metric, against="doing nothing"):
     axis.spines["left"].set_visible(False)
     axis.margins(x=0.08)
     axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if abs(value) > _ALMOST_0 else "0")
+    axis.xaxis.set_major_formatter(
+        lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if abs(value) > _ALMOST_0 else "0"
+    )
     direction = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
     axis.set_xlabel(_wrap(f"{METRIC_LABELS.get(metric, metric)} minus that of {against} ({direction})", 40))
     shown = {found.words: found for found in verdicts}
