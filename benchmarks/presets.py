@@ -79,6 +79,7 @@ PRESETS = {
             ann_epochs=20,
             cnn_epochs=8,
             densenet121_epochs=1,
+            embedder_size=64,
             scratch_epochs=1,
         ),
     ),
