@@ -149,8 +149,8 @@ def compare(
     ...     X, y, samplers=["none", "smote"], classifiers=["svm"], embedders=["efficientnet_lite0"], n_repeats=2,
     ...     n_jobs=1, verbose=0, groups=range(300),
     ... )
-    >>> comparison.table("roc_auc").shape
-    (2, 2)
+    >>> comparison.table("roc_auc").shape  # mean, std and n of one classifier
+    (2, 3)
     """
     _check_on_error(on_error)
     seeds = _seeds(random_state, n_repeats)
