@@ -175,8 +175,7 @@ def draw_gains(tests, metric, against="doing nothing"):
     axis.grid(visible=False, axis="y")
     axis.spines["left"].set_visible(False)
     axis.margins(x=0.08)
-    axis.xaxis.set_major_locator(MaxNLocator(5))
-    axis.xaxis.set_major_formatter(lambda value, _: signed(value, 2) if value else "0")
+    _sign_ticks(axis.xaxis)
     direction = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
     axis.set_xlabel(_wrap(f"{METRIC_LABELS.get(metric, metric)} minus that of {against} ({direction})", 40))
     shown = {found.words: found for found in verdicts}
@@ -518,11 +517,16 @@ def draw_cost(costs, tests, metric, what="seconds"):
         axis.set_xlabel("Peak memory of resampling, MB")
         axis.xaxis.set_major_locator(MaxNLocator(4))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.yaxis.set_major_locator(MaxNLocator(5))
-    ticks = axis.get_yticks()
-    digits = 2 if len({f"{tick:.2f}" for tick in ticks}) == len(ticks) else 3
-    axis.yaxis.set_major_formatter(lambda value, _: signed(value, digits) if value else "0")
+    _sign_ticks(axis.yaxis)
     return figure
+
+
+def _sign_ticks(axis):
+    """Label an axis of differences with their signs and as many digits as its ticks have; its limits are final."""
+    axis.set_major_locator(MaxNLocator(5))
+    ticks = axis.get_majorticklocs()
+    digits = next((n for n in (2, 3, 4) if np.allclose(ticks, np.round(ticks, n), rtol=0, atol=1e-9)), 5)
+    axis.set_major_formatter(lambda value, _: signed(value, digits) if abs(value) > 1e-9 else "0")
 
 
 def gan_histories(records):
