@@ -62,7 +62,7 @@ wheel: $(INSTALLED)  ## Build sdist and wheel, install the wheel in an empty env
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(WHEEL_VENV)
 	@echo "==> Installing dist/*.whl and what it needs into $(WHEEL_VENV)"
 	@UV_LINK_MODE=$(LINK_MODE) $(BIN)/uv pip install --quiet --python $(WHEEL_VENV)/bin/python \
-		--constraints requirements/dev.txt dist/*.whl
+		--constraints requirements/dev.txt "$$(ls dist/*.whl)[evaluation]"
 	$(WHEEL_VENV)/bin/python -I .ci/check_wheel.py
 	rm -rf $(WHEEL_VENV)
 

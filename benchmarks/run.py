@@ -55,14 +55,12 @@ def make_parser():
         help="elpv (solar cells), digits, chest_xray (fetched), medmnist:NAME, .npz or a folder of class folders"
         " (default: that of the preset)",
     )
-    add(
-        "--groups", metavar="WHERE", help="patients of a folder: 'folder', a CSV file or a regular expression"
-    )
+    add("--groups", metavar="WHERE", help="patients of a folder: 'folder', a CSV file or a regular expression")
     add("--image-size", type=_at_least(MIN_SIDE), metavar="N", help="read images at N x N pixels")
     add("--n-rare", type=_at_least(2), metavar="N", help="train with N images of the rarest class; testing keeps all")
     add("--max-images", type=_at_least(1), metavar="N", help="use a stratified part of N images")
     add("--samplers", nargs="+", metavar="NAME", help="what is compared (default: of the preset)")
-    add("--classifiers", nargs="+", metavar="NAME", help="on whom (default: of the preset)")
+    add("--classifiers", nargs="+", metavar="NAME", help="trained with each sampler (default: of the preset)")
     add("--embedders", nargs="+", metavar="NAME", help="for classifiers of features (default: of the preset)")
     add(
         "--seeds",

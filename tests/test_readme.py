@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "docs/guide.md")
+DOCUMENTS = ("README.md", "docs/evaluation.md", "docs/guide.md")
 
 _BLOCK = re.compile(
     r"^(?:<!-- *skip: *(?P<reason>[^\n]+?) *-->\s*\n)?```python *\n(?P<code>.*?)^``` *$", re.DOTALL | re.MULTILINE

@@ -35,7 +35,7 @@ METRICS_IN_WORDS = {
     "recall_minority": "the share of the images of {rarest} that are recognised",
     "precision_minority": "the share of the images called {rarest} that are",
     "brier": "the mean squared error of the probabilities; 0 is perfect",
-    "log_loss": "the mean surprise at the true class, given the probabilities; 0 is perfect",
+    "log_loss": "the mean of minus the logarithm of the probability given to the true class; 0 is perfect",
 }
 
 
@@ -161,18 +161,18 @@ def _generators(records, tests, metric):
     generates = np.array([is_generator(records, name) for name in tests["treatment"]])
     if not generates.any():
         return None
-    champion = best_of(tests[generates], metric)
+    best_generator = best_of(tests[generates], metric)
     simple = list(tests["treatment"][~generates])
     if not simple:
         return "Nothing but generators was compared with doing nothing, so whether something simpler would do is open."
     # The generator was chosen for its result, so its p-values count for all that it was chosen from (Bonferroni).
-    among = [record for record in records if record["treatment"] in (champion.treatment, *simple)]
-    rivals = overall_tests(among, against=champion.treatment, metric=metric)
+    among = [record for record in records if record["treatment"] in (best_generator.treatment, *simple)]
+    rivals = overall_tests(among, against=best_generator.treatment, metric=metric)
     p_values = np.minimum(rivals["p_holm"] * generates.sum(), 1)
     signs = _signs(rivals, metric)
     best = best_of(rivals, metric)
     p_best = p_values[best.Index]
-    name = champion.treatment_label
+    name = best_generator.treatment_label
     beaten = rivals[(p_values < ALPHA) & (signs < 0)]
     if p_best < ALPHA and signs[best.Index] > 0:
         return (

@@ -18,11 +18,12 @@ from gan_sampler.evaluation._data import ImageData, from_arrays
 from gan_sampler.evaluation._jobs import Context, find_examples, is_done
 from gan_sampler.evaluation._models import choose_classifiers, choose_embedders
 from gan_sampler.evaluation._pictures import make_pictures
+from gan_sampler.evaluation._records import THRESHOLD_SUFFIX
 from gan_sampler.evaluation._run import bytes_of_worker, choose_n_jobs, make_cells, plan_shared, run_grid
 from gan_sampler.evaluation._settings import default_choice, default_settings
 from gan_sampler.evaluation._splits import make_splits, thin_rarest
 from gan_sampler.evaluation._store import DEFAULT_CACHE_LIMIT, Store, digest_of, utc_now, versions
-from gan_sampler.evaluation._treatments import TUNED, check_treatments, choose_treatments, usable_treatments
+from gan_sampler.evaluation._treatments import check_treatments, choose_treatments, usable_treatments
 from gan_sampler.runtime import resolve_device
 
 
@@ -67,8 +68,8 @@ def compare(
         ``fit_resample`` under names of yours. Doing nothing is always among them. None takes a choice that answers the
         question in reasonable time.
     classifiers : sequence of str, or dict of str to estimator, default=None
-        On whom: ``"tree"``, ``"forest"``, ``"svm"``, ``"logistic"`` on features, ``"ann"``, ``"cnn"``,
-        ``"densenet121"`` on images, or estimators of yours.
+        What is trained on the images that each sampler gives, by name (``"tree"``, ``"forest"``, ``"svm"``,
+        ``"logistic"`` on features, ``"ann"``, ``"cnn"``, ``"densenet121"`` on the images), or estimators of yours.
     embedders : sequence of str, or dict of str to transformer, default=None
         What turns images into features. None takes ResNet18 where its ImageNet weights are at hand, and else
         EfficientNet-Lite0.
@@ -282,21 +283,23 @@ def prepare(
     store = Store(store)
     store.remove_abandoned()
     source = data.fingerprint
-    store.write_data(
-        source,
-        data.images,
-        {
-            "target": data.target.tolist(),
-            "groups": None if data.groups is None else [str(group) for group in data.groups],
-            "target_names": list(data.target_names),
-            "filenames": None if data.filenames is None else [str(name) for name in data.filenames],
-        },
-    )
+    _keep_data(store, source, data)
     context = Context(str(store.root.resolve()), source, data.name, settings, str(resolved))
     cells = make_cells(splits, treatments, classifiers, embedders)
     for cell in cells:
         cell.inner_splits(context)  # what a threshold cannot be tuned on is refused now
-    return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command, cv=cv)
+    return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command)
+
+
+def _keep_data(store, source, data):
+    """Put the images and what is known of them where every process finds them."""
+    values = {
+        "target": data.target.tolist(),
+        "groups": None if data.groups is None else [str(group) for group in data.groups],
+        "target_names": list(data.target_names),
+        "filenames": None if data.filenames is None else [str(name) for name in data.filenames],
+    }
+    store.write_data(source, data.images, values)
 
 
 _NO_GROUPS = (
@@ -322,22 +325,29 @@ class Evaluation:
         Workers.
     command : str
         What the user typed.
-    cv : object
-        What the user said of folds.
     """
 
-    def __init__(self, context, data, cells, *, scoring, n_jobs, command, cv):
+    def __init__(self, context, data, cells, *, scoring, n_jobs, command):
         self.context = context
         self.data = data
         self.cells = cells
         self.scoring = scoring
         self.n_jobs = choose_n_jobs(context, n_jobs)
         self.command = command
-        self.cv = cv
         self._manifest = self._describe()
 
     def plan(self, measure=True):
-        """Return what will be done and about how long it takes, as text; measuring takes some seconds."""
+        """Return what will be done and about how long it takes, as text.
+
+        Parameters
+        ----------
+        measure : bool, default=True
+            Whether trial runs of some seconds tell how fast this machine is; else the length is guessed.
+
+        Returns
+        -------
+        plan : str
+        """
         context, manifest = self.context, self._manifest
         if measure:
             self._measure_rates()
@@ -397,6 +407,7 @@ class Evaluation:
         _check_on_error(on_error)
         context, store = self.context, self.context.store
         start = time.perf_counter()
+        _keep_data(store, context.source, self.data)  # another run may have cut the cache since
         store.write_manifest(self._manifest)
         try:
             n_computed = run_grid(context, self.cells, n_jobs=self.n_jobs, on_error=on_error, progress=progress)
@@ -470,25 +481,23 @@ class Evaluation:
 
     def _names(self):
         """Return the names of all samplers, classifiers and embedders."""
-        names = {cell.treatment.name.removesuffix(TUNED) for cell in self.cells}
+        names = {cell.treatment.name.removesuffix(THRESHOLD_SUFFIX) for cell in self.cells}
         names |= {cell.classifier.name for cell in self.cells}
         return names | {cell.embedder.name for cell in self.cells if cell.embedder}
 
     def _about_split(self):
         splits = list({(cell.split.name, cell.split.seed) for cell in self.cells})
-        seeds = len({seed for _, seed in splits})
+        n_seeds = len({seed for _, seed in splits})
+        seeds = "one seed" if n_seeds == 1 else f"{n_seeds} seeds"
         first = self.cells[0].split.name
         if first == "official":
-            return (
-                "the one that came with the data (its validation images, if any, are in neither part), "
-                f"{seeds} seed(s)."
-            )
+            return f"The split that came with the data (its validation images, if any, are in neither part), {seeds}."
         if first == "random":
-            return f"a stratified quarter for testing, drawn anew for each of {seeds} seed(s)."
-        return f"{len(splits) // seeds} folds over all images, {seeds} seed(s)."
+            return f"A stratified quarter for testing, drawn anew for every seed, {seeds}."
+        return f"{len(splits) // n_seeds} folds over all images, {seeds}."
 
     def _about_groups(self):
         if self.data.groups is None:
             return _NO_GROUPS
         n_groups = len(np.unique(self.data.groups))
-        return f"Images of one group (patient) stay together: {n_groups} groups."
+        return f"Images of one group (patient) stay together: {n_groups:,} groups."

@@ -44,7 +44,7 @@ class Comparison:
     Raises
     ------
     ValueError
-        When the folder is none of an evaluation.
+        When the folder is none of an evaluation, or has no such command.
     """
 
     def __init__(self, store, manifest_key=None):
@@ -55,14 +55,17 @@ class Comparison:
                 f"store must be the folder of an evaluation, with manifests and cells in it; got {str(store)!r}, which "
                 "has none. Check the path."
             )
-        chosen = next((found for found in manifests if found["key"] == manifest_key), manifests[-1])
+        by_key = {found["key"]: found for found in manifests}
+        if manifest_key is not None and manifest_key not in by_key:
+            raise ValueError(f"manifest_key must be one of {', '.join(by_key)}; got {manifest_key!r}.")
+        chosen = manifests[-1] if manifest_key is None else by_key[manifest_key]
         asked = cells_asked_for(manifests, chosen)
-        by_key = {record["key"]: record for record in self._store.records()}
-        self.records = [by_key[cell["key"]] for cell in asked if cell["key"] in by_key]
+        records = {record["key"]: record for record in self._store.records()}
+        self.records = [records[cell["key"]] for cell in asked if cell["key"] in records]
         self.missing = [
             {name: value for name, value in cell.items() if name != "key"}
             for cell in asked
-            if cell["key"] not in by_key
+            if cell["key"] not in records
         ]
         filenames = self._store.read_data_values(chosen["source"])["filenames"]
         self.manifest = {**chosen, "filenames": filenames, "missing": self.missing}
@@ -122,11 +125,32 @@ class Comparison:
         return _statistics.paired_tests(self.records, against=against, **kept)
 
     def ranks(self, metric=None):
-        """Return the mean rank of every treatment over the classifiers, 1 is best."""
+        """Return the mean rank of every treatment over the classifiers, 1 is best.
+
+        Parameters
+        ----------
+        metric : str or None, default=None
+            Name of a metric; None takes `scoring`.
+
+        Returns
+        -------
+        table : DataFrame
+            Columns ``treatment``, ``treatment_label`` and ``rank``; ``attrs["friedman_p"]`` is that of Friedman's test.
+        """
         return _statistics.ranks(self.records, self._metric(metric))
 
     def answer(self, metric=None):
-        """Return the answer in at most five sentences that follow from the numbers by rule."""
+        """Return the answer in at most five sentences that follow from the numbers by rule.
+
+        Parameters
+        ----------
+        metric : str or None, default=None
+            Name of a metric; None takes `scoring`.
+
+        Returns
+        -------
+        sentences : list of str
+        """
         return answer(self.records, self.manifest, self._metric(metric))
 
     def wrong(self, treatment=None, classifier=None, n_images=20):
@@ -157,6 +181,13 @@ class Comparison:
     def plot_gains(self, metric=None, against="none"):
         """Draw every treatment's gain over another, the mean over the classifiers, with its 95 % confidence interval.
 
+        Parameters
+        ----------
+        metric : str or None, default=None
+            Name of a metric; None takes `scoring`.
+        against : str, default="none"
+            Name of a treatment.
+
         Returns
         -------
         figure : matplotlib.figure.Figure
@@ -167,7 +198,21 @@ class Comparison:
         return _figures.draw_gains(tests, metric, rival)
 
     def plot_roc(self, classifier, treatments=None, embedder=None):
-        """Draw the ROC curves of one classifier, the mean over the repeats, for some treatments or all."""
+        """Draw the ROC curves of one classifier, the mean over the repeats, of the rarest class against the rest.
+
+        Parameters
+        ----------
+        classifier : str
+            Its name.
+        treatments : sequence of str or None, default=None
+            Names; None takes all.
+        embedder : str or None, default=None
+            Name, where the classifier stands behind several; None takes the first.
+
+        Returns
+        -------
+        figure : matplotlib.figure.Figure
+        """
         return self._plot_curves("roc", classifier, treatments, embedder)
 
     def plot_precision_recall(self, classifier, treatments=None, embedder=None):
@@ -201,7 +246,6 @@ class Comparison:
         report : Path
         """
         folder = self._store.root if folder is None else Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         _tables.write_tables(folder, self.records, self.manifest)
         return self.to_html(folder / "report.html", include_real_images=include_real_images)
 

@@ -17,7 +17,16 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_curve
 
 from ._metrics import LOWER_IS_BETTER, METRIC_LABELS, confusion, metric_label
-from ._records import is_finished, repeat_key, repeats_of, row_label, rows_of, select, treatment_labels
+from ._records import (
+    THRESHOLD_SUFFIX,
+    is_finished,
+    repeat_key,
+    repeats_of,
+    row_label,
+    rows_of,
+    select,
+    treatment_labels,
+)
 from ._tables import signed, values_of
 
 WIDTH = 5.2  # inches; at 390 px letters of 10 points are still read
@@ -73,6 +82,8 @@ STYLE = {
 LEAST_SECONDS = 0.01  # less is drawn as that: a log scale has no 0
 _RATES = np.linspace(0, 1, 101)
 
+_ALMOST_0 = 1e-9  # a tick at 0 may be rounding error
+
 
 def styled(draw):
     """Draw in the style of the report, whatever the user's own is."""
@@ -87,7 +98,7 @@ def styled(draw):
 
 def colour_of(treatment, treatments=()):
     """Return the colour of a treatment; one with a tuned threshold has that of the one without."""
-    base = treatment.removesuffix("+threshold")
+    base = treatment.removesuffix(THRESHOLD_SUFFIX)
     if base in COLOURS:
         return COLOURS[base]
     own = [name for name in treatments if name not in COLOURS]
@@ -96,7 +107,7 @@ def colour_of(treatment, treatments=()):
 
 def line_of(treatment, kind):
     """Return the style of a treatment's line: broken where no image is added."""
-    if treatment.endswith("+threshold"):
+    if treatment.endswith(THRESHOLD_SUFFIX):
         return ":"
     return "-" if kind == "sampler" or treatment == "none" else "--"
 
@@ -522,11 +533,11 @@ def draw_cost(costs, tests, metric, what="seconds"):
 
 
 def _sign_ticks(axis):
-    """Label an axis of differences with their signs and as many digits as its ticks have; its limits are final."""
-    axis.set_major_locator(MaxNLocator(5))
-    ticks = axis.get_majorticklocs()
-    digits = next((n for n in (2, 3, 4) if np.allclose(ticks, np.round(ticks, n), rtol=0, atol=1e-9)), 5)
-    axis.set_major_formatter(lambda value, _: signed(value, digits) if abs(value) > 1e-9 else "0")
+    """Put few round numbers with their signs on an axis of differences."""
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(
+        lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if abs(value) > _ALMOST_0 else "0"
+    )
 
 
 def gan_histories(records):

@@ -39,6 +39,11 @@ N_EXAMPLES = 64  # synthetic images of each class kept for the report
 _MOST_RECORDS = 50  # of a GAN's history in the record of a cell
 _MOST_WARNINGS = 20
 _MOST_TRIES = 3  # to read what was just made
+MOST_DEATHS = 3  # of workers over one job
+KILLED = (
+    f"its worker was killed {MOST_DEATHS} times. Memory may be short: use smaller images, a smaller model, or fewer "
+    "workers (n_jobs)"
+)
 LOOK_AGAIN = 2.0  # seconds, where another process works at what is needed
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 # What is recorded of a job (its warnings, its memory) and what it sets (its threads) belongs to the whole process.
@@ -264,7 +269,10 @@ class EmbedJob:
         with peak_memory() as peak, recorded_warnings() as told:
             start = time.perf_counter()
             estimator = with_seed(self.embedder.estimator, self.seed).fit(images[rows], target[rows])
-            features = None if self.embedder.is_frozen and self.samples else transform_in_blocks(estimator, images)
+            is_wanted = not (self.embedder.is_frozen and self.samples)
+            features = None
+            if is_wanted and not store.has_shared(self.key(context)):  # its seconds stay those that cells have told
+                features = transform_in_blocks(estimator, images)
             seconds = time.perf_counter() - start
         if features is not None:
             values = {"seconds": seconds, "peak_memory": peak(), "warnings": told}
@@ -572,13 +580,15 @@ def _do(context, job):
     device = resolve_device(context.device)
     try:
         with (
-            context.store.lease(job.lease(context), job.name),
+            context.store.lease(job.lease(context), job.name) as n_deaths,
             threads(context.n_threads),
             threadpool_limits(context.n_threads),
         ):
             if is_done(context, job):  # another process was faster
                 return Outcome("done")
             try:
+                if n_deaths >= MOST_DEATHS:  # clusters start it again and again, and then say nothing to joblib
+                    raise RuntimeError(KILLED)
                 job.run(context)
             except Exception as exc:  # whatever goes wrong in one job must not cost the others; the report names it
                 keep_failure(context, job, exc)
@@ -608,12 +618,12 @@ def keep_failure(context, job, exc):
     """Record that a job failed; raise where the store is to blame, for then all will fail."""
     _raise_where_no_room(context, exc)
     if isinstance(job, Cell):
-        error, trace = _told(exc)
+        error, trace = _error_and_traceback(exc)
         context.store.write_record(job.blank_record(context) | {"error": error, "traceback": trace})
         return
     for key in job.keys(context):
         if not context.store.has_shared(key):
-            context.store.write_failure(key, *_told(exc))
+            context.store.write_failure(key, *_error_and_traceback(exc))
 
 
 @contextlib.contextmanager
@@ -623,10 +633,10 @@ def _kept_failure(context, key):
         yield
     except Exception as exc:  # as in `_do`
         _raise_where_no_room(context, exc)
-        context.store.write_failure(key, *_told(exc))
+        context.store.write_failure(key, *_error_and_traceback(exc))
 
 
-def _told(exc):
+def _error_and_traceback(exc):
     if isinstance(exc, SharedWorkFailed):
         return exc.args
     return f"{type(exc).__name__}: {exc}", "".join(traceback.format_exception(exc))

@@ -19,18 +19,9 @@ from torchvision.models import ResNet18_Weights
 
 from gan_sampler.classifiers import ANNClassifier, CNNClassifier, DenseNet121Classifier
 from gan_sampler.embedding import EfficientNetLite0Embedder, ResNet18Embedder
+from gan_sampler.evaluation._records import CLASSIFIER_LABELS
 from gan_sampler.evaluation._store import digest_of
 
-CLASSIFIER_LABELS = {
-    "tree": "Decision tree",
-    "forest": "Random forest",
-    "svm": "SVM",
-    "logistic": "Logistic regression",
-    "ann": "ANN",
-    "cnn": "CNN",
-    "densenet121": "DenseNet121",
-}
-ON_IMAGES = ("ann", "cnn", "densenet121")  # see the images themselves; the others see features
 EMBEDDER_LABELS = {
     "resnet18": "ResNet18",
     "resnet18_finetuned": "ResNet18, from scratch",

@@ -4,22 +4,30 @@ A *row* is a classifier together with the embedder before it, because that is a 
 the order of the tables, names of the user behind them in the order in which they first appear.
 """
 
-TREATMENTS = (
-    "none",
-    "class_weight",
-    "threshold",
-    "random",
-    "smote",
-    "adasyn",
-    "augmentation",
-    "deep_smote",
-    "dcgan",
-    "dcgan_every_class",
-    "conditional",
-    "cyclegan",
-)
-CLASSIFIERS = ("tree", "forest", "svm", "logistic", "ann", "cnn", "densenet121")
-THRESHOLD_SUFFIX = "+threshold"  # a sampler and a tuned threshold
+TREATMENT_LABELS = {
+    "none": "none",
+    "class_weight": "class weights",
+    "threshold": "tuned threshold",
+    "random": "random",
+    "smote": "SMOTE",
+    "adasyn": "ADASYN",
+    "augmentation": "augmentation",
+    "deep_smote": "DeepSMOTE",
+    "dcgan": "DCGAN",
+    "dcgan_every_class": "DCGAN, every class",
+    "conditional": "conditional DCGAN",
+    "cyclegan": "CycleGAN",
+}
+CLASSIFIER_LABELS = {
+    "tree": "Decision tree",
+    "forest": "Random forest",
+    "svm": "SVM",
+    "logistic": "Logistic regression",
+    "ann": "ANN",
+    "cnn": "CNN",
+    "densenet121": "DenseNet121",
+}
+THRESHOLD_SUFFIX = "+threshold"  # behind a name: the threshold is tuned on top
 
 
 def row_key(record):
@@ -35,11 +43,11 @@ def row_label(record, separator=" on "):
 
 
 def rows_of(records):
-    """Return one record of every row, in order: classifiers as in `CLASSIFIERS`, embedders by name within."""
+    """Return one record of every row, in order: classifiers as in `CLASSIFIER_LABELS`, embedders by name within."""
     first = {}
     for record in records:
         first.setdefault(row_key(record), record)
-    place = _places(CLASSIFIERS, [classifier for classifier, _ in first])
+    place = _places(CLASSIFIER_LABELS, [classifier for classifier, _ in first])
     return sorted(first.values(), key=lambda record: (place[record["classifier"]], record["embedder"] or ""))
 
 
@@ -49,7 +57,7 @@ def treatments_of(records):
     A treatment with a tuned threshold stands behind the one without.
     """
     found = list(dict.fromkeys(record["treatment"] for record in records))
-    place = _places(TREATMENTS, [name.removesuffix(THRESHOLD_SUFFIX) for name in found])
+    place = _places(TREATMENT_LABELS, [name.removesuffix(THRESHOLD_SUFFIX) for name in found])
     return sorted(found, key=lambda name: (place[name.removesuffix(THRESHOLD_SUFFIX)], name.endswith(THRESHOLD_SUFFIX)))
 
 
@@ -99,13 +107,20 @@ def cells_asked_for(manifests, chosen):
 
 
 def _is_comparable(manifest, chosen):
-    if any(manifest[name] != chosen[name] for name in ("source", "versions", "n_threads", "settings")):
+    if any(manifest[name] != chosen[name] for name in ("source", "versions", "n_threads")):
+        return False
+    if not _agree(manifest["settings"], chosen["settings"]):  # each has those of its own samplers and classifiers
         return False
     if manifest["device"].partition(":")[0] != chosen["device"].partition(":")[0]:
         return False
     ours, theirs = manifest["splits"], chosen["splits"]
     kinds = [{name.split(" ")[0].rstrip(",") for name in splits} for splits in (ours, theirs)]  # official, random, fold
-    return kinds[0] == kinds[1] and all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
+    return kinds[0] == kinds[1] and _agree(ours, theirs)
+
+
+def _agree(ours, theirs):
+    """Return whether two dicts have the same values under the keys that both have."""
+    return all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
 
 
 def _places(known, found):

@@ -37,6 +37,7 @@ from ._records import (
     treatment_labels,
 )
 from ._statistics import METRICS_TESTED, nemenyi, overall_tests, paired_tests, ranks
+from ._store import atomic
 from ._tables import (
     PUBLISHED_CLASSES,
     cost_table,
@@ -170,11 +171,14 @@ def write_html(path, records, manifest, pictures, *, include_real_images=False):
     ------
     ValueError
         When there are no records.
+    StoreError
+        When the file cannot be written; one that was there is as it was.
     """
     if not records:
         raise ValueError("records must hold at least one record to report on; got none. Run a cell first.")
     page = render(records, manifest, pictures, include_real_images=include_real_images)
-    Path(path).write_text(page, encoding="utf-8")
+    with atomic(Path(path)) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def render(records, manifest, pictures, *, include_real_images=False):
@@ -256,7 +260,7 @@ class Run:
         """Say which treatments the figures show, and how they were chosen."""
         names = ", ".join(self.labels[name] for name in self.featured)
         chosen = " (the best on average with a generator, and without)" if self.can_test else ""
-        return f"Shown: {names}{chosen}. They were chosen by their results, so believe the tests, not the picture."
+        return f"Shown: {names}{chosen}. They were chosen by their results, so the tests count and not these figures."
 
     def legend(self, treatments):
         """Return the entries of a legend of lines."""
@@ -293,9 +297,7 @@ def embed(figure, alt, caption="", css=""):
         return None
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": figures.STYLE["svg.hashsalt"] + alt}):
-        figure.savefig(
-            buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        )
+        figure.savefig(buffer, format="svg", transparent=True, metadata=_NO_METADATA)
     return Picture(Markup(_clean_svg(buffer.getvalue(), alt)), caption, css)
 
 
@@ -445,7 +447,7 @@ def _mean_cell(cell, best):
 
 
 def _tests_section(run):
-    section = Section("tests", "What can be told from chance")
+    section = Section("tests", "Significance tests")
     if not run.can_test:
         section.text("Nothing was tested: that takes doing nothing (“none”) and one treatment at least.")
         return section
@@ -511,7 +513,7 @@ def _add_ranks(section, run):
 
 
 def _classes_section(run):
-    section = Section("classes", "Every class by itself")
+    section = Section("classes", "Metrics of every class")
     if not run.finished:
         return None
     section.text(run.featured_about(), "quiet")
@@ -587,7 +589,7 @@ def _curves_section(run):
     rows = [row for row in run.rows if is_defined(run.finished, row, "average_precision")]
     if not rows:
         return None
-    section = Section("curves", "At other thresholds")
+    section = Section("curves", "ROC and precision-recall curves")
     for metric in ("sensitivity_at_90_specificity", "sensitivity_at_95_specificity"):
         section.table(pivot(run, metric))
     section.text(
@@ -650,7 +652,7 @@ def _calibration_section(run):
     rows = [row for row in run.rows if is_defined(run.finished, row, "brier")]
     if not rows:
         return None
-    section = Section("calibration", "Whether probabilities can be believed")
+    section = Section("calibration", "Calibration of probabilities")
     section.text(
         "Over-sampling tells a classifier that the rare class is common, so its probabilities tend to come out too "
         "high for it unless they are calibrated. On the dotted line, what was said with 70 % was right in 70 % of the "
@@ -1035,19 +1037,28 @@ def _settings_section(run):
     section.heading("Command")
     section.blocks.append({"kind": "code", "text": manifest["command"]})
     section.table(_facts("Data and settings", facts))
-    settings = {}
-    for record in run.records:
-        for name, text in (record.get("settings") or {}).items():
-            place = run.labels[record["treatment"]] if name in ("treatment", "sampler") else row_label(record)
-            settings.setdefault((place, name), str(text))
+    settings = _settings_of_parts(run)
     if settings:
-        body = [[Cell(of_what), Cell(name), Cell(text, css="long")] for (of_what, name), text in settings.items()]
+        body = [
+            [Cell(part), Cell(name), Cell("; ".join(texts), css="long")] for (part, name), texts in settings.items()
+        ]
         columns = [Column(word, False) for word in ("Of", "Parameter", "Value")]
-        section.fold(
-            "Settings of treatments and classifiers", _table_block(Table("As recorded in the cells", columns, body))
-        )
+        caption = "As recorded in the cells, without seeds; several values where cells differ"
+        section.fold("Settings of treatments and classifiers", _table_block(Table(caption, columns, body)))
     section.fold("Versions", _table_block(_facts("Packages", manifest["versions"])))
     return section
+
+
+def _settings_of_parts(run):
+    """Return the different values that cells have of each setting of a treatment or classifier, seeds left out."""
+    found = {}
+    for record in run.records:
+        for name, text in (record.get("settings") or {}).items():
+            of_treatment = name.startswith(("sampler", "tunes_threshold"))
+            part = run.labels[record["treatment"]] if of_treatment else row_label(record)
+            if not name.endswith("random_state"):
+                found.setdefault((part, name), {})[str(text)] = None
+    return found
 
 
 def _facts(caption, facts):

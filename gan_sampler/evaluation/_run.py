@@ -16,10 +16,20 @@ from sklearn.utils import gen_batches
 from tqdm import tqdm
 
 from gan_sampler.evaluation._estimate import cost_of
-from gan_sampler.evaluation._jobs import LOOK_AGAIN, Cell, EmbedJob, Outcome, SampleJob, is_done, keep_failure, work
+from gan_sampler.evaluation._jobs import (
+    KILLED,
+    LOOK_AGAIN,
+    MOST_DEATHS,
+    Cell,
+    EmbedJob,
+    Outcome,
+    SampleJob,
+    is_done,
+    keep_failure,
+    work,
+)
 from gan_sampler.evaluation._store import StoreError, Taken
 
-_MOST_DEATHS = 3  # of workers over one job, or without one
 _IN_A_ROW = 4  # jobs of each worker, where the backend tells of them only when all are done
 _BYTES_OF_WORKER = 800 * 2**20  # torch and its friends, loaded
 
@@ -193,7 +203,7 @@ class _Stage:
                     self._finish(batch[place], None)
                 else:
                     n_taken += 1
-        except _ways_to_die() as exc:
+        except _errors_of_death() as exc:
             self._count_death(batch, running, exc)
         return n_taken
 
@@ -208,24 +218,21 @@ class _Stage:
         store.log(f"a worker died: {str(exc).splitlines()[0]}")
         begun = batch if len(batch) == 1 else [key for key in running if store.has_lease(key)]
         self._deaths.update(begun or [None])
-        if self._deaths[None] == _MOST_DEATHS:
+        if self._deaths[None] == MOST_DEATHS:
             raise RuntimeError(
-                f"Workers were killed {_MOST_DEATHS} times before they began with anything. Memory may be short: use "
+                f"Workers were killed {MOST_DEATHS} times before they began with anything. Memory may be short: use "
                 "fewer workers (n_jobs)."
             ) from exc
-        if len(batch) == 1 and self._deaths[batch[0]] >= _MOST_DEATHS:
+        if len(batch) == 1 and self._deaths[batch[0]] >= MOST_DEATHS:
             self._give_up(batch[0])
 
     def _give_up(self, key):
-        error = RuntimeError(
-            f"its worker was killed {_MOST_DEATHS} times, the last time with no other beside it. Memory may be short: "
-            "use smaller images or a smaller model"
-        )
+        error = RuntimeError(KILLED)
         keep_failure(self._context, self._pending[key], error)
         self._finish(key, Outcome("failed", f"RuntimeError: {error}"))
 
 
-def _ways_to_die():
+def _errors_of_death():
     """Return what backends of joblib raise when a worker was killed."""
     kinds = [BrokenProcessPool]
     if "distributed" in sys.modules:

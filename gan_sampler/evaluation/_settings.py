@@ -96,10 +96,11 @@ class Settings:
         Returns
         -------
         settings : dict of str to str
+            "default" where nothing is set.
         """
         users = {
             "dcgan": ("dcgan", "dcgan_every_class", "conditional"),
-            "gan_epochs": ("dcgan", "dcgan_every_class", "conditional") if self.gan_epochs is not None else (),
+            "gan_epochs": ("dcgan", "dcgan_every_class", "conditional"),
             "deep_smote": ("deep_smote",),
             "cyclegan": ("cyclegan",),
             "ann_epochs": ("ann",),
@@ -112,14 +113,14 @@ class Settings:
             "trees": ("forest",),
         }
         return {
-            setting: str(getattr(self, setting))
+            setting: "default" if getattr(self, setting) in (None, {}) else str(getattr(self, setting))
             for setting, of in users.items()
-            if any(name in names for name in of) and getattr(self, setting) != {}
+            if any(name in names for name in of)
         }
 
 
 def default_settings(image_shape, device):
-    """Return settings for images of a stranger.
+    """Return settings for images of any size.
 
     Parameters
     ----------

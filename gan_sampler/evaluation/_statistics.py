@@ -3,9 +3,9 @@
 A difference between two treatments is the mean over the repeats (seeds or folds), of the same classifier on the same
 test images. What its standard error counts:
 
-- where all seeds share the split that came with the data, the variance of the difference over the seeds (another
-  training would have given another number) and that over resamplings of the test images, by class and whole patients
-  where groups are known, of the mean over the seeds (another test set would have, too);
+- where all seeds share their test images, as those of a split that came with the data, the variance of the difference
+  over the seeds (another training would have given another number) and that over resamplings of the test images, by
+  class and whole patients where groups are known, of the mean over the seeds (another test set would have, too);
 - where every repeat has a test part of its own, the variance over the repeats with the correction of Nadeau and Bengio
   [1]_, because their training images overlap; or, should that be less because few repeats happen to agree, what
   resamplings of the test images alone give, corrected alike.
@@ -30,6 +30,8 @@ References
    https://doi.org/10.2202/1544-6115.1027
 .. [4] S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979.
 """
+
+import functools
 
 import numpy as np
 import pandas as pd
@@ -436,19 +438,21 @@ class _Run:
         self.counts = np.isfinite(self.differences).sum(-1)
         self._weights, self._resampled = {}, {}
 
-    @property
+    @functools.cached_property
     def design(self):
         """What `compare_differences` must know of the splits."""
-        shares = {split for split, _ in self.repeats} == {"official"}
         first = next(iter(self.cells.values()), None)
         if first is None:
-            return {"shares_test_images": shares, "overlap": 0.0, "image_freedom": 1}
+            return {"shares_test_images": False, "overlap": 0.0, "image_freedom": 1}
+        # Folds that the user gave are the same with every seed, which makes no new test images.
+        n_test_parts = len({tuple(cell["rows"]) for cell in self.cells.values()})
+        n_repeats = len({repeat_key(cell) for cell in self.cells.values()})
         y_true = np.asarray(first["y_true"])
         groups = np.arange(len(y_true)) if first["groups"] is None else np.asarray(first["groups"])
         n_groups = min(len(np.unique(groups[y_true == label])) for label in np.unique(y_true))
         return {
-            "shares_test_images": shares,
-            "overlap": first["n_test"] / first["n_train"],
+            "shares_test_images": n_test_parts == 1,
+            "overlap": first["n_test"] / first["n_train"] + 1 / n_test_parts - 1 / n_repeats,
             "image_freedom": max(n_groups - 1, 1),  # of the class with the fewest, on which the variance hangs
         }
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import re
 import socket
@@ -32,6 +33,7 @@ _PRESENTATION = (  # changes here change no number
     "evaluation/_estimate.py",
     "evaluation/_figures.py",
     "evaluation/_pictures.py",
+    "evaluation/_records.py",
     "evaluation/_report.py",
     "evaluation/_statistics.py",
     "evaluation/_store.py",
@@ -175,6 +177,14 @@ def _checksum(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _read_arrays(file):
+    """Return the arrays of an .npz file by name."""
+    with zipfile.ZipFile(file):  # of anything else, NumPy makes an array or what it likes
+        found = np.load(file, allow_pickle=False)
+    with found:
+        return {name: found[name] for name in found.files}
+
+
 def _in_order(arrays):
     return [part for name in sorted(arrays) for part in (name, arrays[name])]
 
@@ -278,10 +288,7 @@ class Store:
         """
         file = self._shared(key)
         try:
-            with zipfile.ZipFile(file):  # of anything else, NumPy makes an array or what it likes
-                found = np.load(file, allow_pickle=False)
-            with found:
-                arrays = {name: found[name] for name in found.files}
+            arrays = _read_arrays(file)
             text = json.loads(arrays.pop("values").tobytes())
             values = text["values"]
             if digest_of(*_in_order(arrays)) != text["digest"]:
@@ -346,11 +353,15 @@ class Store:
             np.savez_compressed(stream, **pictures)
 
     def read_pictures(self, key):
-        """Return what `write_pictures` kept, or None."""
+        """Return what `write_pictures` kept, or None; a damaged file is removed, for it can be made again."""
+        file = self._pictures(key)
         try:
-            with np.load(self._pictures(key), allow_pickle=False) as found:
-                return {name: found[name] for name in found.files}
+            return _read_arrays(file)
         except FileNotFoundError:
+            return None
+        except _DAMAGES as exc:
+            warnings.warn(f"{file} is damaged ({exc}); it is removed and made again.", StoreWarning, stacklevel=2)
+            file.unlink(missing_ok=True)
             return None
 
     def _pictures(self, key):
@@ -360,7 +371,9 @@ class Store:
 
     @contextlib.contextmanager
     def lease(self, key, what=""):
-        """Hold the right to compute `key`, which people call `what`, while the block runs.
+        """Hold the right to compute `key` while the block runs; give how many holders died at it in this run.
+
+        `what` is its name for people.
 
         The holder gives signs of life; one that has given none for a minute, or whose process has ended on this
         machine, counts as dead. Should two processes ever hold one lease, both compute the same, and files are
@@ -383,7 +396,7 @@ class Store:
         heart = threading.Thread(target=beat, name="lease", daemon=True)
         heart.start()
         try:
-            yield
+            yield json.loads(mine)["deaths"]
         finally:
             is_done.set()
             heart.join()
@@ -400,14 +413,16 @@ class Store:
 
     def _take(self, file, what):
         """Write a lease and return its content."""
-        content = json.dumps(_this_process() | {"what": what})
+        n_deaths = 0
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             for _ in range(2):
+                content = json.dumps({**_this_process(), "what": what, "deaths": n_deaths})
                 if _create(file, content):
                     return content
                 if self._state(file) == "alive":
                     break
+                n_deaths = self._count_deaths(file)
                 self._remove_dead(file)
         except OSError as exc:
             raise refuse(exc, file.parent) from exc
@@ -418,6 +433,14 @@ class Store:
         with FileLock(file.with_name("lock")):
             if self._state(file) == "dead":
                 file.unlink(missing_ok=True)
+
+    def _count_deaths(self, file):
+        try:
+            holder = json.loads(file.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return 0
+        began, _ = min(self._runs(), default=(math.inf, ""))
+        return holder.get("deaths", 0) + 1 if holder["at"] >= began else 0  # else it was killed with its whole run
 
     def _state(self, file):
         """Return whether the holder of a lease is "alive" or "dead", or that the lease is "free"."""

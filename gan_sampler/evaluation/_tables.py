@@ -1,5 +1,6 @@
 """Tables of the records of a run: for files, for the terminal, and for the report."""
 
+import gzip
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
 from ._records import is_finished, repeat_key, repeats_of, row_key, row_label, rows_of, select, treatment_labels
+from ._store import atomic
 
 TERMINAL_WIDTH = 100
 _NARROW = "{:.2f}"
@@ -64,15 +66,22 @@ def write_tables(folder, records, manifest):
     -------
     files : list of path
         predictions.csv.gz is left out where no cell has finished.
+
+    Raises
+    ------
+    StoreError
+        When a file cannot be written; one that was there is as it was.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "results.csv"]
-    results_table(records).to_csv(files[0], index=False)
+    with atomic(files[0]) as temporary:
+        results_table(records).to_csv(temporary, index=False)
     finished = [record for record in records if is_finished(record)]
     if finished:
         files.append(folder / "predictions.csv.gz")
-        predictions_table(finished, manifest.get("filenames")).to_csv(files[1], index=False, float_format="%.6g")
+        text = predictions_table(finished, manifest.get("filenames")).to_csv(index=False, float_format="%.6g")
+        with atomic(files[1]) as temporary:
+            temporary.write_bytes(gzip.compress(text.encode(), mtime=0))  # the same bytes for the same table
     return files
 
 

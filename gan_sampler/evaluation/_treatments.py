@@ -15,6 +15,7 @@ from gan_sampler.evaluation._models import (
     renamed,
     with_seed,
 )
+from gan_sampler.evaluation._records import THRESHOLD_SUFFIX, TREATMENT_LABELS
 from gan_sampler.evaluation._store import digest_of
 from gan_sampler.samplers import (
     AugmentationOverSampler,
@@ -26,21 +27,6 @@ from gan_sampler.samplers import (
 )
 from gan_sampler.samplers._base import BaseImageOverSampler
 
-TREATMENT_LABELS = {
-    "none": "none",
-    "class_weight": "class weights",
-    "threshold": "tuned threshold",
-    "random": "random",
-    "smote": "SMOTE",
-    "adasyn": "ADASYN",
-    "augmentation": "augmentation",
-    "deep_smote": "DeepSMOTE",
-    "dcgan": "DCGAN",
-    "dcgan_every_class": "DCGAN, every class",
-    "conditional": "conditional DCGAN",
-    "cyclegan": "CycleGAN",
-}
-TUNED = "+threshold"  # behind a name: the threshold is tuned on top
 _SAY_NOTHING_OF_RESULTS = ("memory", "verbose", "device", "n_jobs", "checkpoint_dir")
 
 
@@ -138,7 +124,7 @@ def _choose(name, sampler, settings, device, verbose):
     if isinstance(sampler, Treatment):
         return renamed(sampler, name)
     if isinstance(sampler, str):
-        plain = sampler.removesuffix(TUNED)
+        plain = sampler.removesuffix(THRESHOLD_SUFFIX)
         treatment = _named_treatment(plain, settings, device, verbose)
         if sampler != plain:
             label = f"{treatment.label} + tuned threshold"
@@ -155,8 +141,8 @@ def _choose(name, sampler, settings, device, verbose):
 def _named_treatment(name, settings, device, verbose):
     if name not in TREATMENT_LABELS:
         raise ValueError(
-            f"samplers must be some of {', '.join(TREATMENT_LABELS)}, one of these with {TUNED} behind it, or objects "
-            f"with fit_resample; got {name!r}."
+            f"samplers must be some of {', '.join(TREATMENT_LABELS)}, one of these with {THRESHOLD_SUFFIX} behind it, "
+            f"or objects with fit_resample; got {name!r}."
         )
     label = TREATMENT_LABELS[name]
     if name == "none":

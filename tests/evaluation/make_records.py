@@ -1,4 +1,4 @@
-"""Records of a run that never was: drawn so that what is better is known."""
+"""Records of a simulated run, drawn so that it is known which treatment is better."""
 
 import numpy as np
 
@@ -152,7 +152,7 @@ def make_record(classes, treatment, row, seed, *, split, gain, n_test, n_train, 
         "date": "2026-01-02T03:04:05+00:00",
         "n_threads": 1,
         "versions": {"gan-sampler": "0.1.0", "torch": "2.8.0"},
-        "settings": {"treatment": f"{label}, as it is", "classifier": f"{CLASSIFIERS[classifier]}()"},
+        "settings": {"sampler": f"{label}, as it is", "classifier": f"{CLASSIFIERS[classifier]}()"},
     }
 
 

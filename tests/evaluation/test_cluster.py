@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,12 +21,12 @@ ROOT = Path(gan_sampler.__file__).parent.parent
 PATIENCE = 120  # seconds; workers import torch
 
 
-def start(log, module, *arguments, path=ROOT, **environment):
+def start(log, module, *arguments, **environment):
     with open(log, "a") as stream:
         return subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
             cwd=log.parent,
-            env={**os.environ, "PYTHONPATH": f"{path}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1", **environment},
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1", **environment},
             stdout=stream,
             stderr=stream,
             start_new_session=True,
@@ -35,7 +34,7 @@ def start(log, module, *arguments, path=ROOT, **environment):
 
 
 @contextlib.contextmanager
-def cluster(folder, *, path=ROOT, n_threads=(1, 1), **environment):
+def cluster(folder, *, n_threads=(1, 1), **environment):
     """Start a scheduler and workers of so many threads; give a client."""
     distributed = pytest.importorskip(
         "distributed", reason="Dask's scheduler is not installed: pip install distributed"
@@ -46,7 +45,7 @@ def cluster(folder, *, path=ROOT, n_threads=(1, 1), **environment):
     try:
         for number in n_threads:
             options = ("--nthreads", number, "--no-nanny", "--local-directory", folder, *common)
-            worker = start(log, "distributed.cli.dask_worker", *options, path=path, **environment)
+            worker = start(log, "distributed.cli.dask_worker", *options, **environment)
             processes.append(worker)
         deadline = time.monotonic() + PATIENCE
         while not file.exists():
@@ -94,20 +93,6 @@ def test_a_run_on_dask_ends_and_loses_nothing_when_one_of_two_workers_is_killed(
     assert grids.results(store.root) == grids.results(tmp_path / "one")
     assert grids.table(store.root) == grids.table(tmp_path / "one")
     assert not grids.left_over(store.root)
-
-
-def test_workers_of_another_version_are_refused(tmp_path):
-    """Else one table would hold the numbers of two programs."""
-    shutil.copytree(ROOT / "gan_sampler", tmp_path / "gan_sampler", ignore=shutil.ignore_patterns("__pycache__"))
-    edited = tmp_path / "gan_sampler" / "evaluation" / "_metrics.py"
-    edited.write_text(f"{edited.read_text()}\n# edited\n")
-    with (
-        cluster(tmp_path, path=tmp_path, n_threads=(2,)),
-        joblib.parallel_config(backend="dask"),
-        pytest.raises(RuntimeError, match=r"must have the versions of the process that started.*source differ"),
-    ):
-        grids.run(tmp_path / "store", None, seeds=(0,), samplers=("none",))
-    assert not grids.results(tmp_path / "store")
 
 
 def test_a_run_on_ray_gives_the_records_of_one_process(tmp_path):

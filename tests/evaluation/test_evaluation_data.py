@@ -112,11 +112,11 @@ def test_group_of_a_pattern_is_the_part_in_parentheses_that_matched():
 
 
 def test_a_run_without_groups_says_so_loudly(tmp_path):
-    """Silence would be taken for honesty."""
+    """A warning tells it before the run, and the report at its top."""
     data = replace(toy_data(), groups=None)
     with pytest.warns(UserWarning, match=r"No groups \(patients\) are known.*every number is too good.*--groups"):
         evaluation = lay_out(data, tmp_path, samplers=["none"])
-    assert "No groups" in evaluation.plan(measure=False)
+    assert "No groups" in evaluation._manifest["groups_about"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         lay_out(toy_data(), tmp_path, samplers=["none"])

@@ -263,9 +263,9 @@ def test_trial_runs_that_fail_do_not_stop_a_run(tmp_path):
 
 
 def test_plan_tells_what_is_done_to_what(tmp_path):
-    evaluation = lay_out(toy_data(), tmp_path, samplers=["smote"], cv=3, seeds=(0, 1))
+    evaluation = lay_out(toy_data(), tmp_path, samplers=["smote"], classifiers=["forest"], cv=3, seeds=(0, 1))
     text = evaluation.plan(measure=False)
-    for part in ("toy: 56 images of 16 x 16", "3 folds over all images, 2 seed(s)", "56 groups", "ann_epochs 2", "MiB"):
+    for part in ("toy: 56 images of 16 x 16", "3 folds over all images, 2 seed(s)", "56 groups", "trees 5", "MiB"):
         assert part in text
     run(evaluation)
     assert "Nothing is left to compute" in evaluation.plan()
@@ -342,6 +342,15 @@ def test_commands_of_one_store_are_put_together(tmp_path):
     assert len(comparison.records) == 6
 
 
+def test_commands_need_no_classifier_in_common_to_be_put_together(tmp_path):
+    """A forest has a setting that an SVM lacks, and the second command left its own rows alone in the table."""
+    fast(toy_data(), store=tmp_path, classifiers=["svm"])
+    comparison = fast(toy_data(), store=tmp_path, classifiers=["forest"])
+    assert {record["classifier"] for record in comparison.records} == {"svm", "forest"}
+    with pytest.raises(ValueError, match=r"manifest_key must be one of .*; got 'nonsense'"):
+        Comparison(tmp_path, "nonsense")
+
+
 def test_tables_count_in_whole_numbers_and_a_notebook_shows_names_as_they_are(tmp_path):
     comparison = fast(toy_data(), store=tmp_path, samplers={"a<b": RandomOverSampler()})
     table = comparison.table()
@@ -362,7 +371,7 @@ def test_a_plot_of_gains_names_the_rival(tmp_path):
 @pytest.mark.parametrize(
     "other",
     [
-        {"settings": replace(TINY, trees=6), "samplers": ["random"]},
+        {"settings": replace(TINY, trees=6), "classifiers": ["forest"], "samplers": ["random"]},
         {"n_rare": 6, "samplers": ["random"]},
         {"cv": 2, "samplers": ["random"]},
         {"samplers": {"smote": RandomOverSampler()}},
@@ -372,8 +381,9 @@ def test_a_plot_of_gains_names_the_rival(tmp_path):
 )
 def test_what_cannot_be_compared_is_not_put_together(tmp_path, other):
     """Cells of other training images, folds or lengths stood beside each other as repeats of one thing."""
-    fast(toy_data(), store=tmp_path, samplers=["smote"])
-    comparison = fast(toy_data(), store=tmp_path, **({"samplers": ["smote"]} | other))
+    first = {"samplers": ["smote"], "classifiers": other.get("classifiers", ["svm"])}
+    fast(toy_data(), store=tmp_path, **first)
+    comparison = fast(toy_data(), store=tmp_path, **(first | other))
     places = [tuple(record[n] for n in ("treatment", "classifier", "split", "seed")) for record in comparison.records]
     assert len(places) == len(set(places))
     asked = {cell["key"] for cell in comparison.manifest["cells"]}

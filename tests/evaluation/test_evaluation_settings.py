@@ -1,4 +1,4 @@
-"""Sizes and lengths for the images of a stranger."""
+"""Sizes and lengths for images of any kind."""
 
 import pytest
 import torch

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gan_sampler.evaluation import _store
-from gan_sampler.evaluation._store import Store, StoreError, atomic, digest_of, versions
+from gan_sampler.evaluation._store import Store, StoreError, StoreWarning, atomic, digest_of, versions
 
 
 def test_digests_tell_values_types_and_shapes_apart():
@@ -135,6 +135,18 @@ def test_shared_work_comes_back_as_it_was(tmp_path):
     with pytest.warns(UserWarning, match="is removed and computed again"):
         assert store.read_shared("k") is None
     assert not store.has_shared("k")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no pictures"], ids=["empty", "truncated", "foreign"])
+def test_damaged_pictures_are_told_and_made_again(tmp_path, content):
+    """They made every later run and report of the command a traceback."""
+    store = Store(tmp_path)
+    store.write_pictures("k", {"map": np.arange(3)})
+    assert store.read_pictures("k")["map"].tolist() == [0, 1, 2]
+    (tmp_path / "pictures" / "k.npz").write_bytes(content)
+    with pytest.warns(StoreWarning, match="k.npz is damaged"):
+        assert store.read_pictures("k") is None
+    assert store.read_pictures("k") is None
 
 
 def test_cache_keeps_to_its_limit_and_to_what_was_used_last(tmp_path):

@@ -535,6 +535,16 @@ def test_treatments_share_samples_and_a_tuned_threshold_shares_them_too(tmp_path
     assert isinstance(evaluation.cells[-1].sample(evaluation.cells[-1].split), SampleJob)
 
 
+def test_worker_of_another_version_refuses_to_work(tmp_path):
+    """Else one table would hold the numbers of two programs."""
+    evaluation = lay_out(toy_data(), tmp_path)
+    here = evaluation.context
+    there = replace(here, versions={**here.versions, "source": "edited"})
+    with pytest.raises(RuntimeError, match=r"must have the versions of the process that started.*; source differ"):
+        _jobs.work(there, evaluation.cells[0])
+    assert here.store.records() == []
+
+
 def test_number_of_an_image_is_in_its_pixel():
     """What the notes above rest on."""
     data = numbered_noise()

@@ -1,5 +1,7 @@
 """report.html and the tables: what stands in them, what is marked, and what must not be there."""
 
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from gan_sampler.evaluation import _report, _tables
 from gan_sampler.evaluation._figures import draw_cost, draw_curves, draw_gains, draw_history
 from gan_sampler.evaluation._report import write_html
 from gan_sampler.evaluation._statistics import overall_tests
+from gan_sampler.evaluation._store import StoreError
 from gan_sampler.evaluation._tables import as_published, published_table, summarise, summary_table, write_tables
 
 ROWS = (("tree", "resnet18"), ("svm", "resnet18"), ("cnn", None))
@@ -178,6 +181,23 @@ def test_real_images_stand_in_the_page_only_when_asked_for(page, few, pictures):
     assert "beneath each its nearest real training image" in asked
 
 
+def test_every_setting_stands_with_what_it_is_of(few, no_figures):
+    """Those of the first sampler stood as the classifier's, and those of all others nowhere."""
+    made = [
+        record
+        | {"settings": {"sampler__k": record["treatment"], "sampler__random_state": "0", "classifier__C": weight}}
+        for record in few
+        for weight in ("1.0", "2.0")
+    ]
+    page = _report.render(made, make_manifest(made), None)
+    assert cells_of(page, "As recorded in the cells") == [
+        ["Nothing", "sampler__k", "none"],
+        ["SVM on ResNet18", "classifier__C", "1.0; 2.0"],
+        ["SMOTE", "sampler__k", "smote"],
+        ["DCGAN", "sampler__k", "dcgan"],
+    ]
+
+
 def test_file_names_stand_in_the_page_only_with_real_images(few, no_figures):
     manifest = make_manifest(few, filenames=[f"patient-{row}.png" for row in range(2000)])
     assert "patient-" not in _report.render(few, manifest, None)
@@ -336,6 +356,38 @@ def test_tables_hold_every_cell_and_every_prediction(records, tmp_path):
 def test_without_a_finished_cell_there_are_no_predictions(records, tmp_path):
     files = write_tables(tmp_path, [fail(records[0])], make_manifest(records))
     assert [file.name for file in files] == ["results.csv"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        write_tables,
+        lambda folder, records, manifest: write_html(folder / "report.html", records, manifest, None),
+    ],
+    ids=["tables", "page"],
+)
+def test_what_cannot_be_written_leaves_the_old_files_whole(few, no_figures, tmp_path, monkeypatch, write):
+    """A disk that filled up, or a kill, left half a report where a whole one was."""
+
+    def fail_at_the_end(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    manifest = make_manifest(few)
+    write_tables(tmp_path, few, manifest)
+    write_html(tmp_path / "report.html", few, manifest, None)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    monkeypatch.setattr(os, "replace", fail_at_the_end)
+    with pytest.raises(StoreError, match="No space left on device"):
+        write(tmp_path, few[:3], manifest)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_the_same_table_has_the_same_bytes_whenever_it_is_written(few, tmp_path, monkeypatch):
+    """The head of a gzip file tells the time and the name of a temporary file."""
+    _, first = write_tables(tmp_path / "one", few, make_manifest(few))
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    _, second = write_tables(tmp_path / "two", few, make_manifest(few))
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_summary_counts_what_is_there_and_what_was_asked_for(records):

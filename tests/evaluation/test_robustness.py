@@ -309,6 +309,13 @@ def test_seconds_of_a_sampler_are_those_of_its_treatment_whatever_the_order(tmp_
         assert found.pop() >= trained[name] > 0
 
 
+def test_another_sampler_changes_nothing_of_the_features_that_are_there(tmp_path):
+    """Their seconds are those that the cells of the first command have told."""
+    grids.run(tmp_path, seeds=(0,), samplers=("none",))
+    grids.run(tmp_path, seeds=(0,), samplers=("none", "gan"))
+    assert len({record["seconds"]["embedder"] for record in Store(tmp_path).records()}) == 1
+
+
 def test_warnings_reach_the_record_with_their_category(tmp_path):
     """Of the classifier here; a thread beside must not take them away."""
     context, cells = grids.prepare(tmp_path, seeds=(0, 1, 2), samplers=("none",), classifiers=("tree",))
@@ -374,6 +381,20 @@ def test_a_job_that_kills_its_workers_is_recorded_as_failed_and_the_others_are_d
     assert all("killed 3 times" in record["error"] for record in records if record["error"])
     assert (tmp_path / "run.log").read_text().count("a worker died: killed\n") >= 4
     assert not grids.left_over(tmp_path)
+
+
+def test_a_job_that_a_cluster_starts_again_and_again_is_given_up(tmp_path):
+    """Dask tells joblib nothing of a task that killed its workers; what was killed with a whole run does not count."""
+    context, cells = grids.prepare(tmp_path, seeds=(0,), samplers=("none",), classifiers=("tree",))
+    store, key = context.store, cells[0].key(context)
+    with store.run():
+        write_lease(store, key, {**_store._this_process(), "began": 0, "deaths": 1})
+        with store.lease(key) as n_deaths:
+            assert n_deaths == 2
+        write_lease(store, key, {**_store._this_process(), "began": 0, "deaths": 2})
+        assert "killed 3 times" in _jobs.work(context, cells[0]).error
+        write_lease(store, key, {**_store._this_process(), "began": 0, "deaths": 2, "at": time.time() - 100})
+        assert _jobs.work(context, cells[0]).state == "done"
 
 
 def test_workers_that_die_before_they_begin_end_the_run(tmp_path, monkeypatch):

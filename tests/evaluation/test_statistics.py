@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.random import RandomState
 from research import false_positives as research
@@ -55,6 +56,7 @@ def make_record(treatment, seed, gain, *, split="official", classifier="cnn", n_
         "n_train": 3 * n_test,
         "n_test": n_test,
         "groups": groups,
+        "rows": list(range(n_test)) if split == "official" else [(split, seed), *range(1, n_test)],
         "y_true": y_true.tolist(),
         "y_pred": y_pred.tolist(),
         "scores": scores.tolist(),
@@ -189,6 +191,28 @@ def test_a_large_difference_is_found_and_none_where_there_is_none():
     assert ((tests["low"] < tests["difference"]) & (tests["difference"] < tests["high"])).all()
     assert (tests["p_holm"] >= tests["p"]).all()
     assert paired_tests(make_records({"none": 0.5, "smote": 3.0}, 5), alpha=1e-12)["is_significant"].sum() == 0
+
+
+def test_given_rows_are_tested_as_the_official_split_with_the_same():
+    """Seeds make no new test images, whoever gave the split: its error was taken for that of five test sets."""
+    official = make_records({"none": 1.0, "smote": 1.3}, 5)
+    given = [record | {"split": "fold 1"} for record in official]
+    pd.testing.assert_frame_equal(paired_tests(given), paired_tests(official))
+    assert (overall_tests(given)["p"] == overall_tests(official)["p"]).all()
+
+
+def test_given_folds_count_once_for_all_seeds():
+    """Their error over test images does not shrink with the seeds."""
+    again = [
+        {**record, "seed": seed, "rows": [record["split"]], "metrics": {**record["metrics"], "roc_auc": auc}}
+        for fold in range(3)
+        for record in make_records({"none": 1.0, "smote": 1.3}, 1, fold, split=f"fold {fold + 1}")
+        for auc in [0.7 + 0.02 * fold * (record["treatment"] == "smote")]
+        for seed in (0, 1, 2)
+    ]
+    run = statistics._Run(again, "none", ["roc_auc"])
+    assert not run.design["shares_test_images"]
+    assert run.design["overlap"] + 1 / 9 == pytest.approx(1 / 3 + 1 / 3)  # nine repeats, three test parts
 
 
 def test_missing_and_failed_cells_are_counted_not_dropped():
