@@ -335,6 +335,7 @@ def test_help_has_examples_and_exit_statuses():
         text = run(command, "--help").stdout
         assert f"gan-sampler {command} " in text
         assert "Exit status" in text
+        assert "[[" not in text
     assert run("--version").stdout.startswith("gan-sampler 0")
     assert run().exit_code == 2
 

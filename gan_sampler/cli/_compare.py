@@ -38,7 +38,7 @@ def compare(
     ],
     store: Annotated[
         Path | None,
-        typer.Argument(metavar="[STORE]", help="Folder of the results; the same as --out.", show_default=False),
+        typer.Argument(metavar="STORE", help="Folder of the results; the same as --out.", show_default=False),
     ] = None,
     groups: Annotated[
         str | None,

@@ -6,7 +6,7 @@ import pandas as pd
 from markupsafe import escape
 
 from gan_sampler.evaluation import _figures, _report, _statistics, _tables
-from gan_sampler.evaluation._answer import answer
+from gan_sampler.evaluation._answer import NOTHING, answer
 from gan_sampler.evaluation._metrics import METRIC_LABELS
 from gan_sampler.evaluation._pictures import add_real_images
 from gan_sampler.evaluation._records import cells_asked_for, is_finished, select
@@ -194,7 +194,8 @@ class Comparison:
         """
         metric = self._metric(metric)
         tests = _statistics.overall_tests(self.records, against=against, metric=metric)
-        return _figures.draw_gains(tests, metric)
+        rival = "doing nothing" if against == NOTHING else self.manifest["treatments"][against]
+        return _figures.draw_gains(tests, metric, rival)
 
     def plot_roc(self, classifier, treatments=None, embedder=None):
         """Draw the ROC curves of one classifier, the mean over the repeats, of the rarest class against the rest.

@@ -82,8 +82,6 @@ STYLE = {
 LEAST_SECONDS = 0.01  # less is drawn as that: a log scale has no 0
 _RATES = np.linspace(0, 1, 101)
 
-_ALMOST_0 = 1e-9  # a tick at 0 may be rounding error
-
 
 def styled(draw):
     """Draw in the style of the report, whatever the user's own is."""
@@ -186,10 +184,7 @@ def draw_gains(tests, metric, against="doing nothing"):
     axis.grid(visible=False, axis="y")
     axis.spines["left"].set_visible(False)
     axis.margins(x=0.08)
-    axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axis.xaxis.set_major_formatter(
-        lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if abs(value) > _ALMOST_0 else "0"
-    )
+    _sign_ticks(axis.xaxis)
     direction = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
     axis.set_xlabel(_wrap(f"{METRIC_LABELS.get(metric, metric)} minus that of {against} ({direction})", 40))
     shown = {found.words: found for found in verdicts}
@@ -531,11 +526,16 @@ def draw_cost(costs, tests, metric, what="seconds"):
         axis.set_xlabel("Peak memory of resampling, MB")
         axis.xaxis.set_major_locator(MaxNLocator(4))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.yaxis.set_major_locator(MaxNLocator(5))
-    ticks = axis.get_yticks()
-    digits = 2 if len({f"{tick:.2f}" for tick in ticks}) == len(ticks) else 3
-    axis.yaxis.set_major_formatter(lambda value, _: signed(value, digits) if value else "0")
+    _sign_ticks(axis.yaxis)
     return figure
+
+
+def _sign_ticks(axis):
+    """Put few round numbers with their signs on an axis of differences."""
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(
+        lambda value, _: f"{value:+g}".replace("-", "\N{MINUS SIGN}") if abs(value) > _ALMOST_0 else "0"
+    )
 
 
 def gan_histories(records):

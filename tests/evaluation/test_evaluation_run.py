@@ -361,6 +361,13 @@ def test_tables_count_in_whole_numbers_and_a_notebook_shows_names_as_they_are(tm
     assert "a<b" not in comparison._repr_html_()
 
 
+def test_a_plot_of_gains_names_the_rival(tmp_path):
+    """It said "doing nothing" whatever the treatments were compared with."""
+    comparison = fast(toy_data(), store=tmp_path, samplers=["smote"])
+    assert "minus that of SMOTE" in comparison.plot_gains(against="smote").axes[0].get_xlabel().replace("\n", " ")
+    assert "minus that of doing nothing" in comparison.plot_gains().axes[0].get_xlabel().replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     "other",
     [
