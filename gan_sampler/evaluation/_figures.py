@@ -82,6 +82,8 @@ STYLE = {
 LEAST_SECONDS = 0.01  # less is drawn as that: a log scale has no 0
 _RATES = np.linspace(0, 1, 101)
 
+_ALMOST_0 = 1e-9  # a tick at 0 may be rounding error
+
 
 def styled(draw):
     """Draw in the style of the report, whatever the user's own is."""
