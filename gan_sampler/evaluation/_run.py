@@ -29,6 +29,7 @@ from gan_sampler.evaluation._jobs import (
     work,
 )
 from gan_sampler.evaluation._store import StoreError, Taken
+from gan_sampler.runtime import end_with_parent, this_process
 
 _IN_A_ROW = 4  # jobs of each worker, where the backend tells of them only when all are done
 _BYTES_OF_WORKER = 800 * 2**20  # torch and its friends, loaded
@@ -249,7 +250,7 @@ def _run_parallel(context, jobs, n_jobs):
         for place, job in enumerate(jobs):
             yield place, work(context, job)
         return
-    numbered = [delayed(_work)(context, place, job) for place, job in enumerate(jobs)]
+    numbered = [delayed(_work)(context, place, job, this_process()) for place, job in enumerate(jobs)]
     options = {"n_jobs": n_jobs, "batch_size": 1}  # batches would keep a worker busy with many while others wait
     backend, _ = get_active_backend()
     if backend.supports_return_generator:
@@ -260,8 +261,11 @@ def _run_parallel(context, jobs, n_jobs):
             yield from parallel(numbered[some])
 
 
-def _work(context, place, job):
-    return place, work(context, job)
+def _work(context, place, job, sender):
+    """Do a job in a worker, which ends with the process that started it: nobody would wait for its results."""
+    is_worker = sender != this_process()
+    with end_with_parent(sender) if is_worker else contextlib.nullcontext():
+        return place, work(context, job)
 
 
 class _Progress:
