@@ -291,6 +291,10 @@ def prepare(
     return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command)
 
 
+def _count(number, noun):
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def _keep_data(store, source, data):
     """Put the images and what is known of them where every process finds them."""
     values = {
@@ -365,8 +369,9 @@ class Evaluation:
             f"Classifiers: {', '.join(manifest['classifiers'])}",
             *(f"Embedder {name}: {about}" for name, about in manifest["embedders"].items()),
             *([f"Settings: {', '.join(map(' '.join, manifest['settings'].items()))}"] if manifest["settings"] else []),
-            f"{len(self.cells)} cells, {len(todo)} of them to compute, on {context.device} in {n_workers} worker(s) of "
-            f"{context.n_threads} thread(s), each of about {naturalsize(bytes_of_worker(context), binary=True)}",
+            f"{len(self.cells)} cells, {len(todo)} of them to compute, on {context.device} in "
+            f"{_count(n_workers, 'worker')} of {_count(context.n_threads, 'thread')}, each of about "
+            f"{naturalsize(bytes_of_worker(context), binary=True)}",
             f"This takes about {naturaldelta(max(seconds, 1))}." if todo else "Nothing is left to compute.",
             f"Results: {context.root}",
         ]
@@ -488,7 +493,7 @@ class Evaluation:
     def _about_split(self):
         splits = list({(cell.split.name, cell.split.seed) for cell in self.cells})
         n_seeds = len({seed for _, seed in splits})
-        seeds = "one seed" if n_seeds == 1 else f"{n_seeds} seeds"
+        seeds = _count(n_seeds, "seed")
         first = self.cells[0].split.name
         if first == "official":
             return f"as it came with the data (its validation images, if any, are in neither part), {seeds}."

@@ -265,7 +265,7 @@ def test_trial_runs_that_fail_do_not_stop_a_run(tmp_path):
 def test_plan_tells_what_is_done_to_what(tmp_path):
     evaluation = lay_out(toy_data(), tmp_path, samplers=["smote"], classifiers=["forest"], cv=3, seeds=(0, 1))
     text = evaluation.plan(measure=False)
-    for part in ("toy: 56 images of 16 x 16", "3 folds over all images, 2 seed(s)", "56 groups", "trees 5", "MiB"):
+    for part in ("toy: 56 images of 16 x 16", "3 folds over all images, 2 seeds", "56 groups", "trees 5", "MiB"):
         assert part in text
     run(evaluation)
     assert "Nothing is left to compute" in evaluation.plan()
