@@ -66,18 +66,18 @@ class Preset:
 
 PRESETS = {
     "demo": Preset(
-        about="every sampler and classifier on 1,300 solar cells at 32 px, one seed, at most 5 minutes on 2 cores",
+        about="every sampler and classifier on 1,000 solar cells at 32 px, one seed, at most 5 minutes on 2 cores",
         data="elpv",
         image_size=32,
         seeds=(0,),
-        max_images=1300,
+        max_images=1000,
         embedders=("efficientnet_lite0", "resnet18_finetuned"),
         settings=Settings(
-            dcgan={"n_steps": 1500},
-            deep_smote={"width": 32, "n_steps": 200},
+            dcgan={"n_steps": 1000},
+            deep_smote={"width": 32, "n_steps": 100},
             cyclegan={"n_steps": 1000},
             ann_epochs=20,
-            cnn_epochs=8,
+            cnn_epochs=5,
             densenet121_epochs=1,
             embedder_size=64,
             scratch_epochs=1,
