@@ -6,6 +6,7 @@ import warnings
 
 import memorisation as memorisation_table
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
@@ -620,8 +621,7 @@ def test_the_memorisation_table_is_made_of_both_tests(monkeypatch):
     monkeypatch.setattr(memorisation_table, "N_SYNTHETIC", 20)
     monkeypatch.setattr(memorisation_table, "N_DRAWS", 3)
     images = discs(110, 0)
-    found = list(memorisation_table.run_seed(images, flatten(images), 60, 0, flatten))
-    table = memorisation_table.summarise(found)
+    table = pd.DataFrame(memorisation_table.run_seed(60, 0, images, flatten(images), flatten))
     assert len(table) == 2 * (4 * 3 + 3)
     assert set(table.n_draws) == {3}
     by_kind = table[table.n_held_out == 20].set_index(["synthetic", "copies"])

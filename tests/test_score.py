@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-import usable
 from conftest import make_shapes
 from torch.nn.functional import avg_pool2d
 
@@ -148,24 +147,3 @@ def test_of_class_takes_out_what_one_class_got():
     assert of_class(record, 0) == PixelFrechetDistance(images[classes == 0])(drawn[0])
     assert [is_unusable(of_class(record, index)) for index in (0, 1)] == [False, True]
     assert record["score"] == pytest.approx((record["score_0"] + record["score_1"]) / 2)
-
-
-def test_the_published_comparison_runs(monkeypatch):
-    """One row for each step and one for real images that were not trained on."""
-
-    class Pixels:
-        def __init__(self, memory=None):
-            pass
-
-        def fit(self, X):
-            return self
-
-        def transform(self, X):
-            return X[:, ::2, ::2].reshape(len(X), -1) / 255
-
-    monkeypatch.setattr(usable, "EfficientNetLite0Embedder", Pixels)
-    monkeypatch.setattr(usable, "TASKS", {"digits": ("digits", 8, 20, (50, 100))})
-    rows = list(usable.run("digits", None, None))
-    assert [row["step"] for row in rows] == [50, 100, "held-out real"]
-    assert [row["is_unusable"] for row in rows] == [True, True, False]
-    assert rows[-1]["kid"] < rows[0]["kid"]
