@@ -41,7 +41,7 @@ def main():
     seconds = {n_workers: measure(data, n_workers) for n_workers in options.workers}
     first = seconds[options.workers[0]]
     for n_workers, taken in seconds.items():
-        print(f"{n_workers} worker(s): {taken:.0f} s, {first / taken:.2f} times as fast as {options.workers[0]}")
+        print(f"{n_workers} workers: {taken:.0f} s, {first / taken:.2f} times as fast as {options.workers[0]}")
 
 
 if __name__ == "__main__":

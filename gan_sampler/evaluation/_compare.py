@@ -477,7 +477,7 @@ class Evaluation:
         previous = next((found for found in self.context.store.manifests() if found["key"] == key), {})
         return {
             "key": key,
-            "started": previous.get("started", utc_now("milliseconds")),  # commands are told apart by it
+            "started": previous.get("started", utc_now("milliseconds")),  # the order of commands
             "seconds": previous.get("seconds", 0.0),
             "n_jobs": self._n_workers(),
             **known,

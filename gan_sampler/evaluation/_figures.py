@@ -34,7 +34,7 @@ PANEL = 3.1
 
 INK, MUTED, GRID = "#1b1f24", "#6b7280", "#d9dde3"
 BETTER, WORSE = "#0072b2", "#d55e00"
-# Okabe and Ito's colours, and some of Tol's, told apart by readers who do not see red or green.
+# Okabe and Ito's colours, and some of Tol's: safe for colour-blind readers.
 COLOURS = {
     "none": INK,
     "class_weight": "#999999",

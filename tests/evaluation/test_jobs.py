@@ -154,7 +154,7 @@ def test_folds_of_a_threshold_keep_patients_together(tmp_path):
 
 
 def test_sampler_that_reorders_and_repeats_gives_each_classifier_the_same_images(tmp_path):
-    """Rows are told apart by content, because a sampler need not keep their order."""
+    """Rows are identified by their content, because a sampler need not keep their order."""
     records = records_of(numbered_noise(), tmp_path, samplers=SPIED, classifiers={"near": KNeighborsClassifier(1)})
     for name in ("images", "features"):
         record = records[name, "near"]
