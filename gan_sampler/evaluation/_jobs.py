@@ -390,12 +390,8 @@ class Cell:
         with recorded_warnings() as told, peak_memory() as peak:
             found = self._fit_predict(context, split)
             threshold = self._tune_threshold(context, rarest, found) if self.treatment.tunes_threshold else None
-        y_true, y_pred, scores, probabilities = (
-            target[split.test],
-            found["y_pred"],
-            found["scores"],
-            found["probabilities"],
-        )
+        y_true, y_pred = target[split.test], found["y_pred"]
+        scores, probabilities = found["scores"], found["probabilities"]
         if threshold is not None:
             y_pred = np.where(scores[:, rarest] >= threshold, rarest, 1 - rarest)  # of two classes alone
         metrics = evaluate(y_true, y_pred, scores if self.classifier.ranks else None, probabilities, names, rarest)
@@ -455,11 +451,14 @@ class Cell:
     def _material(self, context, split):
         """Return training inputs and labels, test inputs, and notes of what they cost."""
         images, target, _, names = context.load()
-        rows, notes = (
-            split.train,
-            {"seconds": {"sampler": 0.0, "embedder": 0.0}, "n_synthetic": 0, "warnings": [], "history": {}},
-        )
-        notes["sampler_memory"] = None
+        rows = split.train
+        notes = {
+            "seconds": {"sampler": 0.0, "embedder": 0.0},
+            "sampler_memory": None,
+            "n_synthetic": 0,
+            "warnings": [],
+            "history": {},
+        }
         base, sample = images, self.sample(split)
         if self.embedder is not None:
             arrays, values = read_or_run(context, self.embed(split))
