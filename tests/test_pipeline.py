@@ -29,7 +29,7 @@ def trainings(monkeypatch):
 def make_pipeline(**kwargs):
     return Pipeline(
         [
-            ("gan", DCGANOverSampler(n_steps=2, width=4, random_state=0)),
+            ("gan", DCGANOverSampler(n_steps=2, base_channels=4, random_state=0)),
             ("feat", ResNet18Embedder(weights=None, input_size=32, random_state=0)),
             ("clf", SVC()),
         ],

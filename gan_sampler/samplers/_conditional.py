@@ -5,7 +5,7 @@ from ._dcgan import DCGANOverSampler
 
 
 class ConditionalDCGANOverSampler(DCGANOverSampler):
-    """Over-sample images with one DCGAN that learns all classes together and is told which one to draw.
+    """Over-sample images with one class-conditional DCGAN for all classes.
 
     What the classes have in common is learnt from all of them, so that the common ones can teach the rare ones. The
     generator gets a vector of the class beside the noise [1]_ and normalises each class by itself, the
@@ -20,7 +20,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         As in `DCGANOverSampler`.
     latent_dim : int, default=100
         Length of the noise vector that an image is drawn from, and of the vector of a class.
-    width, channels, base_size, generator_norm, discriminator_norm, dropout
+    base_channels, channels, base_size, generator_norm, discriminator_norm, dropout
         Of the networks, as in `DCGANOverSampler`.
     loss : str or gan_sampler.training.Loss, default="non_saturating"
         What the networks minimise, as in `DCGANOverSampler`.
@@ -93,7 +93,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         data_format="auto",
         value_range=None,
         latent_dim=100,
-        width=32,
+        base_channels=32,
         channels="pyramid",
         base_size=4,
         generator_norm="batch",
@@ -124,7 +124,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             data_format=data_format,
             value_range=value_range,
             latent_dim=latent_dim,
-            width=width,
+            base_channels=base_channels,
             channels=channels,
             base_size=base_size,
             generator_norm=generator_norm,

@@ -37,7 +37,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
     value_range : tuple of (float, float) or None, default=None
         Smallest and largest value an image can have. None stands for 0..255 for uint8, and for what is found in
         `X` for every other dtype.
-    width : int, default=32
+    base_channels : int, default=32
         Channels of all networks at full resolution; the paper has 64.
     n_blocks : int, default=3
         Residual blocks of a translator; the paper has 6 for images of 128 x 128 pixels and 9 for larger ones.
@@ -113,8 +113,8 @@ class CycleGANOverSampler(BaseImageOverSampler):
 
     Notes
     -----
-    The losses are the paper's. The networks are smaller (`width`, `n_blocks`, and a discriminator of fewer layers,
-    which judges smaller patches), and the average of the translator at its best report stands in place of a
+    The losses are the paper's. The networks are smaller (`base_channels`, `n_blocks`, and a discriminator of fewer
+    layers, which judges smaller patches), and the average of the translator at its best report stands in place of a
     learning rate that decays. Each image of the other classes is translated equally often, give or take one, and always
     to the same image: where more are wanted than there are images of other classes, they repeat, which with the default
     `sampling_strategy` cannot be. `herding` has no more to choose from than there are images of other classes.
@@ -136,7 +136,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.integers(0, 256, size=(60, 16, 16), dtype=np.uint8)
     >>> y = np.array(["sick"] * 10 + ["well"] * 50)
-    >>> sampler = CycleGANOverSampler(n_steps=5, width=4, random_state=0)
+    >>> sampler = CycleGANOverSampler(n_steps=5, base_channels=4, random_state=0)
     >>> X_res, y_res = sampler.fit_resample(X, y)
     >>> X_res.shape, int((y_res == "sick").sum())
     ((100, 16, 16), 50)
@@ -148,7 +148,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
 
     _parameter_constraints: dict = {
         **BaseImageOverSampler._parameter_constraints,
-        "width": [Interval(Integral, 1, None, closed="left")],
+        "base_channels": [Interval(Integral, 1, None, closed="left")],
         "n_blocks": [Interval(Integral, 0, None, closed="left")],
         "cycle_weight": [Interval(Real, 0, None, closed="left")],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
@@ -164,7 +164,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         image_shape=None,
         data_format="auto",
         value_range=None,
-        width=32,
+        base_channels=32,
         n_blocks=3,
         cycle_weight=10.0,
         n_steps=5000,
@@ -194,7 +194,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
             random_state=random_state,
             verbose=verbose,
         )
-        self.width = width
+        self.base_channels = base_channels
         self.n_blocks = n_blocks
         self.cycle_weight = cycle_weight
         self.n_steps = n_steps
@@ -223,9 +223,12 @@ class CycleGANOverSampler(BaseImageOverSampler):
         shape = self.image_format_.tensor_shape
         with isolated(self.device_, seed):
             translators = [
-                Translator(shape, base_channels=self.width, n_blocks=self.n_blocks).to(self.device_) for _ in "ab"
+                Translator(shape, base_channels=self.base_channels, n_blocks=self.n_blocks).to(self.device_)
+                for _ in "ab"
             ]
-            discriminators = [PatchDiscriminator(shape, base_channels=self.width).to(self.device_) for _ in "ab"]
+            discriminators = [
+                PatchDiscriminator(shape, base_channels=self.base_channels).to(self.device_) for _ in "ab"
+            ]
         is_target = y == label
         source, target = (
             self.image_format_.to_compact_tensor(X[rows]).to(self.device_) for rows in (~is_target, is_target)

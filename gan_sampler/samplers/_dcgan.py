@@ -40,10 +40,10 @@ class DCGANOverSampler(BaseGANOverSampler):
         `X` for every other dtype.
     latent_dim : int, default=100
         Length of the noise vector that an image is drawn from.
-    width : int, default=32
+    base_channels : int, default=32
         Channels of both networks at the highest resolution. Images get better and training slower with more.
     channels : {"pyramid", "flat"}, default="pyramid"
-        Whether channels double as the resolution halves, up to ``8 * width``, or stay at `width`.
+        Whether channels double as the resolution halves, up to ``8 * base_channels``, or stay at `base_channels`.
     base_size : int, default=4
         Shorter side of the map that the generator projects its noise to, in pixels. The number of doublings follows
         from it and from the size of the images.
@@ -215,7 +215,7 @@ class DCGANOverSampler(BaseGANOverSampler):
     _parameter_constraints: dict = {
         **BaseGANOverSampler._parameter_constraints,
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
-        "width": [Interval(Integral, 1, None, closed="left")],
+        "base_channels": [Interval(Integral, 1, None, closed="left")],
         "channels": [StrOptions({"pyramid", "flat"})],
         "base_size": [Interval(Integral, 1, None, closed="left")],
         "generator_norm": [StrOptions({"batch", "spectral"}), None],
@@ -232,7 +232,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         data_format="auto",
         value_range=None,
         latent_dim=100,
-        width=32,
+        base_channels=32,
         channels="pyramid",
         base_size=4,
         generator_norm="batch",
@@ -285,7 +285,7 @@ class DCGANOverSampler(BaseGANOverSampler):
             verbose=verbose,
         )
         self.latent_dim = latent_dim
-        self.width = width
+        self.base_channels = base_channels
         self.channels = channels
         self.base_size = base_size
         self.generator_norm = generator_norm
@@ -298,7 +298,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         return Generator(image_shape, **of_generator), Discriminator(image_shape, **of_discriminator)
 
     def _network_parameters(self):
-        shared = {"base_channels": self.width, "channels": self.channels}
+        shared = {"base_channels": self.base_channels, "channels": self.channels}
         of_generator = {"latent_dim": self.latent_dim, "base_size": self.base_size, "norm": self.generator_norm}
         of_discriminator = {"norm": self.discriminator_norm, "dropout": self.dropout}
         return shared | of_generator, shared | of_discriminator

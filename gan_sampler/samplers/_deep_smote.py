@@ -40,13 +40,14 @@ class DeepSMOTE(BaseImageOverSampler):
         Neighbours in its class that a code is mixed with; all where there are fewer.
     latent_dim : int, default=300
         Length of a code.
-    width : int, default=64
+    base_channels : int, default=64
         Channels of both networks at the highest resolution.
     channels : {"pyramid", "flat"}, default="pyramid"
-        Whether channels double as the resolution halves, up to ``8 * width``, or stay at `width`.
+        Whether channels double as the resolution halves, up to ``8 * base_channels``, or stay at `base_channels`.
     n_steps : int, default=5000
-        Number of updates of the autoencoder, for all classes together. With the default `width` and `batch_size` they
-        take an hour or more on two CPU cores for images of 32 x 32 pixels, and four times as long for 64 x 64.
+        Number of updates of the autoencoder, for all classes together. With the default `base_channels` and
+        `batch_size` they take an hour or more on two CPU cores for images of 32 x 32 pixels, and four times as long
+        for 64 x 64.
     max_time : float or None, default=None
         Seconds of training after which it ends, with a warning, even if steps are left.
     batch_size : int, default=100
@@ -127,7 +128,7 @@ class DeepSMOTE(BaseImageOverSampler):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.integers(0, 256, size=(60, 16, 16), dtype=np.uint8)
     >>> y = np.array(["sick"] * 10 + ["well"] * 50)
-    >>> X_res, y_res = DeepSMOTE(n_steps=5, width=8, random_state=0).fit_resample(X, y)
+    >>> X_res, y_res = DeepSMOTE(n_steps=5, base_channels=8, random_state=0).fit_resample(X, y)
     >>> X_res.shape, int((y_res == "sick").sum())
     ((100, 16, 16), 50)
     """
@@ -138,7 +139,7 @@ class DeepSMOTE(BaseImageOverSampler):
         **BaseImageOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
-        "width": [Interval(Integral, 1, None, closed="left")],
+        "base_channels": [Interval(Integral, 1, None, closed="left")],
         "channels": [StrOptions({"pyramid", "flat"})],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
@@ -155,7 +156,7 @@ class DeepSMOTE(BaseImageOverSampler):
         value_range=None,
         k_neighbors=5,
         latent_dim=300,
-        width=64,
+        base_channels=64,
         channels="pyramid",
         n_steps=5000,
         max_time=None,
@@ -186,7 +187,7 @@ class DeepSMOTE(BaseImageOverSampler):
         )
         self.k_neighbors = k_neighbors
         self.latent_dim = latent_dim
-        self.width = width
+        self.base_channels = base_channels
         self.channels = channels
         self.n_steps = n_steps
         self.max_time = max_time
@@ -202,7 +203,10 @@ class DeepSMOTE(BaseImageOverSampler):
         if not rows:
             return
         seed = draw_seed(random_states[None])
-        shape, shared = self.image_format_.tensor_shape, {"base_channels": self.width, "channels": self.channels}
+        shape, shared = (
+            self.image_format_.tensor_shape,
+            {"base_channels": self.base_channels, "channels": self.channels},
+        )
         with isolated(self.device_, seed):
             encoder = Encoder(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
             decoder = Generator(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
