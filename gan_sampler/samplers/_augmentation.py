@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
-from torchvision.transforms import v2
 
 from ..runtime import draw_seed, isolated
 from ._base import BaseImageOverSampler
@@ -189,6 +188,8 @@ class AugmentationOverSampler(BaseImageOverSampler):
 
     def _make_change(self, height, width):
         """Return a function from one image (channels, height, width) in [-1, 1] to a changed one."""
+        from torchvision.transforms import v2  # takes as long to import as torch, and no other sampler needs it
+
         margin_y, margin_x = self._margins(height, width)
         mirrored_y, mirrored_x = min(margin_y, height - 1), min(margin_x, width - 1)  # as far as mirroring goes
         move = v2.Compose(
