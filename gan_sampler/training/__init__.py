@@ -1,4 +1,4 @@
-"""Adversarial training on tensors; knows no scikit-learn, no folders and prints nothing."""
+"""Training of networks on tensors: GANs, CycleGAN and an autoencoder. Independent of scikit-learn."""
 
 from ._augment import augment_mildly, brighten, stretch_contrast, translate
 from ._autoencoder import train_autoencoder
