@@ -60,12 +60,11 @@ def describe_poor(collapsed, unusable):
     messages = []
     if collapsed:
         messages.append(
-            f"The images drawn for {_classes(collapsed)} are much more alike than the real ones (1 would be as varied)."
+            f"The images drawn for {_classes(collapsed)} vary much less than the real ones, whose variance_ratio is 1."
         )
     if unusable:
         messages.append(
-            f"The images drawn for {_classes(unusable)} are not like the real ones: a classifier would learn noise "
-            "from them."
+            f"The images drawn for {_classes(unusable)} are too far from the real ones to train a classifier with."
         )
     return " ".join(messages)
 

@@ -151,14 +151,14 @@ def _check_one_pass(loss, name):
     derivatives, with_other_logits = (_derivatives(loss, grid, others) for others in (-50.0, 60.0))
     worst = derivatives.argmin()
     if not derivatives[worst] > 0:  # also where it is no number
-        fault = f"has the slope {derivatives[worst]:.3g} at the logit {grid[worst]:.3g}"
+        fault = f"has the derivative {derivatives[worst]:.3g} at the logit {grid[worst]:.3g}"
     elif not torch.allclose(derivatives, with_other_logits, rtol=1e-6, atol=0):
-        fault = "has slopes that depend on the other logits"
+        fault = "has derivatives that depend on the other logits"
     else:
         return
     raise ValueError(
-        f"{name} may have one_pass=True only if the discriminator's loss rises strictly with the logit of each "
-        f"generated image, whatever the other logits are; that of {loss.name!r} {fault}. Set one_pass=False."
+        f"{name} may have one_pass=True only if the discriminator's loss increases strictly with the logit of "
+        f"each generated image, independently of the other logits; that of {loss.name!r} {fault}. Set one_pass=False."
     )
 
 
