@@ -419,7 +419,7 @@ class ResNet18Embedder(_BaseEmbedder):
         Passes over ``(X, y)`` at fit, by Adam on the cross-entropy of a linear head that is thrown away
         afterwards. 0 leaves the weights as they are and ignores `y`.
     learning_rate : float, default=1e-4
-        Step size of Adam in fine-tuning.
+        Learning rate of Adam in fine-tuning.
     memory : None, str or object with the joblib.Memory interface, default=None
         Where features are cached, as a folder or a `joblib.Memory`. They are kept in blocks of 256 consecutive images,
         by the content of weights and images: data sets that begin alike, such as those over-samplers make of one
@@ -541,7 +541,7 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
         Passes over ``(X, y)`` at fit, by Adam on the cross-entropy of a linear head that is thrown away
         afterwards. 0 leaves the weights as they are and ignores `y`.
     learning_rate : float, default=1e-4
-        Step size of Adam in fine-tuning.
+        Learning rate of Adam in fine-tuning.
     memory : None, str or object with the joblib.Memory interface, default=None
         Where features are cached, as a folder or a `joblib.Memory`. They are kept in blocks of 256 consecutive images,
         by the content of weights and images: data sets that begin alike, such as those over-samplers make of one
