@@ -179,6 +179,7 @@ class LatentWalkDisplay:
         ax.tick_params(length=0)
         ax.grid(visible=False)
         ax.set_frame_on(False)
+        ax.set_title("Latent walk")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -89,10 +89,10 @@ def lay_out(cells, *, row_gaps=(), column_gaps=()):
         Pixels at which each row and column starts.
     """
     height, width = next(iter(cells.values())).shape[:2]
-    gap = max(1, round(max(height, width) / 24))
+    gap, wide = (max(1, round(max(height, width) / share)) for share in (24, 5))
     n_rows, n_columns = (max(places) + 1 for places in zip(*cells, strict=True))
-    tops = [row * (height + gap) + 4 * gap * sum(r <= row for r in row_gaps) for row in range(n_rows)]
-    lefts = [column * (width + gap) + 4 * gap * sum(c <= column for c in column_gaps) for column in range(n_columns)]
+    tops = [row * (height + gap) + wide * sum(r <= row for r in row_gaps) for row in range(n_rows)]
+    lefts = [column * (width + gap) + wide * sum(c <= column for c in column_gaps) for column in range(n_columns)]
     picture = np.zeros((tops[-1] + height, lefts[-1] + width, 4), dtype=np.uint8)
     for (row, column), image in cells.items():
         place = picture[tops[row] : tops[row] + height, lefts[column] : lefts[column] + width]

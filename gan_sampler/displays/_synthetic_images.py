@@ -232,7 +232,7 @@ class SyntheticImagesDisplay:
         image_kw : dict or None, default=None
             Keyword arguments of the picture, for ``Axes.imshow``.
         text_kw : dict or None, default=None
-            Keyword arguments of the words above the images, for ``Axes.text``.
+            Properties of the words above the images, for ``Axes.set_xticks``.
 
         Returns
         -------
@@ -240,22 +240,23 @@ class SyntheticImagesDisplay:
         """
         picture, places = self._lay_out(n_columns)
         height, width = picture.shape[:2]
-        room = WIDTH - 0.9
-        ax = axes_of(self, ax, (WIDTH, max(1.2, room * height / width + 0.7)))
+        ax = axes_of(self, ax, (WIDTH, max(1.2, (WIDTH - 0.9) * height / width + 0.9)))
+        from matplotlib import rcParams
         from matplotlib.image import AxesImage
-        from matplotlib.text import Text
 
         self.image_ = ax.imshow(picture, **keywords(AxesImage, {"interpolation": "antialiased"}, image_kw))
         names = range(len(places["classes"])) if self.display_labels is None else self.display_labels
         ax.set_yticks(places["classes"], [plain(name, 14) for name in names])
-        ax.set_xticks([])
+        words, middles = zip(*places["blocks"], strict=True)
+        ax.xaxis.tick_top()
+        ax.set_xticks(middles, words, **{"fontsize": "small", **(text_kw or {})})
+        self.text_ = ax.get_xticklabels()
         ax.tick_params(length=0)
         ax.grid(visible=False)
         ax.set_frame_on(False)
-        defaults = {"ha": "center", "va": "bottom", "fontsize": "small"}
-        self.text_ = [
-            ax.text(x, -0.02 * width, words, **keywords(Text, defaults, text_kw)) for words, x in places["blocks"]
-        ]
+        # Above these words: matplotlib would move it there by itself, but after the layout has left no room for it.
+        room = 1.1 * max(text.count("\n") + 1 for text in words) * rcParams["font.size"] + 2
+        ax.set_title("Synthetic images" if self.real is None else "Real and synthetic images", y=1, pad=room)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -139,6 +139,9 @@ class TrainingHistoryDisplay:
         self.lines_, self.markers_ = {}, {}
         for axes, (title, names) in zip(self.axes_, panels.items(), strict=True):
             self._draw_panel(axes, title, names, line_kw)
+        self.axes_[0].set_title("Training")
+        for axes in self.axes_[:-1]:
+            axes.label_outer()
         self._add_legends(panels)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         return self
@@ -200,7 +203,7 @@ class TrainingHistoryDisplay:
         if len(positive) == len(drawn) > 0 and max(drawn) > _LOG_FROM * min(drawn):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.set(xlabel="Step", ylabel=_WORDS.get(title, title))
+        axes.set(xlabel="Step of training", ylabel=_WORDS.get(title, title))
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
