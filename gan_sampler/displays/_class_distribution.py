@@ -77,17 +77,19 @@ class ClassDistributionDisplay:
         self.added_name = added_name
 
     @classmethod
-    def from_estimator(cls, sampler, y, y_resampled, *, display_labels=None, ax=None, bar_kw=None, text_kw=None):
+    def from_estimator(
+        cls, sampler, y=None, y_resampled=None, *, display_labels=None, ax=None, bar_kw=None, text_kw=None
+    ):
         """Draw what a fitted sampler made of the classes.
 
         Parameters
         ----------
         sampler : object
-            Fitted sampler. Where it has ``synthetic_mask_``, that tells synthetic images from repeated real ones;
-            otherwise all that it added is called "added".
-        y : array-like of shape (n,)
+            Fitted sampler. The over-samplers of this package know their classes; of others, such as those of
+            imbalanced-learn, the labels are needed.
+        y : array-like of shape (n,) or None, default=None
             Labels that were given to ``fit_resample``.
-        y_resampled : array-like of shape (n_resampled,)
+        y_resampled : array-like of shape (n_resampled,) or None, default=None
             Labels that ``fit_resample`` returned.
         display_labels : sequence of str or None, default=None
             Names of the classes, in sorted order of their labels; None stands for the labels.
@@ -106,25 +108,32 @@ class ClassDistributionDisplay:
         NotFittedError
             When the sampler is not fitted.
         ValueError
-            When `y_resampled` is not what this fit returned.
+            When labels are needed and not given, or `y_resampled` is not what this fit returned.
         """
         check_matplotlib(f"{cls.__name__}.from_estimator")
         check_is_fitted(sampler)
+        counts = getattr(sampler, "class_counts_", None)
+        if y is None and y_resampled is None and counts is not None:
+            display = cls(
+                [own["real"] for own in counts.values()],
+                n_repeated=[own["repeated"] for own in counts.values()],
+                n_synthetic=[own["synthetic"] for own in counts.values()],
+                display_labels=names_of(list(counts), display_labels),
+            )
+            return display.plot(ax=ax, bar_kw=bar_kw, text_kw=text_kw)
+        if y is None or y_resampled is None:
+            raise ValueError(
+                f"y and y_resampled must be given for {type(sampler).__name__}, the labels that fit_resample got and "
+                "returned: the sampler itself does not keep the numbers of its classes."
+            )
         mask = getattr(sampler, "synthetic_mask_", None)
         if mask is not None and len(mask) != len(y_resampled):
             raise ValueError(
                 f"y_resampled must hold the {len(mask)} labels that the last fit_resample of this "
                 f"{type(sampler).__name__} returned; got {len(y_resampled)}."
             )
-        return cls.from_predictions(
-            y,
-            y_resampled,
-            synthetic_mask=mask,
-            display_labels=display_labels,
-            ax=ax,
-            bar_kw=bar_kw,
-            text_kw=text_kw,
-        )
+        options = {"display_labels": display_labels, "ax": ax, "bar_kw": bar_kw, "text_kw": text_kw}
+        return cls.from_predictions(y, y_resampled, synthetic_mask=mask, **options)
 
     @classmethod
     def from_predictions(

@@ -158,7 +158,7 @@ class EmbeddingDisplay:
             in where the axes lie.
         embedder : transformer or None, default=None
             Turns images into features; cloned and fitted to the real images. None stands for pixels, of images
-            averaged down to about 32 pixels a side.
+            averaged down to 32 pixels a side at most.
         labels : sequence or None, default=None
             Classes to show; None stands for all that have synthetic images.
         n_images : int, default=200

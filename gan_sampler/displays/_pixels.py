@@ -36,7 +36,7 @@ def as_bytes(images, value_range=None):
 
 
 def displayable(image_format, X, side=_LARGEST_SIDE):
-    """Return images of any format as bytes, averaged down so that no side is longer than `side` by much.
+    """Return images of any format as bytes, averaged down so that no side is longer than `side`.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def displayable(image_format, X, side=_LARGEST_SIDE):
 
 
 def pixel_rows(image_format, X):
-    """Return images as rows of float32 in [-1, 1], averaged down to about 32 pixels a side, to be compared."""
+    """Return images as rows of float32 in [-1, 1], averaged down to 32 pixels a side at most, to be compared."""
     blocks = [
         _averaged(image_format.to_tensor(X[start : start + _BLOCK]), _COMPARED_SIDE).flatten(1).numpy()
         for start in range(0, len(X), _BLOCK)
@@ -65,10 +65,10 @@ def pixel_rows(image_format, X):
 
 
 def _averaged(images, side):
-    from torch.nn.functional import avg_pool2d
+    from torch.nn.functional import adaptive_avg_pool2d
 
-    factor = max(1, -(-max(images.shape[2:]) // side))
-    return images if factor == 1 else avg_pool2d(images, [min(factor, size) for size in images.shape[2:]])
+    scale = side / max(images.shape[2:])
+    return images if scale >= 1 else adaptive_avg_pool2d(images, [max(1, round(scale * n)) for n in images.shape[2:]])
 
 
 def lay_out(cells, *, row_gaps=(), column_gaps=()):

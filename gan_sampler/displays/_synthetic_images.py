@@ -99,7 +99,7 @@ class SyntheticImagesDisplay:
             Classes to show; None stands for all that have a generator.
         embedder : transformer or None, default=None
             Turns images into features, in which the nearest real image is looked for; cloned and fitted to `X`. None
-            compares pixels, of images averaged down to about 32 pixels a side.
+            compares pixels, of images averaged down to 32 pixels a side at most.
         random_state : int, RandomState instance or None, default=None
             Draws synthetic images and chooses real ones.
         display_labels : sequence of str or None, default=None
@@ -169,7 +169,7 @@ class SyntheticImagesDisplay:
             Classes to show; None stands for all that have synthetic images.
         embedder : transformer or None, default=None
             Turns images into features, in which the nearest real image is looked for; cloned and fitted to the real
-            images. None compares pixels, of images averaged down to about 32 pixels a side.
+            images. None compares pixels, of images averaged down to 32 pixels a side at most.
         image_shape : tuple of int, "row" or None, default=None
             Shape ``(H, W)`` or ``(H, W, C)`` of one image where the arrays hold rows.
         data_format : {"auto", "channels_first", "channels_last"}, default="auto"
@@ -255,7 +255,7 @@ class SyntheticImagesDisplay:
         ax.grid(visible=False)
         ax.set_frame_on(False)
         # Above these words: matplotlib would move it there by itself, but after the layout has left no room for it.
-        room = 1.1 * max(text.count("\n") + 1 for text in words) * rcParams["font.size"] + 2
+        room = 1.2 * max(text.count("\n") + 1 for text in words) * rcParams["font.size"] + 6  # points
         ax.set_title("Synthetic images" if self.real is None else "Real and synthetic images", y=1, pad=room)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -19,7 +19,7 @@ _WORDS = {
     "loss_reconstruction": "Loss, reconstruction",
     "losses": "Loss",
 }
-_LOG_FROM = 20  # ratio of the largest to the smallest value from which an axis is logarithmic
+_LOG_FROM = 5  # ratio of the largest to the smallest value from which an axis is logarithmic
 ALL_CLASSES = "all classes"
 
 
@@ -167,7 +167,7 @@ class TrainingHistoryDisplay:
 
     def _draw_panel(self, axes, title, names, line_kw):
         from matplotlib.lines import Line2D
-        from matplotlib.ticker import MaxNLocator
+        from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
         places = {name: place for place, name in enumerate(self.history)}
         drawn = []
@@ -202,7 +202,9 @@ class TrainingHistoryDisplay:
         positive = [value for value in drawn if value > 0]
         if len(positive) == len(drawn) > 0 and max(drawn) > _LOG_FROM * min(drawn):
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel="Step of training", ylabel=_WORDS.get(title, title))
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
