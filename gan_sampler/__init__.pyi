@@ -1,4 +1,4 @@
-from . import datasets, evaluation, quality, samplers
+from . import datasets, displays, evaluation, quality, samplers
 from .classifiers import ANNClassifier, CNNClassifier, DenseNet121Classifier
 from .embedding import EfficientNetLite0Embedder, ResNet18Embedder
 from .quality import QualityReport, QualityWarning, quality_report
@@ -30,6 +30,7 @@ __all__ = [
     "QualityWarning",
     "ResNet18Embedder",
     "datasets",
+    "displays",
     "evaluation",
     "quality",
     "quality_report",
