@@ -31,6 +31,9 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         class.
     checkpoint_dir : path-like or None, default=None
         Folder for an interrupted training to go on from, as in `DCGANOverSampler`.
+    callback : callable or None, default=None
+        Called at every report of the training, as in `DCGANOverSampler`: ``progress.label`` is None, and
+        ``progress.sample(n, label)`` draws one of the over-sampled classes.
     synthetic_classes, synthetic_ratio, herding, quality, on_poor_quality
         As in `DCGANOverSampler`.
     device : str, torch.device or list of these, default="auto"
@@ -109,6 +112,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         ema_decay=0.999,
         augmentation="auto",
         checkpoint_dir=None,
+        callback=None,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -140,6 +144,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             ema_decay=ema_decay,
             augmentation=augmentation,
             checkpoint_dir=checkpoint_dir,
+            callback=callback,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,
