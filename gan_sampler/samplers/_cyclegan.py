@@ -57,10 +57,10 @@ class CycleGANOverSampler(BaseImageOverSampler):
         Learning rate of Adam.
     callback : callable or None, default=None
         Called every 50 steps and at the end of each training with a :class:`gan_sampler.training.TrainingProgress`,
-        which holds the class, the step, the losses and the score, and draws images with ``progress.sample(n)``. Returning
-        True ends this training as if `n_steps` were reached; an exception ends the fit like Ctrl-C, with the best
-        snapshot kept. Images do not depend on it otherwise, but its time counts for `max_time`. A function or
-        a closure is safe; an object that holds what cannot be copied, such as an open file, fails in scikit-learn's
+        which holds the class, the step, the losses and the score, and draws images with ``progress.sample(n)``.
+        Returning True ends this training as if `n_steps` were reached; an exception ends the fit like Ctrl-C, with the
+        best snapshot kept. Images do not depend on it otherwise, but its time counts for `max_time`. A function or a
+        closure is safe; an object that holds what cannot be copied, such as an open file, fails in scikit-learn's
         `clone`.
     synthetic_classes : {"resampled", "all"}, default="resampled"
         Which classes get synthetic images, as in `DCGANOverSampler`.

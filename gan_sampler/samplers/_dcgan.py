@@ -94,11 +94,12 @@ class DCGANOverSampler(BaseGANOverSampler):
         the CPU each training takes as many threads as the caller's torch.
     callback : callable or None, default=None
         Called every 50 steps and at the end of each training with a :class:`gan_sampler.training.TrainingProgress`,
-        which holds the class, the step, the losses and the score, and draws images with ``progress.sample(n)``. Returning
-        True ends this training as if `n_steps` were reached; an exception ends the fit like Ctrl-C, with the best
-        snapshot kept. Images do not depend on it otherwise, but its time counts for `max_time`. With `n_jobs` it runs in
-        other processes, on a copy of what it holds, and must pickle. It is not written by `save`. A function or a closure
-        is safe; an object that holds what cannot be copied, such as an open file, fails in scikit-learn's `clone`.
+        which holds the class, the step, the losses and the score, and draws images with ``progress.sample(n)``.
+        Returning True ends this training as if `n_steps` were reached; an exception ends the fit like Ctrl-C, with the
+        best snapshot kept. Images do not depend on it otherwise, but its time counts for `max_time`. With `n_jobs` it
+        runs in other processes, on a copy of what it holds, and must pickle. It is not written by `save`. A function or
+        a closure is safe; an object that holds what cannot be copied, such as an open file, fails in scikit-learn's
+        `clone`.
     synthetic_classes : {"resampled", "all"}, default="resampled"
         Which classes get synthetic images. "resampled": those that `sampling_strategy` brings up, to the number that it
         asks for. "all": every class; `sampling_strategy` is met by repeating real images, and each class gets equally
