@@ -31,6 +31,8 @@ def save_sampler(sampler, path):
     for state in states:
         check_tensors(state, _without_memory(sampler).state_dict(), message)
     parameters = sampler.get_params(deep=False)
+    if "callback" in parameters:
+        parameters["callback"] = None
     for name in ("herding", "quality"):
         if not isinstance(parameters[name], bool | np.bool_):
             parameters[name] = True
