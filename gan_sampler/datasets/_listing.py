@@ -3,10 +3,10 @@
 import os
 import warnings
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from gan_sampler.datasets._decoding import formats, suffixes
-from gan_sampler.datasets._reading import ImageFile
 
 _SPLIT_OF_FOLDER = {
     "train": "train",
@@ -21,6 +21,16 @@ SPLITS = ("train", "val", "test")
 _CLUTTER = ("__macosx", "desktop.ini", "thumbs.db")  # what systems leave behind, beside names with a leading dot
 _PACKED = (".bz2", ".gz", ".xz", ".zip")  # what stands before them tells more: .nii.gz
 _MAX_KINDS = 6  # named in a warning
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file with what its place among the folders says of it."""
+
+    path: Path
+    filename: str  # relative to the data set, with forward slashes
+    label: str
+    split: str | None = None
 
 
 class PassedOver:
