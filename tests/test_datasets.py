@@ -1021,7 +1021,10 @@ def test_failed_kaggle_download_says_what_to_do(monkeypatch):
 def test_real_chest_xrays_have_their_published_counts_and_no_patient_in_two_splits():
     """What every number in the benchmark rests on."""
     data = fetch_chest_xray(CHEST_XRAY, image_size=32, n_jobs=2)
-    counts = {split: np.unique(data.target[data.split == split], return_counts=True)[1].tolist() for split in ("train", "val", "test")}
+    counts = {
+        split: np.unique(data.target[data.split == split], return_counts=True)[1].tolist()
+        for split in ("train", "val", "test")
+    }
     assert counts == {"train": [1341, 3875], "val": [8, 8], "test": [234, 390]}
     splits_of = {}
     for group, split in zip(data.groups, data.split, strict=True):

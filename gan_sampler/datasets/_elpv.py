@@ -51,8 +51,8 @@ def load_elpv(*, image_size=None, threshold=0.5, n_jobs=None, verbose=0):
     data : :class:`~sklearn.utils.Bunch`
         As from `load_image_folder`: `images` of shape (2624, height, width), grey, uint8; `target`
         ``"functional"`` or ``"defective"``; `groups` and `split` None, because the set does not tell which cells
-        share a module. Beside them `probability` (ndarray of shape (2624,), float64), the probability of a defect, and `cell_type`
-        (ndarray of shape (2624,), str), ``"mono"`` or ``"poly"``.
+        share a module. Beside them `probability` (ndarray of shape (2624,), float64), the probability of a defect,
+        and `cell_type` (ndarray of shape (2624,), str), ``"mono"`` or ``"poly"``.
 
     Raises
     ------
