@@ -39,8 +39,8 @@ def check_apart(root, source, inner=(), argument="path"):
     for folder in {Path(os.path.realpath(folder)) for folder in (source, *inner)}:
         if _identity(folder) in above or folder in (root, *root.parents):
             raise ValueError(
-                f"{argument} must not lie in the folder that is read, where nothing is written; got {str(root)!r}, which "
-                f"lies in {str(folder)!r}. Name a folder beside it."
+                f"{argument} must not lie in the folder that is read, where nothing is written; got {str(root)!r}, "
+                f"which lies in {str(folder)!r}. Name a folder beside it."
             )
     source = Path(os.path.realpath(source))
     if root.is_dir() and _identity(root) in {_identity(folder) for folder in source.parents}:

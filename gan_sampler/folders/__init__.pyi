@@ -1,0 +1,3 @@
+from ._balance import Balancing
+
+__all__ = ["Balancing"]
