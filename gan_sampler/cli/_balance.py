@@ -9,11 +9,23 @@ from typing import Annotated
 
 import typer
 
-from gan_sampler.cli import _words
-from gan_sampler.cli._group import FAILED, INTERRUPTED, one_line, tell
+from gan_sampler.cli._group import tell
+from gan_sampler.cli._options import (
+    IMAGES,
+    RUN,
+    TRAINING,
+    Device,
+    ImageSize,
+    Json,
+    MaxTime,
+    Seed,
+    SkipUnreadable,
+    Source,
+    Steps,
+    failures,
+    training_as_text,
+)
 from gan_sampler.folders._samplers import SAMPLERS
-
-_IMAGES, _TRAINING, _RUN = "Images", "Training", "How it runs"
 
 
 class OnPoorQuality(StrEnum):
@@ -26,17 +38,9 @@ class OnPoorQuality(StrEnum):
 
 def balance(
     context: typer.Context,
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SRC",
-            help="Folder with a folder of images per class, also below train, val and test. Nothing is written into it.",
-            show_default=False,
-        ),
-    ],
+    source: Source,
     path: Annotated[
-        Path,
-        typer.Argument(metavar="DST", help="Folder to make; an existing one must be empty.", show_default=False),
+        Path, typer.Argument(metavar="DST", help="Folder to make; an existing one must be empty.", show_default=False)
     ],
     sampler: Annotated[
         str,
@@ -44,7 +48,7 @@ def balance(
             metavar="NAME",
             help="; ".join(f"{name}: {what}" for name, what in SAMPLERS.items()) + ".",
             autocompletion=lambda: list(SAMPLERS),
-            rich_help_panel=_TRAINING,
+            rich_help_panel=TRAINING,
         ),
     ] = "dcgan",
     strategy: Annotated[
@@ -53,19 +57,10 @@ def balance(
             metavar="WORD|RATIO|NAME=NUMBER",
             help="How many images each class shall have. auto: as many as the largest; 0.8: the smaller of two classes "
             "so many times the larger; NAME=1000, once for each class: so many.",
-            rich_help_panel=_IMAGES,
+            rich_help_panel=IMAGES,
         ),
-    ] = ("auto",),  # noqa: B006
-    image_size: Annotated[
-        int | None,
-        typer.Option(
-            min=8,
-            metavar="PIXELS",
-            help="Height and width that images are learnt at, and that synthetic ones have. Originals stay as they are.",
-            show_default="that of the originals, which must then be alike",
-            rich_help_panel=_IMAGES,
-        ),
-    ] = None,
+    ] = ("auto",),
+    image_size: ImageSize = None,
     file_format: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +68,7 @@ def balance(
             metavar="FORMAT",
             help="Format of synthetic files, such as png, jpeg or tiff.",
             show_default="that of the originals of the class",
-            rich_help_panel=_IMAGES,
+            rich_help_panel=IMAGES,
         ),
     ] = None,
     copy: Annotated[
@@ -81,59 +76,38 @@ def balance(
         typer.Option(
             "--copy",
             help="Copy originals. Otherwise they are hard links: no room taken, and they stay when SRC is moved or "
-            "deleted, but a program that overwrites a file in DST overwrites the original.",
-            rich_help_panel=_IMAGES,
+            "deleted, but a program that overwrites a file in DST overwrites the original. On another disk they are "
+            "copied anyway.",
+            rich_help_panel=IMAGES,
         ),
     ] = False,
-    skip_unreadable: Annotated[
-        bool,
-        typer.Option(
-            "--skip-unreadable",
-            help="Leave out files that cannot be read, and tell them, instead of ending.",
-            rich_help_panel=_IMAGES,
-        ),
-    ] = False,
-    max_time: Annotated[
-        float | None,
-        typer.Option(
-            parser=_words.duration,
-            metavar="DURATION",
-            help="Longest training of all classes together: seconds, 20m or 1h.",
-            show_default="none",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    n_steps: Annotated[
-        int | None,
-        typer.Option(min=1, help="Steps of training.", show_default="the sampler's own", rich_help_panel=_TRAINING),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Seed; it is part of the names.", rich_help_panel=_TRAINING)
-    ] = 0,
+    skip_unreadable: SkipUnreadable = False,
+    max_time: MaxTime = None,
+    n_steps: Steps = None,
+    seed: Seed = 0,
     on_poor_quality: Annotated[
         OnPoorQuality,
         typer.Option(
             help="What to do where the images of a class cannot be used: write them with a warning, repeat real ones "
             "in their place, or end with status 1.",
-            rich_help_panel=_TRAINING,
+            rich_help_panel=TRAINING,
         ),
     ] = OnPoorQuality.warn,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or any word of torch's.", rich_help_panel=_RUN)] = "auto",
+    device: Device = "auto",
     checkpoint_dir: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
             help="Where unfinished trainings are kept.",
             show_default="DST/.gan_sampler, removed at the end",
-            rich_help_panel=_RUN,
+            rich_help_panel=RUN,
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would be done, and how long it takes.", rich_help_panel=_RUN)
+        bool,
+        typer.Option("--dry-run", help="Tell what would be written, and how long it takes.", rich_help_panel=RUN),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object on stdout, for scripts.", rich_help_panel=_RUN)
-    ] = False,
+    as_json: Json = False,
 ):
     r"""Balance a folder of images: originals are linked, and classes that have too few get synthetic images.
 
@@ -178,14 +152,8 @@ def balance(
         return
     if balancing.summary is not None:
         tell("This folder was finished before; nothing is done.")
-    try:
+    with failures(lambda: f"{balancing.interruption()}\n  {command}"):
         summary = balancing.run(tell=tell, verbose=sys.stderr.isatty())
-    except KeyboardInterrupt:
-        tell(f"\nInterrupted. {balancing.interruption()}\n  {command}")
-        raise typer.Exit(INTERRUPTED) from None
-    except (RuntimeError, FloatingPointError) as exc:
-        tell(f"error: {one_line(exc)}")
-        raise typer.Exit(FAILED) from exc
     typer.echo(json.dumps(summary, ensure_ascii=False) if as_json else _summary_as_text(summary))
 
 
@@ -205,8 +173,6 @@ def _plan_as_text(plan, balancing):
 
 
 def _summary_as_text(summary):
-    from gan_sampler.folders._telling import duration
-
     height, width = summary["image_size"]
     lines = [f"{summary['path']}: balanced with {summary['sampler']}, seed {summary['seed']}"]
     for label, found in summary["classes"].items():
@@ -215,18 +181,13 @@ def _summary_as_text(summary):
         if found["synthetic"]:
             parts.append(f"{found['near_copies']:,} of these near-copies of a real image")
         if "training" in found:
-            training = found["training"]
-            parts.append(
-                f"{training['steps']:,} steps in {duration(training['seconds'])}, score {training.get('score', 0):.2f} "
-                "(real images get about 1)"
-            )
+            parts.append(training_as_text(found["training"]))
         lines.append(f"  {label}: {', '.join(parts)}")
     if summary["n_others"]:
         lines.append(f"  val and test: {summary['n_others']:,} files, none synthetic")
     ways = [f"{summary[f'n_{way}']:,} {way}" for way in ("linked", "copied", "written") if summary[f"n_{way}"]]
-    lines.append(
-        f"Files: {', '.join(ways)}. Synthetic images have {height} x {width} pixels; originals are as they were."
-    )
+    lines.append(f"Files: {', '.join(ways)}")
+    lines.append(f"Synthetic images have {height} x {width} pixels; originals are as they were.")
     lines.append(f"List of the synthetic images: {summary['manifest']}")
     lines += [f"Warning: {warning}" for warning in summary["warnings"]]
     return "\n".join(lines)

@@ -130,7 +130,7 @@ def save_image_folder(path, X, y, *, data=None, sampler=None, copy=False, file_f
     """
     root = check_path("path", path)
     check_empty(root)
-    images, labels = _check_images_and_labels(X, y)
+    images, labels = check_images_and_labels(X, y)
     originals = Originals.of(data, images, labels)
     if originals.root is not None:
         check_apart(root, originals.root, originals.folders)
@@ -164,7 +164,7 @@ def save_image_folder(path, X, y, *, data=None, sampler=None, copy=False, file_f
     )
 
 
-def _check_images_and_labels(X, y):
+def check_images_and_labels(X, y):
     """Return images as (n, H, W) or (n, H, W, 3), and names of classes."""
     X, image_format = check_images(X)
     if X.dtype not in (np.uint8, np.uint16):
@@ -399,19 +399,34 @@ def write_images(writer, images, labels, is_new, originals, kinds, *, about, ver
             writer.write(encode(images[row], kinds[label]), place)
         places.append(place)
         if word is not None:
+            real = "" if nearest is None else originals.places[nearest]
             manifest.append(
-                {
-                    "file": place,
-                    "class": label,
-                    "seed": "" if about.seed is None else about.seed,
-                    "sampler": about.sampler,
-                    "version": version("gan-sampler"),
-                    "nearest_real": "" if nearest is None else originals.places[nearest],
-                    "distance": "" if distance is None else round(distance, 5),
-                    "near_copy": near_copy,
-                }
+                _line_of(place, label, about, real, "" if distance is None else round(distance, 5), near_copy)
             )
     return Made(places, manifest)
+
+
+def write_synthetic(writer, images, labels, kind, about, n_before=0):
+    """Write images that are compared with none, and return their lines of the manifest."""
+    manifest = []
+    for number, (image, label) in enumerate(zip(images, labels.tolist(), strict=True), n_before + 1):
+        place = f"{label}/{name_of_image('synthetic', label, number, about.seed, kind.suffix)}"
+        writer.write(encode(image, kind), place)
+        manifest.append(_line_of(place, label, about))
+    return manifest
+
+
+def _line_of(place, label, about, nearest="", distance="", near_copy=""):
+    return {
+        "file": place,
+        "class": label,
+        "seed": "" if about.seed is None else about.seed,
+        "sampler": about.sampler,
+        "version": version("gan-sampler"),
+        "nearest_real": nearest,
+        "distance": distance,
+        "near_copy": near_copy,
+    }
 
 
 def name_of_image(word, label, number, seed, suffix):

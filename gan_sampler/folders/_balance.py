@@ -1,22 +1,24 @@
 """A folder of images in, a balanced folder out."""
 
-import contextlib
 import os
 import shutil
 import time
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from gan_sampler.datasets._listing import MANIFEST, PassedOver, list_files, raise_if_classes_are_deeper
+from gan_sampler.datasets._encoding import check_kind, encode, named_kind
+from gan_sampler.datasets._listing import MANIFEST
 from gan_sampler.datasets._places import FolderWriter, check_apart
-from gan_sampler.folders._samplers import SAMPLERS, make_sampler, sampler_name
+from gan_sampler.folders._listing import Notes, count_classes, find_files, read_images, records_of
+from gan_sampler.folders._samplers import IN_FILES, SAMPLERS, has_parameter, make_sampler, sampler_name
 from gan_sampler.folders._state import FolderState, digest_of_files
 from gan_sampler.folders._strategy import wanted_counts
 
 _N_TRIAL = 64  # images of a class in trial runs
-_TRIAL_STEPS = (2, 6)
+_TRIAL_STEPS = (2, 6, 52)  # where two are done fast, so many that a score is among them
+_SHORT = 1.0  # seconds of a fit
 _N_ENCODED = 5  # images of a class that tell how large its files will be
 
 
@@ -112,13 +114,12 @@ class Balancing:
             "n_jobs": n_jobs,
         }
         self._device = device
-        self.warnings = []
+        self._notes = Notes()
         self._check_words()
-        self.files = self._list_files()
-        self._train_files = [file for file in self.files if file.split in (None, "train")]
-        self.counts = {}
-        for file in self._train_files:
-            self.counts[file.label] = self.counts.get(file.label, 0) + 1
+        check_apart(self.path, self.source, argument="DST")
+        self.files, self._train_files = find_files(self.source, self._notes, skip_unreadable=skip_unreadable)
+        check_apart(self.path, self.source, {file.path.parent for file in self.files}, argument="DST")
+        self.counts = count_classes(self._train_files)
         self.wanted = wanted_counts(self.strategy, self.counts)
         options = {
             "SRC": os.path.abspath(self.source),
@@ -136,6 +137,11 @@ class Balancing:
         self._data = None
 
     @property
+    def warnings(self):
+        """What was warned of until now."""
+        return self._notes.warnings
+
+    @property
     def summary(self):
         """What came of it, where it is finished."""
         return self._state.summary
@@ -143,63 +149,24 @@ class Balancing:
     def _check_words(self):
         if self.sampler not in SAMPLERS:
             raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}; got {self.sampler!r}.")
-        if not self.source.is_dir():
-            raise FileNotFoundError(
-                f"SRC must be an existing folder of images; got {str(self.source)!r}. Check the path."
-            )
-        check_apart(self.path, self.source, argument="DST")
-
-    def _list_files(self):
-        passed_over = PassedOver("skip" if self.skip_unreadable else "raise")
-        files = list_files(self.source, passed_over)
-        with self._noting(None):
-            passed_over.warn(self.source, stacklevel=2)
-        if (self.source / MANIFEST).is_file():
-            raise ValueError(
-                f"SRC must hold real images alone; {str(self.source / MANIFEST)!r} lists synthetic ones, which would be "
-                "taken for real. Balance the folder that they were made from."
-            )
-        if not any(file.split in (None, "train") for file in files):
-            raise ValueError(f"SRC must hold a folder train beside val and test; {str(self.source)!r} has none.")
-        labels = {file.label for file in files}
-        if len(labels) == 1:
-            raise_if_classes_are_deeper(self.source, files)
-            raise ValueError(f"SRC must hold at least two classes; got {labels.pop()!r} alone.")
-        folders = {file.path.parent for file in files}
-        check_apart(self.path, self.source, folders, argument="DST")
-        return files
-
-    @contextlib.contextmanager
-    def _noting(self, tell):
-        """Keep warnings, and tell each in one line."""
-
-        def show(message, category, filename, lineno, file=None, line=None):
-            text = " ".join(str(message).split())
-            if text not in self.warnings:
-                self.warnings.append(text)
-                if tell is not None:
-                    tell(f"warning: {text}")
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", UserWarning)
-            warnings.showwarning = show
-            yield
+        for name, value in self._parameters.items():
+            if value is not None and not has_parameter(self.sampler, name):
+                raise ValueError(f"{name} must be left out with the sampler {self.sampler!r}, which has no use for it.")
+        if self.file_format is not None:
+            named_kind(self.file_format)
 
     def load(self, *, verbose=0, n_images=None):
         """Read the training images; with `n_images`, so many of each class at most."""
-        from gan_sampler.datasets._reading import load
-
         files, taken = [], {}
         for file in self._train_files:
             taken[file.label] = taken.get(file.label, 0) + 1
             if n_images is None or taken[file.label] <= n_images:
                 files.append(file)
-        return load(
+        return read_images(
             files,
-            root=self.source,
+            self.source,
             image_size=self.image_size,
-            color="auto",
-            on_error="skip" if self.skip_unreadable else "raise",
+            skip_unreadable=self.skip_unreadable,
             n_jobs=None if n_images else -1,
             verbose=verbose,
         )
@@ -212,14 +179,12 @@ class Balancing:
         plan : Plan
         """
         self._check_sizes()
-        with self._noting(None):
+        with self._notes.listening():
             data = self.load(n_images=_N_TRIAL)
         originals = self._originals(data)
         kinds = self._kinds(originals, data.images)
         n_bytes = 0
         for label, n_wanted in self.wanted.items():
-            from gan_sampler.datasets._encoding import encode
-
             sizes = [len(encode(image, kinds[label])) for image in data.images[data.target == label][:_N_ENCODED]]
             n_bytes += sum(sizes) / len(sizes) * (n_wanted - self.counts[label])
         copies = self.copy or not self._can_link()
@@ -276,12 +241,14 @@ class Balancing:
         times = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # these are poor on purpose
-            for steps in (_TRIAL_STEPS[0], *_TRIAL_STEPS):  # the first pays for what is loaded once
+            first, few, many = _TRIAL_STEPS
+            for steps in (first, first, None):  # the first pays for what is loaded once
+                steps = steps or (many if times[-1] < _SHORT else few)
                 trial = self._make_sampler(strategy, verbose=0).set_params(n_steps=steps, max_time=None)
                 start = time.perf_counter()
                 trial.fit_resample(data.images, data.target)
                 times.append(time.perf_counter() - start)
-        seconds = max(times[-1] - times[-2], 0) / (_TRIAL_STEPS[1] - _TRIAL_STEPS[0]) * n_steps
+        seconds = max(times[-1] - times[-2], 0) / (steps - first) * n_steps
         return seconds if sampler.max_time is None else min(seconds, sampler.max_time)
 
     def _make_sampler(self, strategy, *, verbose, **parameters):
@@ -310,8 +277,6 @@ class Balancing:
         )
 
     def _kinds(self, originals, images):
-        from gan_sampler.datasets._encoding import check_kind
-
         kinds = originals.kinds(self.file_format, images)
         for kind in kinds.values():
             check_kind(kind, images.dtype, "the originals")
@@ -337,7 +302,8 @@ class Balancing:
         start = time.monotonic()
         for warning in self.warnings:
             tell(f"warning: {warning}")
-        with self._noting(tell):
+        self._notes.tell = tell
+        with self._notes.listening():
             data = self.load(verbose=verbose)
         originals = self._originals(data)
         kinds = self._kinds(originals, data.images)
@@ -359,8 +325,8 @@ class Balancing:
             free = shutil.disk_usage(place).free
             if needed > free:
                 raise OSError(
-                    f"DST must have room for copies of the originals, {needed:,} bytes; {str(place)!r} has {free:,}. Name "
-                    "a place on the disk of SRC, where they are linked, or free some room."
+                    f"DST must have room for copies of the originals, {needed:,} bytes; {str(place)!r} has {free:,}. "
+                    "Name a place on the disk of SRC, where they are linked, or free some room."
                 )
 
     def _make(self, data, originals, kinds, tell, verbose):
@@ -376,9 +342,9 @@ class Balancing:
         if self.wanted:
             checkpoints = self.checkpoint_dir or self._state.work / "checkpoints"
             sampler = self._make_sampler(self.wanted, verbose=verbose, checkpoint_dir=os.fspath(checkpoints))
-            with self._noting(tell):
+            with self._notes.listening():
                 images, labels = sampler.fit_resample(data.images, data.target)
-            records = _records(sampler)
+            records = records_of(sampler)
         if self.is_resumed:
             self._remove_made(originals)
         is_new = [False] * len(data.target) + [True] * (len(labels) - len(data.target))
@@ -439,30 +405,6 @@ class Balancing:
         """Return how to go on after an interruption."""
         if not self._state.root.exists():
             return "Nothing was written."
-        keeps = self.sampler in ("dcgan", "conditional")
+        keeps = self.sampler in IN_FILES
         where = " where training was" if keeps else "; this sampler's training starts anew"
         return f"The same command goes on{where}."
-
-
-def _records(sampler):
-    """Return what is known of each class's training, of samplers that tell."""
-    from gan_sampler.samplers._judging import best_record
-
-    found = {}
-    for label, history in getattr(sampler, "history_", {}).items():
-        if not isinstance(history, list) or not history or "score" not in history[-1]:
-            continue
-        best = best_record(history)
-        names = ("score", "variance_ratio", "spectral_distance")
-        found[str(label)] = {
-            "steps": history[-1]["step"],
-            "seconds": round(history[-1]["seconds"], 1),
-            "best_step": best["step"],
-            **{name: round(best[name], 4) for name in names if name in best},
-        }
-    return found
-
-
-def as_json(plan):
-    """Return a plan in the words of JSON."""
-    return asdict(plan)

@@ -11,7 +11,8 @@ SAMPLERS = {
     "adasyn": "ADASYN on pixels",
     "random": "real images, repeated",
 }
-TRAINED = ("dcgan", "conditional")  # what a file can hold
+IN_FILES = ("dcgan", "conditional")  # those that a file can hold, and whose training goes on after an interruption
+_TRAINED = ("dcgan", "conditional", "cyclegan", "deep_smote")
 _OF_PIXELS = {"smote": "SMOTE", "adasyn": "ADASYN", "random": "RandomOverSampler"}
 _OF_IMAGES = {
     "dcgan": "DCGANOverSampler",
@@ -20,6 +21,13 @@ _OF_IMAGES = {
     "deep_smote": "DeepSMOTE",
     "augmentation": "AugmentationOverSampler",
 }
+
+
+def has_parameter(word, name):
+    """Whether a sampler has one of the parameters that a command line can set."""
+    if name == "n_jobs":
+        return word == "dcgan"
+    return word in _TRAINED or (word not in _OF_PIXELS and name == "on_poor_quality")
 
 
 def sampler_class(word):
@@ -41,23 +49,11 @@ def make_sampler(word, **parameters):
     word : str
         One of `SAMPLERS`.
     **parameters
-        Of the sampler; None, and what says nothing of the result where it does not have it, is left out.
-
-    Raises
-    ------
-    ValueError
-        When the sampler has no such parameter.
+        Of the sampler; None, and what it does not have, is left out.
     """
     found = sampler_class(word)
     known = found._get_param_names()
-    parameters = {name: value for name, value in parameters.items() if value is not None}
-    for name in ("device", "verbose", "checkpoint_dir"):
-        if name not in known:
-            parameters.pop(name, None)
-    for name in parameters:
-        if name not in known:
-            raise ValueError(f"{name} must be left out with the sampler {word!r}, which has no such parameter.")
-    sampler = found(**parameters)
+    sampler = found(**{name: value for name, value in parameters.items() if value is not None and name in known})
     if word in _OF_PIXELS:
         from gan_sampler.samplers import PixelSampler
 
