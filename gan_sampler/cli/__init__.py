@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gan_sampler.cli import _balance, _compare, _info, _report, _sample, _status, _train
+from gan_sampler.cli import _balance, _compare, _info, _quality, _report, _sample, _status, _train
 from gan_sampler.cli._group import OneLineErrors, unwrapped
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ for command in (
     _balance.balance,
     _train.train,
     _sample.sample,
+    _quality.quality,
     _info.info,
     _compare.compare,
     _status.status,

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-
 _START = b'{"__metadata__":{"sha256":"'  # of a file of this package's, behind eight bytes
 
 
