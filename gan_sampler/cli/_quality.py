@@ -83,7 +83,8 @@ def quality(
     ]
     if not include_real_images:
         lines.append("Real images are not shown; --include-real-images shows them beside the synthetic ones.")
-    lines += measuring.notes.warnings
+    told = tuple(f"The synthetic images of {label} " for label in reports)  # which the verdicts say, too
+    lines += [warning for warning in measuring.notes.warnings if not warning.startswith(told)]
     name = synthetic.resolve().name
     write_page(out, reports, images, {"name": name, "lines": lines}, include_real_images=include_real_images)
     if as_json:

@@ -8,6 +8,18 @@ from pathlib import Path
 from gan_sampler.datasets._listing import MANIFEST, PassedOver, list_files, raise_if_classes_are_deeper
 
 
+# What warnings say to those who write Python.
+_OPTIONS = {
+    "(n_steps)": "(--n-steps)",
+    "(max_time)": "(--max-time)",
+    "by max_time": "by --max-time",
+    "on_poor_quality='repeat'": "--on-poor-quality repeat",
+    ", with a smaller learning_rate, or": ", or",
+    "; history_ shows how it went": "",
+    ", and look at them with report.plot()": "",
+}
+
+
 class Notes:
     """Warnings of a command, each kept once.
 
@@ -27,8 +39,10 @@ class Notes:
         self.tell = tell
 
     def add(self, text):
-        """Keep and tell a warning."""
+        """Keep and tell a warning, in the words of the command line."""
         text = " ".join(str(text).split())
+        for python, option in _OPTIONS.items():
+            text = text.replace(python, option)
         if text not in self.warnings:
             self.warnings.append(text)
             if self.tell is not None:

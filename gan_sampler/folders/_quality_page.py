@@ -97,11 +97,25 @@ def verdict(report):
     return " ".join(["No reason against training with them was found.", *copying])
 
 
+def in_short(report):
+    """Return the same in a few words."""
+    if isinstance(report, str):
+        return report
+    if report.is_poor:
+        return "do not use these images"
+    if report.near_copies > report.near_copies_among_real and any(find_copying(report)):
+        return f"usable for training, but {report.near_copies:.0%} are near-copies of real images"
+    if any(find_copying(report)):
+        return "usable for training, but nearer to training images than new images would be"
+    return "nothing speaks against training with them"
+
+
 def _class(number, label, report, X_real, X_synthetic, include_real_images):
     found = {
         "id": f"class-{number}",
         "label": label,
         "verdict": verdict(report),
+        "in_short": in_short(report),
         "is_poor": not isinstance(report, str) and report.is_poor,
         "notes": [],
         "groups": [],
