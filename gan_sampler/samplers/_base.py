@@ -25,10 +25,11 @@ from ._input import ImagesMixin, check_image_target
 from ._judging import REPEATED, PoorQualityError, describe_poor, find_poor, measure, warn, warn_of_poor
 from ._labels import plain_label
 from ._plan import Resampled, check_counts, make_plan
+from ._repr import FittedReprMixin
 
 
 @document
-class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
+class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
     """Base class of samplers that generate images of the classes that have too few.
 
     It checks the input, loops over the classes, judges the images and assembles the output. A subclass implements
@@ -211,6 +212,7 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
             self._measure(X, y, plan, places, resampled, quality_embedder, random_states)
         resampled.sort()
         self.synthetic_mask_ = resampled.is_synthetic
+        self.class_counts_ = resampled.count()
         return resampled.X, resampled.y
 
     def _check_enough_images(self, rows):

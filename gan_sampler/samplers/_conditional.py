@@ -39,6 +39,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     {ema_decay}
     {augmentation}
     {checkpoint_dir}
+    {callback_of_all_classes}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -142,6 +143,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         ema_decay=0.999,
         augmentation="auto",
         checkpoint_dir=None,
+        callback=None,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -173,6 +175,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             ema_decay=ema_decay,
             augmentation=augmentation,
             checkpoint_dir=checkpoint_dir,
+            callback=callback,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

@@ -9,12 +9,14 @@ from sklearn.utils._param_validation import Interval
 
 from ..networks import PatchDiscriminator, Translator
 from ..runtime import draw_seed, isolated, random_stream, training_context
-from ..training import TrainingInterrupted, train_cycle_gan, translate_images
+from ..training import CallbackError, TrainingInterrupted, train_cycle_gan, translate_images
 from ._bars import TrainingBar
 from ._base import BaseImageOverSampler
+from ._callback import for_training, raised_by
 from ._docstrings import document
 from ._judging import best_record, warn_of_early_end
 from ._labels import check_label
+from ._training import is_cut_off
 
 _BATCH_SIZE = 64  # images translated together
 
@@ -48,6 +50,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         Number of images of the class, and of images of the other classes, in one update.
     learning_rate : float, default=2e-4
         Learning rate of Adam for all networks.
+    {callback}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -147,6 +150,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "callback": [callable, None],
     }
 
     def __init__(
@@ -163,6 +167,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         max_time=None,
         batch_size=1,
         learning_rate=2e-4,
+        callback=None,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -193,6 +198,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         self.max_time = max_time
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.callback = callback
 
     def _training_rows(self, y, rows):
         return np.arange(len(y))
@@ -207,8 +213,11 @@ class CycleGANOverSampler(BaseImageOverSampler):
                 title += f" (class {i + 1} of {len(rows)})"
             with TrainingBar(title, n_steps=self.n_steps, max_time=max_time, verbose=self.verbose) as bar:
                 self._train(X, y, label, draw_seed(random_states[label]), max_time, bar)
-        last_steps = {f"class {label!r}": history[-1]["step"] for label, history in self.history_.items()}
-        self._cut_off = {name: step for name, step in last_steps.items() if step < self.n_steps}
+        self._cut_off = {
+            f"class {label!r}": history[-1]["step"]
+            for label, history in self.history_.items()
+            if is_cut_off(history, self.n_steps, max_time)
+        }
         warn_of_early_end({name: (step, self.n_steps) for name, step in self._cut_off.items()})
 
     def _train(self, X, y, label, seed, max_time, bar):
@@ -239,17 +248,23 @@ class CycleGANOverSampler(BaseImageOverSampler):
                     cycle_weight=self.cycle_weight,
                     stream=random_stream(self.device_, seed),
                     report=bar.report,
+                    callback=for_training(self.callback, self.image_format_, label=label),
                 )
         except FloatingPointError as exc:
             raise FloatingPointError(
                 f"Training for class {label!r} diverged: {exc}. Use a smaller learning_rate."
             ) from exc
+        except CallbackError as exc:
+            self.translators_[label], self.history_[label] = exc.network, exc.history
+            self._callback_error = raised_by(exc, f"class {label!r}", "The best snapshots are in translators_.")
         except TrainingInterrupted as exc:
             self.translators_[label], self.history_[label] = exc.network, exc.history
             raise KeyboardInterrupt(
                 f"Training for class {label!r} was interrupted; its last report was at step "
                 f"{exc.history[-1]['step']:,}. The best snapshots so far are in translators_, and translate uses them."
             ) from exc
+        if self._callback_error is not None:
+            raise self._callback_error
 
     def _score(self, X, y, label, random_state):
         return best_record(self.history_[label])

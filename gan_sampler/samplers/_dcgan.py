@@ -55,6 +55,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         :func:`joblib.parallel_config` context says otherwise. The images do not depend on it. On the CPU each training
         takes as many threads as torch has in the calling process. Ctrl-C kills the other processes; with
         `checkpoint_dir` they continue from their last saved state.
+    {callback}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -191,6 +192,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         pretrain=None,
         checkpoint_dir=None,
         n_jobs=None,
+        callback=None,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -216,6 +218,7 @@ class DCGANOverSampler(BaseGANOverSampler):
             pretrain=pretrain,
             checkpoint_dir=checkpoint_dir,
             n_jobs=n_jobs,
+            callback=callback,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

@@ -10,11 +10,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..networks import Encoder, Generator
 from ..runtime import draw_seed, isolated, own_modes, random_stream, training_context
-from ..training import TrainingInterrupted, train_autoencoder
+from ..training import CallbackError, TrainingInterrupted, train_autoencoder
 from ._bars import TrainingBar
 from ._base import BaseImageOverSampler
+from ._callback import for_training, raised_by
 from ._docstrings import document
 from ._judging import warn_of_early_end
+from ._training import is_cut_off
 
 _BATCH_SIZE = 64  # images encoded or decoded together
 
@@ -49,6 +51,7 @@ class DeepSMOTE(BaseImageOverSampler):
         Number of images of all classes, and of images of one class, in one update.
     learning_rate : float, default=2e-4
         Learning rate of Adam.
+    {callback}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -134,6 +137,7 @@ class DeepSMOTE(BaseImageOverSampler):
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "callback": [callable, None],
     }
 
     def __init__(
@@ -151,6 +155,7 @@ class DeepSMOTE(BaseImageOverSampler):
         max_time=None,
         batch_size=100,
         learning_rate=2e-4,
+        callback=None,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -182,6 +187,7 @@ class DeepSMOTE(BaseImageOverSampler):
         self.max_time = max_time
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.callback = callback
 
     def _training_rows(self, y, rows):
         return np.arange(len(y))
@@ -200,7 +206,9 @@ class DeepSMOTE(BaseImageOverSampler):
             encoder = Encoder(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
             decoder = Generator(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
         images = self.image_format_.to_compact_tensor(X).to(self.device_)
-        classes = torch.from_numpy(np.unique(y, return_inverse=True)[1]).to(self.device_)
+        labels, classes = np.unique(y, return_inverse=True)
+        classes = torch.from_numpy(classes).to(self.device_)
+        indices = {label: int(np.flatnonzero(labels == label)[0]) for label in rows}
         bar = TrainingBar(type(self).__name__, n_steps=self.n_steps, max_time=self.max_time, verbose=self.verbose)
         try:
             with bar, training_context(self.device_, seed, [encoder, decoder]):
@@ -215,18 +223,24 @@ class DeepSMOTE(BaseImageOverSampler):
                     learning_rate=self.learning_rate,
                     stream=random_stream(self.device_, seed),
                     report=bar.report,
+                    callback=for_training(self.callback, self.image_format_, indices=indices),
                 )
         except FloatingPointError as exc:
             raise FloatingPointError(f"Training the autoencoder diverged: {exc}. Use a smaller learning_rate.") from exc
+        except CallbackError as exc:
+            self.encoder_, self.decoder_, self.history_ = *exc.network, exc.history
+            self._callback_error = raised_by(exc, "all classes", "encoder_ and decoder_ are the best so far.")
         except TrainingInterrupted as exc:
             self.encoder_, self.decoder_, self.history_ = *exc.network, exc.history
             raise KeyboardInterrupt(
                 f"Training the autoencoder was interrupted; its last report was at step {exc.history[-1]['step']:,}. "
                 "encoder_ and decoder_ are the best so far."
             ) from exc
+        if self._callback_error is not None:
+            raise self._callback_error
         self.encoder_, self.decoder_ = encoder, decoder
-        last_step = self.history_[-1]["step"]
-        if last_step < self.n_steps:
+        if is_cut_off(self.history_, self.n_steps, self.max_time):
+            last_step = self.history_[-1]["step"]
             self._cut_off = {"the autoencoder": last_step}
             warn_of_early_end({"the autoencoder": (last_step, self.n_steps)})
 

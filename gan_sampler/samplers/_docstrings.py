@@ -72,6 +72,19 @@ SHARED = {
     without the interruption. A larger `n_steps` continues a finished training. A fit on other data or with other
     parameters raises an error, so each fit needs its own folder; do not set it within a cross-validation. Use an int
     as `random_state`, because a RandomState differs when the fit is repeated.""",
+    "callback": """callback : callable or None, default=None
+    Called every 50 steps and at the end of each training with a :class:`gan_sampler.training.TrainingProgress`, which
+    holds the class, the step, the losses and the score, and draws images with ``progress.sample(n)``. If it returns
+    True, this training stops as if `n_steps` were reached; if it raises, the fit stops and the best snapshot is kept,
+    as after Ctrl-C. Otherwise the images do not depend on it, but its time counts for `max_time`. It is copied by
+    scikit-learn's `clone` and, with `n_jobs`, sent to other processes, so it must not hold what cannot be copied, such
+    as an open file. It is not written by `save`.""",
+    "callback_of_all_classes": """callback : callable or None, default=None
+    Called every 50 steps and at the end of the training with a :class:`gan_sampler.training.TrainingProgress`, whose
+    ``label`` is None and whose ``sample(n, label)`` draws images of one class. If it returns True, training stops as if
+    `n_steps` were reached; if it raises, the fit stops and the best snapshot is kept, as after Ctrl-C. Otherwise the
+    images do not depend on it, but its time counts for `max_time`. It is copied by scikit-learn's `clone`, so it must
+    not hold what cannot be copied, such as an open file. It is not written by `save`.""",
     "synthetic_classes": """synthetic_classes : {"resampled", "all"}, default="resampled"
     Which classes get synthetic images. "resampled": the classes that `sampling_strategy` asks to be over-sampled.
     "all": every class; `sampling_strategy` is met by repeating real images, and each class gets the same number of

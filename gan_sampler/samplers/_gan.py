@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import math
 import os
+import pickle
 import re
 import warnings
 from abc import abstractmethod
@@ -14,6 +15,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
+from joblib.externals.loky.backend.reduction import dumps as dumps_for_processes
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -40,6 +42,7 @@ _FREE_TO_CHANGE = {
     "n_iter_no_change",
     "checkpoint_dir",
     "n_jobs",
+    "callback",
     "device",
     "random_state",
     "verbose",
@@ -114,6 +117,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         "pretrain": [StrOptions({"all"}), None],
         "checkpoint_dir": [str, os.PathLike, None],
         "n_jobs": [Integral, None],
+        "callback": [callable, None],
         "device": [*BaseImageOverSampler._parameter_constraints["device"], list, tuple],
     }
 
@@ -138,6 +142,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         pretrain=None,
         checkpoint_dir=None,
         n_jobs=None,
+        callback=None,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -172,6 +177,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         self.pretrain = pretrain
         self.checkpoint_dir = checkpoint_dir
         self.n_jobs = n_jobs
+        self.callback = callback
 
     @abstractmethod
     def _networks(self, image_shape, n_classes):
@@ -201,7 +207,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         images : torch.Tensor of shape (n, channels, height, width)
             Real images: uint8 in 0..255, or float32 in [-1, 1].
         **options
-            ``classes``, ``max_time``, ``score``, ``stream``, ``checkpoint`` and ``report`` of
+            ``classes``, ``max_time``, ``score``, ``stream``, ``checkpoint``, ``report`` and ``callback`` of
             `gan_sampler.training.train_gan`, and others that a subclass adds.
 
         Returns
@@ -271,6 +277,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
             checkpoint=checkpoint,
             classes=classes,
             scored=scored,
+            indices=indices,
             **shared,
         ).run()
         for label, index in indices.items():
@@ -298,10 +305,13 @@ class BaseGANOverSampler(BaseImageOverSampler):
             states = trained.states
         n_jobs = joblib.effective_n_jobs(self.n_jobs)
         n_at_once = min(n_jobs, len(rows))
+        if n_at_once > 1:
+            _check_pickles(self.callback, self.n_jobs)
         _warn_of_too_many_threads(self.n_jobs, n_at_once, shared["n_threads"], devices)
         trainings = (
             ClassTraining(
                 name=f"class {label!r}",
+                label=label,
                 X=X[found],
                 seed=seeds[label],
                 device=devices[i % len(devices)],
@@ -343,6 +353,9 @@ class BaseGANOverSampler(BaseImageOverSampler):
         return message
 
     def _note_end(self, trained):
+        if trained.error is not None:
+            self._callback_error = trained.error
+            raise trained.error
         if trained.interruption is not None:
             raise KeyboardInterrupt(trained.interruption)
         if trained.is_cut_off:
@@ -519,6 +532,20 @@ def _make_folder(folder):
 def _describe(X):
     digest = hashlib.sha256(np.ascontiguousarray(X)).hexdigest()
     return {"n": len(X), "shape": list(X.shape[1:]), "dtype": str(X.dtype), "sha256": digest[:16]}
+
+
+def _check_pickles(callback, n_jobs):
+    """Raise a ValueError where a callback cannot go to the processes that joblib would start."""
+    backend, _ = joblib.parallel.get_active_backend(prefer="processes")
+    if callback is None or getattr(backend, "uses_threads", False):
+        return
+    try:
+        dumps_for_processes(callback)
+    except (TypeError, ValueError, AttributeError, pickle.PicklingError) as exc:
+        raise ValueError(
+            f"callback must be picklable with n_jobs={n_jobs}, since classes are trained in other processes; got "
+            f"{callback!r}: {exc}. Pass n_jobs=None, or open what it writes to inside of the callback."
+        ) from exc
 
 
 def _warn_of_too_many_threads(n_jobs, n_at_once, n_threads, devices):

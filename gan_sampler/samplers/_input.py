@@ -93,9 +93,11 @@ class ImagesMixin:
 
     Both work on a copy of the sampler without fitted attributes, and set its fitted attributes on the sampler at the
     end. So nothing is left of an earlier fit, and a fit that fails leaves the sampler unchanged. There are two
-    exceptions: the networks of a failed fit are kept if the sampler was not fitted before, and always after Ctrl-C and
-    a `PoorQualityError`.
+    exceptions: the networks of a failed fit are kept if the sampler was not fitted before, and always after Ctrl-C, an
+    exception in a callback and a `PoorQualityError`.
     """
+
+    _callback_error = None  # what a callback raised in this fit
 
     def fit(self, X, y, **params):
         """Check images, labels and parameters; `fit_resample` does the work.
@@ -163,7 +165,7 @@ class ImagesMixin:
                 as_numeric_array(X, "X") if is_list else X, y if encoding is None else encoding.labels, **params
             )
         except BaseException as exc:
-            keeps_networks = isinstance(exc, KeyboardInterrupt | PoorQualityError)
+            keeps_networks = isinstance(exc, KeyboardInterrupt | PoorQualityError) or exc is fitted._callback_error
             if fitted._has_fitted_networks() and (keeps_networks or not self._has_fitted_networks()):
                 self._take_over(fitted)
             raise

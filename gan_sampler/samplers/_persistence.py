@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import math
 import warnings
+from importlib.metadata import version
 from numbers import Integral
 from pathlib import PurePath
 
@@ -31,6 +32,8 @@ def save_sampler(sampler, path):
     for state in states:
         check_tensors(state, _without_memory(sampler).state_dict(), message)
     parameters = sampler.get_params(deep=False)
+    if "callback" in parameters:
+        parameters["callback"] = None
     for name in ("herding", "quality"):
         if not isinstance(parameters[name], bool | np.bool_):
             parameters[name] = True
@@ -52,6 +55,7 @@ def save_sampler(sampler, path):
             )
     values = {
         "sampler": type(sampler).__name__,
+        "versions": {name: version(name) for name in ("gan-sampler", "torch")},
         "parameters": {name: to_json(value, name) for name, value in parameters.items()},
         "image_format": to_json(dataclasses.asdict(sampler.image_format_), "image_format_"),
         "labels": to_json(list(sampler.generators_), "y", keep_types=True),

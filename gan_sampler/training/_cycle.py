@@ -8,6 +8,7 @@ References
 
 import copy
 import itertools
+from functools import partial
 
 import torch
 from torch.nn.functional import l1_loss
@@ -38,6 +39,7 @@ def train_cycle_gan(
     cycle_weight=10.0,
     stream=None,
     report=None,
+    callback=None,
 ):
     """Train two translators against two discriminators, with cycle consistency [1]_.
 
@@ -68,6 +70,8 @@ def train_cycle_gan(
         one.
     report : callable or None, default=None
         Called with the latest entry of the history every 50 steps and at the end.
+    callback : callable or None, default=None
+        Called after `report` with a `TrainingProgress`, which can draw images; returning True ends the training.
 
     Returns
     -------
@@ -84,6 +88,8 @@ def train_cycle_gan(
         When a loss or a weight is not finite.
     TrainingInterrupted
         On Ctrl-C after the first report; holds what would have been returned.
+    CallbackError
+        When `callback` raised an exception, which is its cause; holds what would have been returned.
     """
     stream = random_stream(source.device) if stream is None else stream
     there, back = translators
@@ -138,6 +144,12 @@ def train_cycle_gan(
             record = progress.report(scores)
             if report is not None:
                 report(record)
+            progress.call_back(
+                callback,
+                partial(_draw_shown, average, source),
+                partial(finish, best),
+                (*translators, *discriminators),
+            )
     except KeyboardInterrupt as exc:
         if not progress.history:
             raise
@@ -206,3 +218,9 @@ def _distance(logits, wanted):
 def _allow_gradients(networks, allowed):
     for network in networks:
         network.requires_grad_(allowed)
+
+
+def _draw_shown(translator, source, n_images, seed, index):
+    """Return translations of real images chosen at random."""
+    rows = torch.randint(len(source), (n_images,), generator=random_stream(source.device, seed), device=source.device)
+    return torch.cat([source.new_empty(0, *source.shape[1:]).float(), *translate_images(translator, source[rows])])
