@@ -311,7 +311,7 @@ def draw_reliability(records, row, treatments, n_bins=8):
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1.01)
     axis.set_aspect("equal")
-    axis.set(xlabel="Probability that was said", ylabel="Share that was right")
+    axis.set(xlabel="Predicted probability", ylabel="Observed frequency")
     return figure
 
 

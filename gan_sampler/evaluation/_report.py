@@ -1,4 +1,4 @@
-"""report.html: the answer of a run, and all that it rests on, as one file that needs no network."""
+"""report.html: the answer of a run with all results behind it, as one file that can be viewed offline."""
 
 import base64
 import io
@@ -51,13 +51,13 @@ from ._tables import (
     warnings_table,
 )
 
-MIN_RANKED_BY = 5  # classifiers, below which ranks say nothing
+MIN_RANKED_BY = 5  # classifiers; ranks over fewer are not informative
 DASH, TIMES = "\N{EN DASH}", " \N{MULTIPLICATION SIGN} "
 MIN_RANKED = 3  # treatments
 _SHOWN_COLUMNS = 8  # images in a row of a picture
 _IMAGE_SIDE = 64  # pixels; smaller images are drawn larger
 
-# The colours of the figures on a dark page, where they would not be seen.
+# Colours of figures on a dark page.
 _ON_DARK = {
     figures.INK: "#e8eaed",
     figures.MUTED: "#9aa3ad",
@@ -76,7 +76,7 @@ _IN_FIGURES = re.compile("|".join(_ON_DARK))
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: what is read, what it is sorted by ("" sorts last), and what marks it."""
+    """A cell of a table: its text, its sort key ("" sorts last), a mark and a CSS class."""
 
     text: str
     sort: float | str | None = None
@@ -137,7 +137,7 @@ class Section:
             self.blocks.append({"kind": "figures", "figures": found, "css": css, "legend": legend})
 
     def fold(self, summary, *blocks):
-        """Add what opens on a click."""
+        """Add a collapsed block."""
         self.blocks.append({"kind": "details", "summary": summary, "blocks": list(blocks)})
 
 
@@ -150,29 +150,28 @@ def _table_block(table):
 
 
 def write_html(path, records, manifest, pictures, *, include_real_images=False):
-    """Write the report of a run as one HTML file that needs no network.
+    """Write the report of a run as one HTML file, which can be viewed offline.
 
     Parameters
     ----------
     path : path
         The file to write.
     records : list of dict
-        Records of the cells, failed ones included; at least one.
+        Records of the cells, including failed ones; at least one.
     manifest : dict
-        What is known of the whole run. Its ``scoring`` is the metric that decides, its ``missing``, where there is one,
-        lists the cells that were asked for and have no record.
+        Description of the run. Its ``scoring`` is the metric of the answer, its ``missing``, if present, lists planned
+        cells without a record.
     pictures : dict of str to ndarray or None
-        What `make_pictures` returned.
+        Pictures from `make_pictures`.
     include_real_images : bool, default=False
-        Whether real images, and those that are made of real ones, are shown. They are only there if `make_pictures` was
-        asked for them too.
+        Whether real images, and modified real images, are shown. `make_pictures` must have kept them.
 
     Raises
     ------
     ValueError
         When there are no records.
     StoreError
-        When the file cannot be written; one that was there is as it was.
+        When the file cannot be written; an earlier file is unchanged.
     """
     if not records:
         raise ValueError("records must hold at least one record to report on; got none. Run a cell first.")
@@ -182,7 +181,7 @@ def write_html(path, records, manifest, pictures, *, include_real_images=False):
 
 
 def render(records, manifest, pictures, *, include_real_images=False):
-    """Return the report as a string; parameters as in `write_html`."""
+    """Return the report as a string; for parameters see `write_html`."""
     run = Run(records, manifest, pictures or {}, include_real_images)
     sections = [
         _all_section(run),
@@ -216,7 +215,7 @@ def render(records, manifest, pictures, *, include_real_images=False):
 
 
 class Run:
-    """The records of a run, with what many sections need of them."""
+    """The records of a run, and values that several sections use."""
 
     def __init__(self, records, manifest, pictures, include_real_images):
         self.records, self.manifest, self.pictures = records, manifest, pictures
@@ -234,7 +233,7 @@ class Run:
 
     @property
     def can_test(self):
-        """Whether there is a treatment to be tested, and doing nothing to test it against."""
+        """Whether there is a treatment to test, and doing nothing as the reference."""
         return self.tests is not None
 
     def _overall(self):
@@ -244,9 +243,9 @@ class Run:
         return overall_tests(self.finished, against=NOTHING, metric=self.metric)
 
     def _featured(self):
-        """Return doing nothing, the best treatment with a generator and the best without, as far as they are there."""
+        """Return doing nothing, the best treatment with a generator and the best without, if they exist."""
         if not self.can_test:
-            return list(treatment_labels(self.finished))[:3]  # of one that failed throughout there is nothing to show
+            return list(treatment_labels(self.finished))[:3]  # treatments that always failed cannot be shown
         chosen = [NOTHING]
         generates = np.array([is_generator(self.finished, name) for name in self.tests["treatment"]])
         for of_kind in (self.tests[generates], self.tests[~generates]):
@@ -257,10 +256,10 @@ class Run:
         return chosen
 
     def featured_about(self):
-        """Say which treatments the figures show, and how they were chosen."""
+        """Return a sentence on the treatments in the figures and how they were selected."""
         names = ", ".join(self.labels[name] for name in self.featured)
         chosen = " (the best on average with a generator, and without)" if self.can_test else ""
-        return f"Shown: {names}{chosen}. They were chosen by their results, so the tests count and not these figures."
+        return f"Shown: {names}{chosen}. They were selected by their results, so draw conclusions from the tests alone."
 
     def legend(self, treatments):
         """Return the entries of a legend of lines."""
@@ -276,23 +275,23 @@ class Run:
         ]
 
     def counterpart(self, of_what, number=None):
-        """Return the caption's note on a figure of the original report; empty for all other data."""
+        """Return a note on the corresponding figure of the original report; empty for other data."""
         if not self.is_original:
             return ""
         number = f" ({number})" if number else ""
         return f" Counterpart of the original report's figure of {of_what}{number}."
 
 
-# How figures and images become part of the page
+# Embedding of figures and images
 
 
 def _variable(colour):
-    """Return a colour as one that the page may change on a dark screen."""
+    """Return a colour as a CSS variable, which differs on dark pages."""
     return f"var(--c-{colour[1:]})" if colour in _ON_DARK else colour
 
 
 def embed(figure, alt, caption="", css=""):
-    """Return a matplotlib figure as SVG within the page, which takes the page's colours; None stays None."""
+    """Return a matplotlib figure as SVG within the page, with the colours of the page; None stays None."""
     if figure is None:
         return None
     buffer = io.StringIO()
@@ -302,13 +301,13 @@ def embed(figure, alt, caption="", css=""):
 
 
 def _clean_svg(svg, alt):
-    """Return the element of an SVG file with page colours, short numbers and no identifier that nothing refers to."""
+    """Return the SVG element with page colours, short numbers and only identifiers that are referred to."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)  # matplotlib repeats every text in one
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)  # matplotlib adds every text as a comment
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
     svg = re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in used else "", svg)
-    svg = re.sub(r"<[^>]+>", lambda found: re.sub(r"(\d\.\d\d)\d+", r"\1", found[0]), svg)  # not what is read
+    svg = re.sub(r"<[^>]+>", lambda found: re.sub(r"(\d\.\d\d)\d+", r"\1", found[0]), svg)  # only in tags, not in text
     svg = _IN_FIGURES.sub(lambda found: _variable(found[0]), svg)
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
     head = f'<svg role="img" aria-label="{escape(alt)}" viewBox="0 0 {width} {height}"'
@@ -404,8 +403,8 @@ def _all_section(run):
         return section
     section.table(pivot(run, run.metric))
     section.text(
-        "Bold is the highest (of errors the lowest) mean of a classifier, which need not be significant. What stands "
-        "behind a mean, such as “2 of 3”, tells that repeats failed or are missing; such a mean is never bold.",
+        "The best mean of a classifier is bold, which does not mean that it is significantly better. A note such as "
+        "“2 of 3” after a mean says that repeats failed or are missing; such a mean is never bold.",
         "quiet",
     )
     others = [name for name in METRIC_LABELS if name != run.metric]
@@ -417,7 +416,7 @@ def _all_section(run):
 
 
 def pivot(run, metric):
-    """Return the table of means of a metric: treatments down, classifiers across."""
+    """Return the table of means of a metric, with treatments as rows and classifiers as columns."""
     rows = [row for row in run.rows if is_defined(run.records, row, metric)] or run.rows
     cells = {(cell.treatment, cell.row): cell for cell in summarise(run.records, metric, run.missing).itertuples()}
     best = {row_key(row): _best([cells[name, row_key(row)] for name in run.labels], metric) for row in rows}
@@ -431,7 +430,7 @@ def pivot(run, metric):
 
 
 def _best(cells, metric):
-    """Return the best of the means that are complete."""
+    """Return the best mean without failed or missing repeats."""
     means = [cell.mean for cell in cells if 0 < cell.n == cell.n_asked]
     return (min if metric in LOWER_IS_BETTER else max)(means, default=None)
 
@@ -449,12 +448,12 @@ def _mean_cell(cell, best):
 def _tests_section(run):
     section = Section("tests", "Significance tests")
     if not run.can_test:
-        section.text("Nothing was tested: that takes doing nothing (“none”) and one treatment at least.")
+        section.text("There are no tests: they need doing nothing (“none”) and at least one other treatment.")
         return section
     section.text(
-        "Every test is paired: the same classifier, split and seed with and without the treatment. The interval counts "
-        "the spread over trainings and over test images (whole patients where they are known); p-values are two-sided "
-        "and corrected by Holm's method for all tests of a table. Significant means below .05."
+        "Every test is paired: the same classifier, split and seed with and without the treatment. The interval "
+        "includes the variance over trainings and over test images (over whole patients if they are known); p-values are "
+        "two-sided and corrected by Holm's method for all tests of a table. Significant means p below .05."
     )
     caption = f"Difference to doing nothing in {in_sentence(_label(run))}, mean over the classifiers"
     section.table(_tests_table(run.tests, caption))
@@ -501,11 +500,11 @@ def _add_ranks(section, run):
     section.heading("Critical-difference diagram")
     left_out = ranked.attrs["left_out"]
     caption = (
-        f"Mean rank of every treatment in {in_sentence(_label(run))} over {n_classifiers} classifiers, 1 the best "
-        f"(Friedman's test: p {_p_sentence(ranked.attrs['friedman_p'])}); a bar joins those that Nemenyi's test does "
-        "not tell apart. Mind that the classifiers share images, so they agree more than independent data sets would: "
-        "the diagram describes this run, and the tests above decide."
-        + (f" Left out: {', '.join(left_out)}." if left_out else "")
+        f"Mean rank of every treatment in {in_sentence(_label(run))} over {n_classifiers} classifiers, 1 is best "
+        f"(Friedman's test: p {_p_sentence(ranked.attrs['friedman_p'])}); a bar joins treatments that do not differ "
+        "significantly by Nemenyi's test. The classifiers share images, so their results are correlated, unlike those "
+        "of independent data sets: the diagram describes this run, and conclusions should be drawn from the tests "
+        "above." + (f" Left out: {', '.join(left_out)}." if left_out else "")
     )
     words = "; ".join(f"{row.treatment_label} {row.rank:.1f}" for row in ranked.itertuples())
     figure = figures.draw_ranks(ranked, nemenyi(run.finished, run.metric))
@@ -543,7 +542,7 @@ def _classes_section(run):
         for name in run.featured
         if (figure := figures.draw_confusion(run.finished, row, name)) is not None
     ]
-    about = "Mean counts of test images over the repeats; the lighter, the larger the share of the true class."
+    about = "Mean counts of test images over the repeats; lighter cells are larger shares of the true class."
     css = "panels" if len(run.classes) <= 6 else "pairs"
     panels = {"kind": "figures", "figures": matrices, "css": css, "legend": ()}
     section.fold(f"{len(matrices)} confusion matrices", _text(about, "quiet"), panels)
@@ -593,8 +592,8 @@ def _curves_section(run):
     for metric in ("sensitivity_at_90_specificity", "sensitivity_at_95_specificity"):
         section.table(pivot(run, metric))
     section.text(
-        f"Sensitivity is the share of “{run.rarest}” that is found, specificity the share of all other images that "
-        "give no false alarm.",
+        f"Sensitivity is the share of images of “{run.rarest}” that are recognised, specificity the share of all other "
+        "images without a false alarm.",
         "quiet",
     )
     others = [name for name in run.labels if name not in run.featured]
@@ -611,8 +610,8 @@ def _curves_section(run):
         section.figures(panels, "panels", [*run.legend(run.featured), *behind])
         counterpart = run.counterpart("ROC without and with DCGAN") if kind == "roc" else ""
         section.text(
-            "Lines are means over the repeats, bands reach from the lowest to the highest repeat. "
-            + ("" if kind == "roc" else "At every recall the best precision that a threshold allows is drawn. ")
+            "Lines are means over the repeats, bands show the range of the repeats. "
+            + ("" if kind == "roc" else "For every recall the highest precision of any threshold is drawn. ")
             + run.featured_about()
             + counterpart,
             "quiet",
@@ -654,9 +653,9 @@ def _calibration_section(run):
         return None
     section = Section("calibration", "Calibration of probabilities")
     section.text(
-        "Over-sampling tells a classifier that the rare class is common, so its probabilities tend to come out too "
-        "high for it unless they are calibrated. On the dotted line, what was said with 70 % was right in 70 % of the "
-        "cases."
+        "After over-sampling the rare class is common in training, so its predicted probabilities tend to be too high "
+        "unless they are calibrated. The dotted line is perfect calibration: predictions of 70 % are right in 70 % of "
+        "the cases."
     )
     section.table(pivot(run, "brier"))
     panels = [
@@ -677,7 +676,7 @@ def _calibration_section(run):
 def _cost_section(run):
     if not run.can_test:
         return None
-    section = Section("cost", "What it cost, and what it brought")
+    section = Section("cost", "Cost and gain")
     costs = cost_table(run.finished)
     panels = []
     for what, words in (("seconds", "seconds"), ("memory", "peak memory")):
@@ -693,9 +692,9 @@ def _cost_section(run):
     columns = [Column("Treatment", False), Column("Time"), Column("Peak memory"), Column(f"Gain, {_label(run)}")]
     section.table(Table("Cost of the resampling alone, mean time over the repeats", columns, body))
     section.text(
-        "The time is counted once for all classifiers that share the resampled images; in the figure, less than "
-        f"{figures.LEAST_SECONDS} s is drawn as that. The memory is that of the process that resampled. "
-        "A tuned threshold resamples nothing, and costs a few more fits of the classifier.",
+        "The time is counted once for all classifiers that share the resampled images; in the figure, shorter times "
+        f"are drawn as {figures.LEAST_SECONDS} s. The memory is the peak of the process that resampled. A tuned "
+        "threshold does not resample, but needs several additional fits of the classifier.",
         "quiet",
     )
     return section
@@ -724,13 +723,14 @@ def _counts_section(run):
         ]
         section.figures(panels, "panels")
         section.text(
-            f"Hatched: what the treatment added.{run.counterpart('the class counts after over-sampling')}", "quiet"
+            f"Hatched: images that the treatment added.{run.counterpart('the class counts after over-sampling')}",
+            "quiet",
         )
     return section
 
 
 def _last_record(run, treatment):
-    """Return a finished record of a treatment: the last classifier's, because ADASYN's counts of images count here."""
+    """Return a finished record of a treatment, of the last classifier, whose counts are those of images for ADASYN."""
     found = [record for row in run.rows for record in select(run.finished, row=row, treatment=treatment)]
     return found[-1] if found else None
 
@@ -739,7 +739,7 @@ def _pictures_section(run):
     section = Section("pictures", "Real and synthetic images")
     kept = run.pictures
     if not kept:
-        section.text("No image was kept of this run: no treatment made any, or it was not asked to keep some.")
+        section.text("No images of this run were kept: no treatment generated any, or they were not requested.")
         return section
     names = [str(name) for name in kept["treatments"]]
     labels = {name: run.labels.get(name, name) for name in names}
@@ -761,7 +761,7 @@ def _pictures_section(run):
             _add_synthetic(section, run, place, labels[name], classes, shows_real)
     if hidden:
         section.text(
-            "Not shown, because their images are, or may be, made of real ones and show the same patient: "
+            "Not shown, because their images are, or may be, modified real images, which show a patient: "
             f"{', '.join(hidden)}.",
             "quiet",
         )
@@ -772,10 +772,10 @@ def _pictures_section(run):
         figure = figures.draw_map(
             kept["map"], kept["map_labels"], kept["map_kinds"], classes, [labels[name] for name in names]
         )
-        about = "Map of real and synthetic images: what lies close is alike"
+        about = "Map of real and synthetic images: similar images are close to each other"
         caption = (
-            f"{about} (principal components of {kept['space']}, then t-SNE; how far apart clouds lie means nothing). "
-            "A cloud of crosses beside the dots of its class: images that can be told from real ones."
+            f"{about} (principal components of {kept['space']}, then t-SNE; distances between clusters have no "
+            "meaning). Crosses of a class that are separate from its dots are synthetic images that differ from real ones."
         )
         section.heading("Map of real and synthetic images")
         section.figures([embed(figure, about, caption, "wide")])
@@ -785,12 +785,12 @@ def _pictures_section(run):
 def _why_no_real(run, kept):
     if run.include_real_images:
         return (
-            "No real image is shown, although that was asked for: none was kept in the run. Ask for them when the run "
-            "starts."
+            "No real images are shown, although they were requested: the run has not kept any. Request them at the "
+            "start of the run."
         )
     return (
-        "No real image is shown: pictures of patients should not travel with a report unasked, and nothing here knows "
-        "whether these are any. Ask for them (--include-real-images) where that is allowed."
+        "No real images are shown, because they may be images of patients. Request them (--include-real-images) if "
+        "this is permitted."
     )
 
 
@@ -816,7 +816,7 @@ def _add_synthetic(section, run, place, label, classes, shows_real):
 
 
 def _nearest_table(run, labels, classes):
-    """Return how near synthetic images lie to real ones, beside how near those lie to each other."""
+    """Return the distances of synthetic images to real ones, beside those between real ones."""
     kept, body = run.pictures, []
     for place, name in enumerate(labels):
         for at, of_class in enumerate(classes):
@@ -842,7 +842,9 @@ def _nearest_table(run, labels, classes):
     ]
     where = f"in {kept['space']}"
     return Table(
-        f"Median distance to the nearest real training image, {where}; small ones hint at copies", columns, body
+        f"Median distance to the nearest real training image, {where}; small distances indicate copies",
+        columns,
+        body,
     )
 
 
@@ -862,7 +864,7 @@ def _add_vectors(section, run, labels, classes):
         block = {"kind": "figures", "figures": found[len(classes) :], "css": "stack", "legend": ()}
         section.fold("Feature vectors of synthetic images", block)
     section.text(
-        f"What a classifier on features sees of one image a class, the one nearest to the mean of its class."
+        f"The input of a classifier on features for one image of each class, the one nearest to the mean of its class."
         f"{run.counterpart('feature vectors')}",
         "quiet",
     )
@@ -874,8 +876,8 @@ def _training_section(run):
         return None
     section = Section("training", "How the generators were trained")
     section.text(
-        "A line for each repeat. The snapshot with the lowest score is the one that draws; losses of a GAN need not "
-        "fall, but one that dives or explodes while the score rises means trouble.",
+        "One line for each repeat. Images are drawn from the snapshot with the lowest score. Losses of a GAN need not "
+        "decrease, but a loss that goes to zero or diverges while the score rises means that training failed.",
         "quiet",
     )
     for name, by_class in histories.items():
@@ -904,11 +906,12 @@ def _original_section(run):
     table = published_table(run.records)
     if table.empty:
         return None
-    section = Section("original", "Beside the original report")
+    section = Section("original", "Comparison with the original report")
     section.text(
-        "Its Table 1 and this run, each number computed as it was there: precision, recall and F1 weighted by class "
-        "size, for DenseNet121 of class PNEUMONIA alone; the AUC of tree, forest and SVM from predicted labels, which "
-        "makes it the balanced accuracy. The original had images of 128 pixels and ImageNet weights."
+        "Table 1 of the original report and this run, computed in the same way: precision, recall and F1 are weighted "
+        "by class size, for DenseNet121 they are those of class PNEUMONIA; the AUC of tree, forest and SVM is computed "
+        "from predicted labels, and so equals the balanced accuracy. The original report used images of 128 pixels and "
+        "ImageNet weights."
     )
     body = [
         [
@@ -929,7 +932,7 @@ def _original_section(run):
 
 
 def _troubles_section(run):
-    section = Section("troubles", "What failed, what warned, what was often wrong")
+    section = Section("troubles", "Failures, warnings and frequent errors")
     failed, alarms = failed_cells(run.records), warnings_table(run.records)
     if failed.empty:
         section.text("No cell failed.")
@@ -946,7 +949,7 @@ def _troubles_section(run):
             ]
             for c in failed.itertuples()
         ]
-        section.table(Table(f"{_plural(len(body), 'cell')} failed, and are scored nowhere", columns, body))
+        section.table(Table(f"{_plural(len(body), 'cell')} failed, without results", columns, body))
         traces = list(dict.fromkeys(str(trace) for trace in failed["traceback"].dropna()))
         if traces:
             section.fold("Tracebacks", *({"kind": "code", "text": trace} for trace in traces))
@@ -961,10 +964,10 @@ def _troubles_section(run):
             for cell in run.missing
         ]
         columns = [*(Column(word, False) for word in words), Column("Seed")]
-        table = Table(f"{_plural(len(body), 'cell')} asked for and not computed", columns, body)
+        table = Table(f"{_plural(len(body), 'cell')} not computed", columns, body)
         section.fold(table.caption, _table_block(table))
     if alarms.empty:
-        section.text("Nothing warned.")
+        section.text("There were no warnings.")
     else:
         words = ("Treatment", "Warning", "From", "Message")
         columns = [*(Column(word, False) for word in words), Column("Cells")]
@@ -981,7 +984,7 @@ def _troubles_section(run):
         section.table(Table("Warnings", columns, body))
         numbers = [f"{number} is {name}" for number, name in enumerate(run.classes) if str(number) != name]
         if numbers:
-            section.text(f"Messages may call classes by their numbers: {', '.join(numbers)}.", "quiet")
+            section.text(f"Messages may name classes by their numbers: {', '.join(numbers)}.", "quiet")
     if run.finished:
         _add_often_wrong(section, run)
     return section
@@ -993,7 +996,7 @@ def _add_often_wrong(section, run):
         return
     files = run.manifest.get("filenames") if run.include_real_images else None
     columns = [Column("Row in the data"), *([Column("File", False)] if files is not None else [])]
-    columns += [Column("True class", False), Column("Mostly taken for", False), Column("Wrong in cells")]
+    columns += [Column("True class", False), Column("Most frequent prediction", False), Column("Wrong in cells")]
     body = [
         [
             _count(image.row),
@@ -1004,19 +1007,23 @@ def _add_often_wrong(section, run):
         ]
         for image in wrong.itertuples()
     ]
-    table = Table("Test images that most treatments and classifiers got wrong: mislabelled, or hard", columns, body)
+    table = Table(
+        "Test images that were misclassified by most treatments and classifiers: mislabelled or difficult",
+        columns,
+        body,
+    )
     note = (
-        "File names may name patients and stand here only with real images; predictions.csv.gz has them."
+        "File names may identify patients and are only shown with real images; predictions.csv.gz has them."
         if not files
         else ""
     )
-    section.fold(f"{len(body)} images that were wrong most often", _table_block(table), _text(note, "quiet"))
+    section.fold(f"{len(body)} images that were misclassified most often", _table_block(table), _text(note, "quiet"))
 
 
 def _settings_section(run):
     section = Section("settings", "Data, settings and environment")
     manifest = run.manifest
-    length = "equally many images in training" if manifest.get("equal_length") else "equally many epochs"
+    length = "the same number of images" if manifest.get("equal_length") else "the same number of epochs"
     hosts = sorted({record["host"] for record in run.records if record.get("host")})
     devices = sorted({record["device"] for record in run.records if record.get("device")})
     facts = {
@@ -1025,7 +1032,7 @@ def _settings_section(run):
         "Classes": ", ".join(map(str, manifest["classes"])),
         "Split": manifest["split_about"],
         "Groups": manifest["groups_about"],
-        "Networks see": f"{length}, whatever the treatment",
+        "Training of networks": f"{length}, whatever the treatment",
         "Started": _minute(manifest["started"]),
         "Duration": _seconds(manifest["seconds"]),
         "Jobs, threads of each": f"{manifest['n_jobs']}, {manifest['n_threads']}",
@@ -1050,7 +1057,7 @@ def _settings_section(run):
 
 
 def _settings_of_parts(run):
-    """Return the different values that cells have of each setting of a treatment or classifier, seeds left out."""
+    """Return the values of each setting of a treatment or classifier in all cells, without seeds."""
     found = {}
     for record in run.records:
         for name, text in (record.get("settings") or {}).items():
@@ -1066,7 +1073,7 @@ def _facts(caption, facts):
     return Table(caption, [Column("What", False), Column("Value", False)], body)
 
 
-# Words and numbers
+# Formatting
 
 
 def _label(run):

@@ -146,7 +146,7 @@ def test_what_failed_and_what_warned_is_listed(page):
 def test_missing_cells_are_listed_where_the_run_knows_them(few, no_figures):
     missing = [{"treatment": "dcgan", "classifier": "svm", "embedder": "resnet18", "split": "official", "seed": 2}]
     page = _report.render(few, make_manifest(few, missing=missing), None)
-    assert cells_of(page, "1 cell asked for and not computed") == [["DCGAN", "svm", "resnet18", "official", "2"]]
+    assert cells_of(page, "1 cell not computed") == [["DCGAN", "svm", "resnet18", "official", "2"]]
 
 
 def test_settings_command_and_versions_stand_in_the_page(page):
@@ -218,7 +218,7 @@ def test_four_classes_have_curves_matrices_and_numbers_of_each():
 def test_a_run_that_cannot_be_tested_has_a_page_nevertheless(treatments, no_figures):
     some = make_records(treatments=treatments, rows=ROWS[1:2], seeds=(0,))
     page = _report.render(some, make_manifest(some), None)
-    assert "Nothing was tested" in page
+    assert "There are no tests" in page
     failed = [fail(record) for record in some]
     assert "No cell has finished" in _report.render(failed, make_manifest(some), None)
 
@@ -296,7 +296,7 @@ def test_the_report_does_not_load_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-# Beside the original report
+# Comparison with the original report
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +307,7 @@ def xrays():
 
 def test_only_its_own_xrays_are_set_beside_the_original(xrays, page):
     own = _report.render(xrays, make_manifest(xrays), None)
-    assert "Beside the original report" in own
+    assert "Comparison with the original report" in own
     assert "(Figure 7)" in own
     for of_what in ("precision", "recall", "F1", "AUC", "ROC"):
         assert f"original report&#39;s figure of {of_what} without and with DCGAN" in own

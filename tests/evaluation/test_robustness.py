@@ -194,7 +194,7 @@ def test_damaged_files_are_named_set_aside_and_made_again(tmp_path, undisturbed,
                 np.save(stream, np.arange(3))
         else:
             file.write_bytes(b"" if damage == "empty" else file.read_bytes()[:-100])
-    with pytest.warns(UserWarning, match=f"{records[0].name}.*is left out") as told:
+    with pytest.warns(UserWarning, match=f"{records[0].name}.*is ignored") as told:
         assert grids.run(store.root) == 1
     assert records[0].with_name(f"{records[0].name}.damaged").read_bytes() == content
     assert any("is damaged" in str(warning.message) for warning in told if ".npz" in str(warning.message))
