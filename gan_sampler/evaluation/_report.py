@@ -452,7 +452,7 @@ def _tests_section(run):
         return section
     section.text(
         "Every test is paired: the same classifier, split and seed with and without the treatment. The interval "
-        "includes the variance over trainings and over test images (over whole patients if they are known); p-values are "
+        "includes the variance over trainings and over test images (whole patients if they are known); p-values are "
         "two-sided and corrected by Holm's method for all tests of a table. Significant means p below .05."
     )
     caption = f"Difference to doing nothing in {in_sentence(_label(run))}, mean over the classifiers"
@@ -775,7 +775,7 @@ def _pictures_section(run):
         about = "Map of real and synthetic images: similar images are close to each other"
         caption = (
             f"{about} (principal components of {kept['space']}, then t-SNE; distances between clusters have no "
-            "meaning). Crosses of a class that are separate from its dots are synthetic images that differ from real ones."
+            "meaning). Crosses of a class away from its dots are synthetic images that differ from real ones."
         )
         section.heading("Map of real and synthetic images")
         section.figures([embed(figure, about, caption, "wide")])

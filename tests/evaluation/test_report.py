@@ -139,7 +139,7 @@ def test_tests_are_shown_with_interval_and_verdict(page, records):
 def test_what_failed_and_what_warned_is_listed(page):
     assert cells_of(page, "1 cell failed")[0][:5] == ["SMOTE", "CNN", "official", "1", "ValueError: too few images"]
     assert cells_of(page, "Warnings")[0][:3] == ["DCGAN", "CollapseWarning", "sampler"]
-    assert "Messages may call classes by their numbers: 0 is normal, 1 is pneumonia." in page
+    assert "Messages may name classes by their numbers: 0 is normal, 1 is pneumonia." in page
     assert "Traceback (most recent call last)" in page
 
 
@@ -174,7 +174,7 @@ def test_real_images_stand_in_the_page_only_when_asked_for(page, few, pictures):
         return page.count('<img src="data:image/png')
 
     assert count(page) == 1  # of DCGAN
-    assert "Not shown, because their images are, or may be, made of real ones" in page
+    assert "Not shown, because their images are, or may be, modified real images" in page
     assert "--include-real-images" in page
     asked = _report.render(few, make_manifest(few), pictures, include_real_images=True)
     assert count(asked) == 4  # two classes, DCGAN, SMOTE
