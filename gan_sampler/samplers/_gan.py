@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ..runtime import draw_seed, random_stream, resolve_device, stacklevel_of_user
 from ..training import Checkpoint, Loss, check_loss, check_writable, draw, of_class, train_gan
 from ._base import BaseImageOverSampler
+from ._docstrings import document
 from ._judging import best_record, warn_of_early_end
 from ._labels import check_label
 from ._persistence import describe_networks, load_sampler, save_sampler, to_json
@@ -49,14 +50,58 @@ _FREE_TO_CHANGE = {
 _PRETRAINING_SHARE = 0.5  # of max_time
 
 
+@document
 class BaseGANOverSampler(BaseImageOverSampler):
-    """Base class of samplers that train one generator a class, or one for all classes.
+    """Base class of samplers that train one generator for each class, or one for all classes.
 
-    It owns the training and all its parameters. A subclass implements `_networks`, which makes the networks to train;
-    where they are not trained by `gan_sampler.training.train_gan`, it overrides `_train` too. If one training serves
-    all classes, it sets `_is_conditional`, and `_generator_of` takes the generator of one class out of the result.
+    It trains the networks and has all parameters of training. A subclass implements `_networks`, which makes the
+    networks to train; if they are not trained by `gan_sampler.training.train_gan`, it overrides `_train` too. If one
+    training serves all classes, it sets `_is_conditional`, and `_generator_of` returns the generator of one class.
 
-    Warning: This class should not be used directly. Use the derived classes instead.
+    Warning: This class should not be used directly. Use derived classes instead.
+
+    Parameters
+    ----------
+    {sampling_strategy}
+    {image_shape}
+    {data_format}
+    {value_range}
+    {loss}
+    n_steps : int, default=5000
+        Number of updates of the generator.
+    {max_time}
+    {n_iter_no_change}
+    {batch_size}
+    {learning_rate}
+    {beta_1}
+    {ema_decay}
+    pretrain : "all" or None, default=None
+        "all" first trains networks on the images of every class; see `DCGANOverSampler`.
+    {checkpoint_dir}
+    n_jobs : int or None, default=None
+        Number of classes that are trained at the same time; see `DCGANOverSampler`.
+    {synthetic_classes}
+    {synthetic_ratio}
+    {herding}
+    {quality}
+    {on_poor_quality}
+    {device_or_devices}
+    {random_state}
+    {verbose}
+
+    Attributes
+    ----------
+    {sampling_strategy_}
+    {synthetic_mask_}
+    generators_ : dict
+        The trained generator of each over-sampled class.
+    history_ : dict
+        For each over-sampled class a list of dicts, one for every 50 steps.
+    {quality_}
+    {image_shape_}
+    {n_features_in_}
+    {feature_names_in_}
+    {device_}
     """
 
     _parameter_constraints: dict = {

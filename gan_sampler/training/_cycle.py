@@ -98,8 +98,8 @@ def train_cycle_gan(
         network.train()
     average = copy.deepcopy(there).requires_grad_(False)
     adams = [
-        torch.optim.Adam(itertools.chain(*(n.parameters() for n in players)), lr=learning_rate, betas=(0.5, 0.999))
-        for players in (translators, discriminators)
+        torch.optim.Adam(itertools.chain(*(n.parameters() for n in networks)), lr=learning_rate, betas=(0.5, 0.999))
+        for networks in (translators, discriminators)
     ]
     pools = [ImagePool(_POOL_SIZE, stream), ImagePool(_POOL_SIZE, stream)]
     orders = [BatchOrder(len(images), None, stream) for images in (target, source)]
