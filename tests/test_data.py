@@ -677,7 +677,7 @@ class TestStream:
         """on_poor_quality="repeat" holds here too."""
         sampler = DCGANOverSampler(n_steps=1, latent_dim=8, base_channels=4, on_poor_quality="repeat")
         dataset = BalancedIterableDataset(camera(300), sampler, min_images=10, return_synthetic=True, random_state=0)
-        with pytest.warns(UserWarning, match="real images are repeated"):
+        with pytest.warns(UserWarning, match="Real images are repeated"):
             flags = [flag for *_, flag in dataset]
         assert dataset.n_fits > 0
         assert not any(flags)
