@@ -1,11 +1,13 @@
 """Losses and scores of a training."""
 
 import math
+from numbers import Integral
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from ._drawing import WIDTH, axes_of, check_matplotlib, colour_of_class, keywords, legend_below, names_of
+from .._snapshots import rank
+from ._drawing import INK, MUTED, WIDTH, axes_of, check_matplotlib, colour_of_class, keywords, legend_below, names_of
 
 _LOSSES = ("loss_generator", "loss_discriminator", "loss_reconstruction")
 _STYLES = {"loss_generator": "-", "loss_discriminator": "--", "loss_reconstruction": "-"}
@@ -19,6 +21,7 @@ _WORDS = {
     "loss_reconstruction": "Loss, reconstruction",
     "losses": "Loss",
 }
+_MARK = {"marker": "D", "markersize": 6, "markeredgecolor": INK, "linestyle": "none"}
 _LOG_FROM = 5  # ratio of the largest to the smallest value from which an axis is logarithmic
 ALL_CLASSES = "all classes"
 
@@ -39,15 +42,15 @@ class TrainingHistoryDisplay:
     history : dict of str to list
         For each class a list of records, dicts with ``step`` and numbers; or a list of such lists, where a training
         was repeated.
-    kept_steps : dict of str to int, or None, default=None
-        Step of the snapshot that was kept, for the classes where it is known.
+    kept_steps : dict of str to int or list of int, or None, default=None
+        Step of the snapshot that was kept, for the classes where it is known; of each training where there are several.
 
     Attributes
     ----------
     lines_ : dict of (str, str) to list of matplotlib.lines.Line2D
         Lines of each class and quantity, such as ``("sick", "score")``, one for each training.
-    markers_ : dict of (str, str) to matplotlib.lines.Line2D
-        Mark at the kept snapshot of each class and quantity.
+    markers_ : dict of (str, str) to list of matplotlib.lines.Line2D
+        Marks at the kept snapshots of each class and quantity.
     axes_ : list of matplotlib.axes.Axes
         Axes of each panel, the first panel first.
     ax_ : matplotlib.axes.Axes
@@ -147,7 +150,7 @@ class TrainingHistoryDisplay:
         return self
 
     def _panels(self, quantities):
-        found = {name for _, records in self._trainings() for record in records for name in record}
+        found = {name for *_, records in self._trainings() for record in records for name in record}
         panels = {}
         for name in ("score", "losses") if quantities is None else quantities:
             names = [loss for loss in _LOSSES if loss in found] if name == "losses" else [name]
@@ -161,9 +164,12 @@ class TrainingHistoryDisplay:
         return panels
 
     def _trainings(self):
+        """Yield name of the class, step that was kept or None, and records of each training."""
         for name, found in self.history.items():
-            for records in [found] if found and isinstance(found[0], dict) else found:
-                yield name, records
+            trainings = [found] if found and isinstance(found[0], dict) else found
+            kept = (self.kept_steps or {}).get(name)
+            kept = [kept] * len(trainings) if kept is None or isinstance(kept, Integral) else kept
+            yield from ((name, step, records) for step, records in zip(kept, trainings, strict=True))
 
     def _draw_panel(self, axes, title, names, line_kw):
         from matplotlib.lines import Line2D
@@ -172,7 +178,7 @@ class TrainingHistoryDisplay:
         places = {name: place for place, name in enumerate(self.history)}
         drawn = []
         for quantity in names:
-            for of_class, records in self._trainings():
+            for of_class, kept, records in self._trainings():
                 points = [(record["step"], record[quantity]) for record in records if _is_number(record.get(quantity))]
                 if not points:
                     continue
@@ -187,17 +193,10 @@ class TrainingHistoryDisplay:
                 (line,) = axes.plot(steps, values, **keywords(Line2D, defaults, line_kw))
                 self.lines_.setdefault((of_class, quantity), []).append(line)
                 drawn += values
-                step = (self.kept_steps or {}).get(of_class)
-                if step in steps:
-                    (self.markers_[of_class, quantity],) = axes.plot(
-                        step,
-                        values[steps.index(step)],
-                        marker="D",
-                        markersize=6,
-                        color=line.get_color(),
-                        markeredgecolor="black",
-                        linestyle="none",
-                        zorder=3,
+                if kept in steps:
+                    look = {**_MARK, "color": line.get_color()}
+                    self.markers_.setdefault((of_class, quantity), []).extend(
+                        axes.plot(kept, values[steps.index(kept)], **look, zorder=3)
                     )
         positive = [value for value in drawn if value > 0]
         if len(positive) == len(drawn) > 0 and max(drawn) > _LOG_FROM * min(drawn):
@@ -205,7 +204,7 @@ class TrainingHistoryDisplay:
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set(xlabel="Step of training", ylabel=_WORDS.get(title, title))
+        axes.set(xlabel="Step of training", ylabel=words_for(title))
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
@@ -219,13 +218,17 @@ class TrainingHistoryDisplay:
         drawn = {quantity for _, quantity in self.lines_}
         if "losses" in panels and len(drawn & set(_LOSSES)) > 1:
             entries += [
-                (Line2D([], [], color="0.35", linestyle=_STYLES[loss]), _WORDS[loss].partition(", ")[2])
+                (Line2D([], [], color=MUTED, linestyle=_STYLES[loss]), _WORDS[loss].partition(", ")[2])
                 for loss in panels["losses"]
             ]
         if self.markers_:
-            mark = Line2D([], [], marker="D", color="0.6", markeredgecolor="black", linestyle="none", markersize=6)
-            entries.append((mark, "kept snapshot"))
+            entries.append((Line2D([], [], **_MARK, color=MUTED), "kept snapshot"))
         legend_below(self.axes_[-1], *map(list, zip(*entries, strict=True)))
+
+
+def words_for(quantity):
+    """Return the words for a quantity of a history, such as "score"."""
+    return _WORDS.get(quantity, quantity)
 
 
 def kept_step(records):
@@ -233,8 +236,6 @@ def kept_step(records):
     scored = [record for record in records if "score" in record]
     if not scored:
         return None
-    from ..training import rank
-
     return min(scored, key=rank)["step"]
 
 

@@ -5,7 +5,7 @@ import time
 
 import torch
 
-from ._score import rank
+from .._snapshots import rank
 
 REPORT_EVERY = 50  # steps between two reports; each waits for the device
 
