@@ -409,12 +409,18 @@ def _bars(records, values, treatments, words, metric=""):
     return figure
 
 
+def _retitle(axis, title):
+    """Put a title of the report in the place of a display's."""
+    axis.set_title("")
+    axis.set_title(title, loc="left")
+
+
 @styled
 def draw_class_counts(counts, title):
     """Draw how many images each class has; `counts` is {class: number}."""
     figure = _figure(WIDTH, 0.75 + 0.3 * len(counts))
     display = ClassDistributionDisplay(list(counts.values()), display_labels=list(counts))
-    display.plot(ax=figure.subplots()).ax_.set_title(title, loc="left")
+    _retitle(display.plot(ax=figure.subplots()).ax_, title)
     return figure
 
 
@@ -428,7 +434,7 @@ def draw_class_counts_after(record):
         display_labels=names,
         ax=figure.subplots(),
     )
-    display.ax_.set_title(record["treatment_label"], loc="left")
+    _retitle(display.ax_, record["treatment_label"])
     if display.ax_.get_legend() is not None:  # the page explains the hatching, once for all panels
         display.ax_.get_legend().remove()
     return figure
@@ -557,7 +563,7 @@ def draw_history(by_class, quantity):
     figure = _figure(PANEL, 2.6)
     kept_steps = {name: [kept_step(history) for history in histories] for name, histories in known.items()}
     display = TrainingHistoryDisplay(known, kept_steps=kept_steps)
-    display.plot(ax=figure.subplots(), quantities=[quantity]).ax_.set_title("")
+    _retitle(display.plot(ax=figure.subplots(), quantities=[quantity]).ax_, "")
     return figure
 
 
@@ -604,5 +610,5 @@ def draw_map(points, labels, kinds, classes, treatment_names):
     )
     axis = display.plot(ax=figure.subplots()).ax_
     axis.set_frame_on(False)
-    axis.set_title("")
+    _retitle(axis, "")
     return figure
