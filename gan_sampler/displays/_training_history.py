@@ -9,18 +9,16 @@ from sklearn.exceptions import NotFittedError
 from .._snapshots import rank
 from ._drawing import INK, MUTED, WIDTH, axes_of, check_matplotlib, colour_of_class, keywords, legend_below, names_of
 
-_LOSSES = ("loss_generator", "loss_discriminator", "loss_reconstruction")
-_STYLES = {"loss_generator": "-", "loss_discriminator": "--", "loss_reconstruction": "-"}
+_STYLES = ("-", "--", ":", "-.")  # of several losses in one panel
+_FIRST = ("loss_generator", "loss_discriminator")  # whose styles are always the same
 _WORDS = {
-    "score": "Score (1: as good as real)",
+    "score": "Score (lower is better)",
     "mean_score": "Mean score of the classes",
     "variance_ratio": "Variance over that of real images",
     "spectral_distance": "Spectral distance (0: as real)",
-    "loss_generator": "Loss, generator",
-    "loss_discriminator": "Loss, discriminator",
-    "loss_reconstruction": "Loss, reconstruction",
     "losses": "Loss",
 }
+_SCORE_OF_IMAGES = "Score (1: as good as real)"
 _MARK = {"marker": "D", "markersize": 6, "markeredgecolor": INK, "linestyle": "none"}
 _LOG_FROM = 5  # ratio of the largest to the smallest value from which an axis is logarithmic
 ALL_CLASSES = "all classes"
@@ -64,7 +62,7 @@ class TrainingHistoryDisplay:
     >>> history = [{"step": 50 * i, "score": 9 / i, "loss_generator": 1.0} for i in range(1, 5)]
     >>> display = TrainingHistoryDisplay({"sick": history}, kept_steps={"sick": 200}).plot()
     >>> [ax.get_ylabel() for ax in display.axes_]
-    ['Score (1: as good as real)', 'Loss']
+    ['Score (lower is better)', 'Loss']
     """
 
     def __init__(self, history, *, kept_steps=None):
@@ -153,7 +151,7 @@ class TrainingHistoryDisplay:
         found = {name for *_, records in self._trainings() for record in records for name in record}
         panels = {}
         for name in ("score", "losses") if quantities is None else quantities:
-            names = [loss for loss in _LOSSES if loss in found] if name == "losses" else [name]
+            names = _losses_of(found) if name == "losses" else [name]
             if found.issuperset(names) and names:
                 panels[name] = names
             elif quantities is not None:
@@ -176,7 +174,7 @@ class TrainingHistoryDisplay:
         from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
         places = {name: place for place, name in enumerate(self.history)}
-        drawn = []
+        styles, drawn = _styles_of(names), []
         for quantity in names:
             for of_class, kept, records in self._trainings():
                 points = [(record["step"], record[quantity]) for record in records if _is_number(record.get(quantity))]
@@ -186,7 +184,7 @@ class TrainingHistoryDisplay:
                 defaults = {
                     "color": colour_of_class(places[of_class]),
                     "linewidth": 1.3,
-                    "linestyle": _STYLES.get(quantity, "-"),
+                    "linestyle": styles[quantity],
                     "marker": "o" if len(points) == 1 else "none",  # a line through one point is not seen
                     "markersize": 4,
                 }
@@ -204,7 +202,12 @@ class TrainingHistoryDisplay:
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set(xlabel="Step of training", ylabel=words_for(title))
+        words = words_for(title)
+        if title == "score" and any(
+            "spectral_distance" in record for *_, records in self._trainings() for record in records
+        ):
+            words = _SCORE_OF_IMAGES
+        axes.set(xlabel="Step of training", ylabel=words)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
@@ -215,11 +218,10 @@ class TrainingHistoryDisplay:
         for (of_class, _), (line, *_) in self.lines_.items():
             classes.setdefault(of_class, line.get_color())
         entries = [(Line2D([], [], color=colour, linewidth=2), name) for name, colour in classes.items()]
-        drawn = {quantity for _, quantity in self.lines_}
-        if "losses" in panels and len(drawn & set(_LOSSES)) > 1:
+        if len(panels.get("losses", ())) > 1:
             entries += [
-                (Line2D([], [], color=MUTED, linestyle=_STYLES[loss]), _WORDS[loss].partition(", ")[2])
-                for loss in panels["losses"]
+                (Line2D([], [], color=MUTED, linestyle=style), words_for(loss).removeprefix("Loss, "))
+                for loss, style in _styles_of(panels["losses"]).items()
             ]
         if self.markers_:
             entries.append((Line2D([], [], **_MARK, color=MUTED), "kept snapshot"))
@@ -228,7 +230,20 @@ class TrainingHistoryDisplay:
 
 def words_for(quantity):
     """Return the words for a quantity of a history, such as "score"."""
+    if quantity.startswith("loss_"):
+        return f"Loss, {quantity.removeprefix('loss_').replace('_', ' ')}"
     return _WORDS.get(quantity, quantity)
+
+
+def _losses_of(names):
+    """Return the names of losses among those of quantities, generator and discriminator first."""
+    losses = sorted(name for name in names if name.startswith("loss_"))
+    return [*(loss for loss in _FIRST if loss in losses), *(loss for loss in losses if loss not in _FIRST)]
+
+
+def _styles_of(quantities):
+    """Return the style of the line of each quantity of a panel."""
+    return {quantity: _STYLES[place % len(_STYLES)] for place, quantity in enumerate(quantities)}
 
 
 def kept_step(records):
