@@ -1,16 +1,18 @@
 """What a notebook shows of a fitted sampler, within scikit-learn's diagram: classes, counts, scores, a few images."""
 
 import html
+import itertools
 import math
 
 from ..displays._pixels import displayable, lay_out, png_data_uri
-from ._judging import best_record, find_poor
+from ._judging import best_record, describe_poor, find_poor
 from ._labels import plain_label
 
 _MAX_ROWS = 20  # of the table
 _MAX_PICTURES = 8  # classes with images
+_MAX_ALARMS = 5  # classes named in an alarm
 _IMAGES, _LEAST_IMAGES = 6, 3  # of a class
-_BYTES = 15_000  # of all images before they are compressed; noise is not compressed at all
+_BYTES = 12_000  # of all images before they are compressed; noise is not compressed at all
 _SIDE = 64  # pixels of an image at most
 _SHOWN_SIDE = 48  # CSS pixels of an image at least
 _SEED = 0  # of the images: the same ones each time
@@ -105,10 +107,12 @@ def _is_judged(record):
 
 
 def _alarms(sampler, records):
-    collapsed, unusable = find_poor({label: record for label, record in records.items() if _is_judged(record)})
-    for label, reason in {**collapsed, **unusable}.items():
-        what = "much more alike than the real ones" if label in collapsed else "not like the real ones"
-        yield f"Poor quality: the images drawn for class {plain_label(label)!r} are {what} ({reason})."
+    """Yield, as sentences, why images should not be used."""
+    poor = find_poor({label: record for label, record in records.items() if _is_judged(record)})
+    shown = [dict(itertools.islice(of_kind.items(), _MAX_ALARMS)) for of_kind in poor]
+    n_more = sum(map(len, poor)) - sum(map(len, shown))
+    if any(shown):
+        yield f"{describe_poor(*shown)}{f' So it is with {n_more:,} more classes.' if n_more else ''}"
     for label, report in (getattr(sampler, "quality_", None) or {}).items():
         if report is not None and report.is_poor:
             yield f"Poor quality of class {plain_label(label)!r}: {'; '.join(report.faults)}."
