@@ -130,9 +130,7 @@ def test_all_ways_to_the_page_have_it(sampler, page):
 def test_a_sampler_in_a_pipeline_shows_it_too():
     flatten = FunctionTransformer(lambda X: X.reshape(len(X), -1))
     classifier = LogisticRegression(max_iter=1000)
-    pipeline = make_pipeline(
-        DCGANOverSampler(n_steps=2, width=4, random_state=0), flatten, LogisticRegression(max_iter=9)
-    )
+    pipeline = make_pipeline(DCGANOverSampler(n_steps=2, width=4, random_state=0), flatten, classifier)
     assert "gan-sampler-fitted" not in pipeline._repr_html_()
     pipeline.fit(X, Y)
     assert rows(pipeline._repr_html_())["rare"][2] == "12 → 20"
