@@ -49,10 +49,12 @@ X, Y = make_images()
 def fitted():
     """Return {name: (sampler, X_resampled, y_resampled)}."""
     samplers = {
-        "dcgan": DCGANOverSampler(n_steps=100, width=4, random_state=0),
-        "conditional": ConditionalDCGANOverSampler(n_steps=6, width=4, random_state=0),
-        "all": DCGANOverSampler(n_steps=2, width=4, random_state=0, synthetic_classes="all", synthetic_ratio=0.5),
-        "deep_smote": DeepSMOTE(n_steps=60, width=4, random_state=0),
+        "dcgan": DCGANOverSampler(n_steps=100, base_channels=4, random_state=0),
+        "conditional": ConditionalDCGANOverSampler(n_steps=6, base_channels=4, random_state=0),
+        "all": DCGANOverSampler(
+            n_steps=2, base_channels=4, random_state=0, synthetic_classes="all", synthetic_ratio=0.5
+        ),
+        "deep_smote": DeepSMOTE(n_steps=60, base_channels=4, random_state=0),
         "augmentation": AugmentationOverSampler(random_state=0),
         "pixel": PixelSampler(SMOTE(random_state=0)),
     }
@@ -574,7 +576,7 @@ def test_a_walk_needs_a_generator(fitted):
         LatentWalkDisplay.from_estimator(fitted["dcgan"][0], labels=["square"])
     with pytest.raises(ValueError, match="n_steps must be an integer of at least 2; got 1"):
         LatentWalkDisplay.from_estimator(fitted["dcgan"][0], n_steps=1)
-    balanced = DCGANOverSampler(n_steps=2, width=4)
+    balanced = DCGANOverSampler(n_steps=2, base_channels=4)
     balanced.fit_resample(X[:24], np.repeat(["a", "b"], 12))
     with pytest.raises(ValueError, match="sampler must have over-sampled a class"):
         LatentWalkDisplay.from_estimator(balanced)

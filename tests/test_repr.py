@@ -46,7 +46,7 @@ X, Y = make_images()
 
 @pytest.fixture(scope="module")
 def sampler():
-    fitted = DCGANOverSampler(n_steps=51, width=4, random_state=0)
+    fitted = DCGANOverSampler(n_steps=51, base_channels=4, random_state=0)
     fitted.fit_resample(X, Y)
     return fitted
 
@@ -130,7 +130,7 @@ def test_all_ways_to_the_page_have_it(sampler, page):
 def test_a_sampler_in_a_pipeline_shows_it_too():
     flatten = FunctionTransformer(lambda X: X.reshape(len(X), -1))
     classifier = LogisticRegression(max_iter=1000)
-    pipeline = make_pipeline(DCGANOverSampler(n_steps=2, width=4, random_state=0), flatten, classifier)
+    pipeline = make_pipeline(DCGANOverSampler(n_steps=2, base_channels=4, random_state=0), flatten, classifier)
     assert "gan-sampler-fitted" not in pipeline._repr_html_()
     pipeline.fit(X, Y)
     assert rows(pipeline._repr_html_())["rare"][2] == "12 → 20"
@@ -171,8 +171,8 @@ def test_the_report_of_quality_is_told(sampler):
     "sampler",
     [
         AugmentationOverSampler(random_state=0),
-        DeepSMOTE(n_steps=2, width=4, random_state=0),
-        CycleGANOverSampler(n_steps=2, width=4, random_state=0),
+        DeepSMOTE(n_steps=2, base_channels=4, random_state=0),
+        CycleGANOverSampler(n_steps=2, base_channels=4, random_state=0),
     ],
     ids=lambda sampler: type(sampler).__name__,
 )
@@ -193,13 +193,13 @@ def test_samplers_without_generators_of_their_own_are_left_alone():
 
 
 def test_conditional_generators_show_each_class():
-    sampler = ConditionalDCGANOverSampler(n_steps=4, width=4, random_state=0)
+    sampler = ConditionalDCGANOverSampler(n_steps=4, base_channels=4, random_state=0)
     sampler.fit_resample(X, Y)
     assert len(pictures(sampler._repr_html_())) == 2
 
 
 def test_nothing_to_over_sample():
-    sampler = DCGANOverSampler(n_steps=2, width=4)
+    sampler = DCGANOverSampler(n_steps=2, base_channels=4)
     sampler.fit_resample(X[:20], np.repeat(["a", "b"], 10))
     page = sampler._repr_html_()
     assert rows(page) == {"a": ["10", DASH, "10 → 10"], "b": ["10", DASH, "10 → 10"]}
@@ -245,7 +245,7 @@ def test_the_section_is_small_whatever_the_images(shape, dtype, n_classes):
     rng = np.random.RandomState(0)
     y = np.array([f"class {i:02}" for i in range(n_classes) for _ in range(2)] + ["common"] * 3)
     images = rng.randint(0, 256, (len(y), *shape)).astype(dtype)
-    sampler = DCGANOverSampler(n_steps=1, width=1, base_size=8, latent_dim=4, random_state=0, ema_decay=0)
+    sampler = DCGANOverSampler(n_steps=1, base_channels=1, base_size=8, latent_dim=4, random_state=0, ema_decay=0)
     sampler.fit_resample(images, y)
     noise = torch.Generator().manual_seed(0)
 

@@ -10,11 +10,12 @@ from ._files import check_tensors, check_writable, read_file, write_file
 from ._keeper import CheckpointKeeper
 from ._loop import train_gan
 from ._losses import LOSSES, Loss, check_loss
-from ._progress import TrainingInterrupted
+from ._progress import CallbackError, TrainingInterrupted, TrainingProgress
 from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass, of_class
 
 __all__ = [
     "LEAST_VARIANCE_RATIO",
+    "CallbackError",
     "Checkpoint",
     "CheckpointKeeper",
     "LOSSES",
@@ -22,6 +23,7 @@ __all__ = [
     "PixelFrechetDistance",
     "PixelFrechetDistanceByClass",
     "TrainingInterrupted",
+    "TrainingProgress",
     "augment_mildly",
     "brighten",
     "check_tensors",
