@@ -10,10 +10,33 @@ import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
 
 import gan_sampler
-from gan_sampler import classifiers, datasets, embedding, evaluation, images, networks, quality, samplers, training
+from gan_sampler import (
+    classifiers,
+    datasets,
+    displays,
+    embedding,
+    evaluation,
+    images,
+    networks,
+    quality,
+    samplers,
+    training,
+)
 from gan_sampler.samplers._docstrings import SHARED
 
-PACKAGES = (gan_sampler, classifiers, datasets, embedding, evaluation, images, networks, quality, samplers, training)
+PACKAGES = (
+    gan_sampler,
+    classifiers,
+    datasets,
+    displays,
+    embedding,
+    evaluation,
+    images,
+    networks,
+    quality,
+    samplers,
+    training,
+)
 SAMPLERS = {name: getattr(samplers, name) for name in samplers.__all__ if name.endswith(("Sampler", "DeepSMOTE"))}
 # Entries that a class describes itself, because they mean something else there, and the classes that do.
 OWN_WORDS = {

@@ -69,6 +69,7 @@ class DCGANOverSampler(BaseGANOverSampler):
     ----------
     {sampling_strategy_}
     {synthetic_mask_}
+    {class_counts_}
     generators_ : dict
         The trained generator of each over-sampled class, a `torch.nn.Module` that maps noise of shape (n, latent_dim)
         to images in [-1, 1].
