@@ -15,7 +15,8 @@ Source = Annotated[
     Path,
     typer.Argument(
         metavar="SRC",
-        help="Folder with a folder of images per class, also below train, val and test. It stays as it is.",
+        help="Folder with a folder of images per class, also below train, val and test, or an .npz file with X and y. "
+        "It stays as it is.",
         show_default=False,
     ),
 ]
