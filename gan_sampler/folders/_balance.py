@@ -134,7 +134,8 @@ class Balancing:
             "--copy": copy,
             "--format": file_format,
         }
-        self._state = FolderState(self.path, options, self._images.digest(), command)
+        free = ("--n-steps", "--on-poor-quality")  # as poor images advise to train longer
+        self._state = FolderState(self.path, options, self._images.digest(), command, free)
         self.is_resumed = self._state.check()
 
     @property
@@ -215,6 +216,7 @@ class Balancing:
     def _make_sampler(self, strategy, *, verbose, **parameters):
         return make_sampler(
             self.sampler,
+            n_smallest=min((self.counts[label] for label in self.wanted), default=None),
             sampling_strategy=strategy,
             device=self._device,
             random_state=self.seed,
@@ -291,8 +293,13 @@ class Balancing:
         if self.wanted:
             checkpoints = self.checkpoint_dir or self._state.work / "checkpoints"
             sampler = self._make_sampler(self.wanted, verbose=verbose, checkpoint_dir=os.fspath(checkpoints))
-            with self._notes.listening():
-                images, labels = sampler.fit_resample(data.images, data.target)
+            try:
+                with self._notes.listening():
+                    images, labels = sampler.fit_resample(data.images, data.target)
+            except (ValueError, TypeError, ImportError, MemoryError):
+                if not self.is_resumed and not any(Path(checkpoints).glob("*.safetensors")):
+                    self._state.take_back(originals.places)  # so that another command is not refused for it
+                raise
             records = records_of(sampler)
         if self.is_resumed:
             self._remove_made(originals)
