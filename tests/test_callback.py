@@ -121,7 +121,9 @@ def test_true_ends_the_training_without_a_warning_of_max_time(sampler, small, re
     assert learnt(fitted) is not None
 
 
-@pytest.mark.parametrize(("answer", "n_reports"), [(np.True_, 1), (np.False_, 2), (1, 2), ("x", 2), ([1], 2), (None, 2)])
+@pytest.mark.parametrize(
+    ("answer", "n_reports"), [(np.True_, 1), (np.False_, 2), (1, 2), ("x", 2), ([1], 2), (None, 2)]
+)
 def test_true_alone_stops(answer, n_reports, small):
     """Of a function in one line, such as a method that writes a log, nobody knows what it returns."""
     fitted = make(DCGANOverSampler, callback=lambda progress: answer)
