@@ -90,7 +90,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         the other processes at once, as a kill does.
     n_jobs : int or None, default=None
         Number of classes trained at the same time, through joblib: None is 1, -1 all processors, unless a
-        :func:`joblib.parallel_config` context says otherwise, also on other machines. Images do not depend on it. On
+        :class:`joblib.parallel_config` context says otherwise, also on other machines. Images do not depend on it. On
         the CPU each training takes as many threads as the caller's torch.
     synthetic_classes : {"resampled", "all"}, default="resampled"
         Which classes get synthetic images. "resampled": those that `sampling_strategy` brings up, to the number that it
