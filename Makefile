@@ -6,7 +6,8 @@ INSTALLED := $(VENV)/.installed-dev
 INSTALLED_DOCS := $(VENV)/.installed-docs
 WHEEL_VENV := build/wheel-check
 
-# Imports take three times as long without compiled modules, in every process that a test starts; so they are kept,
+# Imports take three times as long without compiled modules, in every process that a test starts; so the installation
+# compiles them, and they are kept,
 # whatever the caller's shell says.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -17,7 +18,7 @@ THREADS ?= 1
 # uv warns when its cache is on another disk and it must copy; nobody can act on that, so it is told beforehand.
 LINK_MODE = $$(cache=$$($(BIN)/uv cache dir) && mkdir -p "$$cache" && touch "$$cache/.link" \
 	&& ln -f "$$cache/.link" $(VENV)/.link 2>/dev/null && echo hardlink || echo copy)
-UV_INSTALL = UV_LINK_MODE=$(LINK_MODE) $(BIN)/uv pip install --python $(BIN)/python
+UV_INSTALL = UV_LINK_MODE=$(LINK_MODE) $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-emit-index-url \
 	--custom-compile-command "make requirements" $(COMPILE_ARGS) pyproject.toml
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gan_sampler.cli import _compare, _report, _status
+from gan_sampler.cli import _balance, _compare, _info, _quality, _report, _sample, _status, _train
 from gan_sampler.cli._group import OneLineErrors, unwrapped
 
 app = typer.Typer(
@@ -15,7 +15,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (_compare.compare, _status.status, _report.report):
+for command in (
+    _balance.balance,
+    _train.train,
+    _sample.sample,
+    _quality.quality,
+    _info.info,
+    _compare.compare,
+    _status.status,
+    _report.report,
+):
     app.command(help=unwrapped(command.__doc__))(command)
 
 

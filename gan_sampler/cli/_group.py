@@ -84,6 +84,8 @@ def explain(exc, options=MappingProxyType({})):
         return one_line(f"{exc.strerror}: {exc.filename}" if exc.filename else exc.strerror)
     text = one_line(exc) or type(exc).__name__
     text = re.sub(r"^\w+(?= must )", lambda found: options.get(found[0], found[0]), text)
+    if "skip_unreadable" in options:
+        text = text.replace("load_image_folder(..., on_error='skip')", options["skip_unreadable"])
     return re.sub(
         r"\b(\w+)=(?=['\w])", lambda found: f"{options[found[1]]} " if found[1] in options else found[0], text
     )

@@ -1,8 +1,6 @@
-"""Named data sets and folders of image files, as arrays of images, labels and groups."""
+"""Named data sets and folders of image files, as arrays of images, labels and groups, and back to files."""
 
-from gan_sampler.datasets._chest_xray import fetch_chest_xray
-from gan_sampler.datasets._elpv import load_elpv
-from gan_sampler.datasets._folder import load_image_folder
-from gan_sampler.datasets._medmnist import fetch_medmnist
+import lazy_loader
 
-__all__ = ["fetch_chest_xray", "fetch_medmnist", "load_elpv", "load_image_folder"]
+# Names are loaded when they are used, so that a command can list files before torch is there: see __init__.pyi.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -52,8 +52,8 @@ def fetch_chest_xray(data_dir=None, *, image_size=128, n_jobs=None, verbose=0):
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        As from `load_image_folder`: `images` of shape (5856, height, width), grey, uint8; `target` 0 for NORMAL and 1
-        for PNEUMONIA; `split` as published; `groups` are patients.
+        As from `load_image_folder`: `images` of shape (5856, height, width), grey, uint8; `target` ``"NORMAL"`` or
+        ``"PNEUMONIA"``; `split` as published; `groups` are patients.
 
     Raises
     ------
@@ -104,6 +104,7 @@ def fetch_chest_xray(data_dir=None, *, image_size=128, n_jobs=None, verbose=0):
     passed_over.warn(root, stacklevel=3)
     return load(
         files,
+        root=root,
         image_size=image_size,
         color="grey",
         groups=_chest_xray_patient,

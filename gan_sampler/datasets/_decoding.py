@@ -4,9 +4,10 @@ import functools
 import io
 import os
 import stat
+from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 # Pillow tries every reader it has on any file, whatever its name, and some start other programs (EPS: Ghostscript) or
 # hold no pictures to train on. These are tried, and no others.
@@ -74,6 +75,47 @@ def read_image(path, size, color):
     if color == "auto" and pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
         return pixels[..., 0]
     return pixels
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the first bytes of an image file tell.
+
+    Parameters
+    ----------
+    format, mode : str
+        Pillow's words.
+    size : tuple of (int, int)
+        Height and width, as EXIF data turns them.
+    compression : str or None, default=None
+        Of TIFF files.
+    quantization : dict or None, default=None
+        Tables of JPEG files.
+    """
+
+    format: str
+    mode: str
+    size: tuple
+    compression: str | None = None
+    quantization: dict | None = None
+
+
+def read_head(path):
+    """Return the head of an image file; None where it cannot be read, of which `read_image` tells why."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
+        with _File(path) as file, Image.open(file, formats=formats()) as image:
+            is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
+            return Head(
+                image.format,
+                image.mode,
+                image.size if is_turned else image.size[::-1],
+                image.info.get("compression"),
+                getattr(image, "quantization", None),
+            )
+    except Exception:  # there is no list of what Pillow's readers raise on damaged bytes
+        return None
 
 
 def explain(exc):

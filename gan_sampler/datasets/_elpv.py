@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, validate_params
 
-from gan_sampler.datasets._reading import READ_CONSTRAINTS, ImageFile, read_files
+from gan_sampler.datasets._listing import ImageFile
+from gan_sampler.datasets._reading import READ_CONSTRAINTS, read_files
 
 _ELPV_DESCR = """\
 Solar cells in electroluminescence images (ELPV)
@@ -48,10 +49,10 @@ def load_elpv(*, image_size=None, threshold=0.5, n_jobs=None, verbose=0):
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        As from `load_image_folder`: `images` of shape (2624, height, width), grey, uint8; `target` 0 for functional
-        and 1 for defective; `groups` and `split` None, because the set does not tell which cells share a module.
-        Beside them `probability` (ndarray of shape (2624,), float64), the probability of a defect, and `cell_type`
-        (ndarray of shape (2624,), str), ``"mono"`` or ``"poly"``.
+        As from `load_image_folder`: `images` of shape (2624, height, width), grey, uint8; `target`
+        ``"functional"`` or ``"defective"``; `groups` and `split` None, because the set does not tell which cells
+        share a module. Beside them `probability` (ndarray of shape (2624,), float64), the probability of a defect,
+        and `cell_type` (ndarray of shape (2624,), str), ``"mono"`` or ``"poly"``.
 
     Raises
     ------
@@ -67,11 +68,12 @@ def load_elpv(*, image_size=None, threshold=0.5, n_jobs=None, verbose=0):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from gan_sampler.datasets import load_elpv
     >>> data = load_elpv(image_size=32)
-    >>> data.images.shape, data.target_names.tolist(), np.bincount(data.target)
-    ((2624, 32, 32), ['functional', 'defective'], array([1803,  821]))
+    >>> data.images.shape
+    (2624, 32, 32)
+    >>> {str(name): int((data.target == name).sum()) for name in data.target_names}
+    {'defective': 821, 'functional': 1803}
     """
     try:
         import elpv_dataset
@@ -82,17 +84,17 @@ def load_elpv(*, image_size=None, threshold=0.5, n_jobs=None, verbose=0):
     root = Path(elpv_dataset.__file__).parent / "data"
     rows = [line.split() for line in (root / "labels.csv").read_text().splitlines() if line.strip()]
     probability = np.array([float(value) for _, value, _ in rows])
-    names = np.array(["functional", "defective"])
-    target = (probability > threshold).astype(np.int64)
-    files = [ImageFile(root / row[0], row[0], names[label]) for row, label in zip(rows, target, strict=True)]
+    target = np.where(probability > threshold, "defective", "functional")
+    files = [ImageFile(root / row[0], row[0], str(label)) for row, label in zip(rows, target, strict=True)]
     images, _ = read_files(files, image_size=image_size, color="grey", n_jobs=n_jobs, verbose=verbose)
     return Bunch(
         images=images,
         target=target,
-        target_names=names,
+        target_names=np.array(["defective", "functional"]),
         groups=None,
         filenames=np.array([file.filename for file in files]),
         split=None,
+        path=str(root),
         probability=probability,
         cell_type=np.array([kind for _, _, kind in rows]),
         DESCR=_ELPV_DESCR,

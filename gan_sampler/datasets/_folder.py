@@ -61,14 +61,16 @@ def load_image_folder(path, *, image_size=None, color="auto", on_error="raise", 
         images : ndarray of shape (n, height, width) or (n, height, width, 3), uint8 or uint16
             Pixel values, 0..255 or 0..65535. Grey files of 16 bits stay at 16 bits, also when resized;
             transparency is dropped, photos are turned the way their EXIF data says.
-        target : ndarray of shape (n,), int64
-            Class of each image, an index into `target_names`.
+        target : ndarray of shape (n,), str
+            Name of the class of each image.
         target_names : ndarray of shape (n_classes,), str
-            Names of the class folders, sorted.
+            Names of the classes, sorted.
         groups : ndarray of shape (n,) or None
             What the function `groups` said of each file.
         filenames : ndarray of shape (n,), str
             Files relative to `path`, with forward slashes.
+        path : str
+            The folder, absolute, in which `save_image_folder` finds the files again.
         split : ndarray of shape (n,), str, or None
             ``"train"``, ``"val"`` or ``"test"``; None when the class folders stand in `path` itself.
         DESCR : str
@@ -119,8 +121,8 @@ def load_image_folder(path, *, image_size=None, color="auto", on_error="raise", 
     ...         pixels = np.full((20, 30), value, dtype=np.uint8)
     ...         Image.fromarray(pixels).save(Path(folder) / name / f"{value}.png")
     ...     data = load_image_folder(folder, image_size=16)
-    >>> data.images.shape, data.target, data.target_names.tolist()
-    ((3, 16, 16), array([0, 0, 1]), ['cat', 'dog'])
+    >>> data.images.shape, data.target.tolist()
+    ((3, 16, 16), ['cat', 'cat', 'dog'])
     """
     root = check_path("path", path)
     passed_over = PassedOver(on_error)
@@ -133,5 +135,12 @@ def load_image_folder(path, *, image_size=None, color="auto", on_error="raise", 
             f"{str(root)!r} holds a single class, {labels.pop()!r}: nothing to classify or to balance.", stacklevel=3
         )
     return load(
-        files, image_size=image_size, color=color, on_error=on_error, groups=groups, n_jobs=n_jobs, verbose=verbose
+        files,
+        root=root,
+        image_size=image_size,
+        color=color,
+        on_error=on_error,
+        groups=groups,
+        n_jobs=n_jobs,
+        verbose=verbose,
     )

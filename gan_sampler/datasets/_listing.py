@@ -3,10 +3,10 @@
 import os
 import warnings
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from gan_sampler.datasets._decoding import formats, suffixes
-from gan_sampler.datasets._reading import ImageFile
 
 _SPLIT_OF_FOLDER = {
     "train": "train",
@@ -19,8 +19,19 @@ _SPLIT_OF_FOLDER = {
 }
 SPLITS = ("train", "val", "test")
 _CLUTTER = ("__macosx", "desktop.ini", "thumbs.db")  # what systems leave behind, beside names with a leading dot
+MANIFEST = "manifest.csv"  # what `save_image_folder` lists the synthetic images in, beside the class folders
 _PACKED = (".bz2", ".gz", ".xz", ".zip")  # what stands before them tells more: .nii.gz
 _MAX_KINDS = 6  # named in a warning
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file with what its place among the folders says of it."""
+
+    path: Path
+    filename: str  # relative to the data set, with forward slashes
+    label: str
+    split: str | None = None
 
 
 class PassedOver:
@@ -110,13 +121,14 @@ def list_files(root, passed_over):
 
 
 def _class_folders(folder, passed_over):
-    names = [entry.name for entry in folder.iterdir() if not _is_clutter(entry.name)]
+    names = [entry.name for entry in folder.iterdir() if not is_clutter(entry.name) and entry.name != MANIFEST]
     folders = {name for name in names if (folder / name).is_dir()}
     passed_over.add_files(name for name in names if name not in folders)
     return [folder / name for name in sorted(folders)]
 
 
-def _is_clutter(name):
+def is_clutter(name):
+    """Whether systems leave such a name behind: nobody wants a word about it."""
     return name.startswith(".") or name.lower() in _CLUTTER
 
 
@@ -192,7 +204,7 @@ def _walk(top, passed_over, seen):
             continue
         seen[identity] = folder
         for entry in entries:
-            if _is_clutter(entry.name):
+            if is_clutter(entry.name):
                 continue
             if _is_folder(entry):
                 pending.append(entry.path)
@@ -223,7 +235,7 @@ def _is_folder(entry):
 
 
 def _is_image(name):
-    return name.lower().endswith(suffixes()) and not _is_clutter(name)
+    return name.lower().endswith(suffixes()) and not is_clutter(name)
 
 
 def _check_same_classes(files):

@@ -39,8 +39,8 @@ def fetch_medmnist(name, size=28, *, data_dir=None):
     -------
     data : :class:`~sklearn.utils.Bunch`
         As from `load_image_folder`: `images` of shape (n, size, size) or (n, size, size, 3), uint8, with train, val and
-        test one after the other and told by `split`; `target` an index into `target_names`; `groups` and `filenames`
-        None.
+        test one after the other and told by `split`; `target` MedMNIST's names of the classes; `groups`, `filenames`
+        and `path` None.
 
     Raises
     ------
@@ -75,13 +75,15 @@ def fetch_medmnist(name, size=28, *, data_dir=None):
     _check_medmnist_name(flag, medmnist.INFO)
     info = medmnist.INFO[flag]
     splits = _medmnist_splits(getattr(medmnist, info["python_class"]), flag, info, size, root)
-    target = np.concatenate([split.labels for split in splits]).reshape(-1)  # stored as (n, 1)
+    names = np.array([info["label"][str(label)] for label in range(len(info["label"]))])
+    labels = np.concatenate([split.labels for split in splits]).reshape(-1)  # stored as (n, 1)
     return Bunch(
         images=np.concatenate([split.imgs for split in splits]),
-        target=target.astype(np.int64),
-        target_names=np.array([info["label"][str(label)] for label in range(len(info["label"]))]),
+        target=names[labels.astype(np.int64)],
+        target_names=np.sort(names),
         groups=None,
         filenames=None,
+        path=None,
         split=np.repeat(SPLITS, [len(split.imgs) for split in splits]),
         DESCR=f"{info['description']}\n\nLicence {info['license']}.\n",
     )

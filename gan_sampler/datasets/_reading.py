@@ -2,10 +2,9 @@
 
 import contextlib
 import math
+import os
 import warnings
-from dataclasses import dataclass
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -24,17 +23,7 @@ READ_CONSTRAINTS = {
 _BLOCK = 64  # files read before their images are moved into the output
 
 
-@dataclass(frozen=True)
-class ImageFile:
-    """A file with what its place among the folders says of it."""
-
-    path: Path
-    filename: str  # relative to the data set, with forward slashes
-    label: str
-    split: str | None = None
-
-
-def load(files, *, image_size, color, n_jobs, verbose, groups=None, on_error="raise", descr=None):
+def load(files, *, root, image_size, color, n_jobs, verbose, groups=None, on_error="raise", descr=None):
     """Read `files` and return the Bunch that `load_image_folder` documents."""
     group_of = None if groups is None else {file: groups(file.filename) for file in files}  # may raise: so first
     images, kept = read_files(
@@ -43,20 +32,21 @@ def load(files, *, image_size, color, n_jobs, verbose, groups=None, on_error="ra
     lost = sorted({file.label for file in files} - {file.label for file in kept})
     if lost:
         raise ValueError(f"every class must keep an image; no file could be read of {', '.join(lost)}.")
-    target_names, target = np.unique([file.label for file in kept], return_inverse=True)
+    target = np.array([file.label for file in kept])
     return Bunch(
         images=images,
-        target=target.astype(np.int64),
-        target_names=target_names,
+        target=target,
+        target_names=np.unique(target),
         groups=None if group_of is None else np.array([group_of[file] for file in kept]),
         filenames=np.array([file.filename for file in kept]),
         split=None if kept[0].split is None else np.array([file.split for file in kept]),
-        DESCR=descr or _describe(images, target, target_names),
+        path=os.path.abspath(root),
+        DESCR=descr or _describe(images, target),
     )
 
 
-def _describe(images, target, target_names):
-    counts = "\n".join(f"{name}: {count}" for name, count in zip(target_names, np.bincount(target), strict=True))
+def _describe(images, target):
+    counts = "\n".join(f"{name}: {count}" for name, count in zip(*np.unique(target, return_counts=True), strict=True))
     return f"{len(images)} images of shape {images.shape[1:]}, {images.dtype}, loaded from a folder\n\n{counts}\n"
 
 

@@ -386,8 +386,8 @@ def _from_bunch(name, bunch):
     columns = {
         key: None if bunch.get(key) is None else np.asarray(bunch[key]) for key in ("groups", "split", "filenames")
     }
-    names = [str(target_name) for target_name in bunch.target_names]
-    return ImageData(name, bunch.images, np.asarray(bunch.target), names, **columns)
+    names, target = np.unique(bunch.target, return_inverse=True)
+    return ImageData(name, bunch.images, target.astype(np.int64), names.tolist(), **columns)
 
 
 def _digits(image_size):

@@ -51,19 +51,19 @@ class ConditionalGenerator(nn.Module):
         Number of classes.
     latent_dim : int, default=100
         Length of a noise vector, and of the vector of a class.
-    **how
+    **options
         As `Generator` takes them; its batch normalisation is that of each class.
     """
 
-    def __init__(self, image_shape, n_classes, *, latent_dim=100, **how):
+    def __init__(self, image_shape, n_classes, *, latent_dim=100, **options):
         super().__init__()
         self.latent_dim = latent_dim
         # Short beside the noise: as long as it, the vector would be a bias of a hundred weights, which learns a hundred
         # times as fast as others and drowns the noise.
         self.class_vectors = nn.Parameter(torch.randn(n_classes, latent_dim) / latent_dim)
-        self.unconditional = Generator(image_shape, latent_dim=2 * latent_dim, **how)
+        self.unconditional = Generator(image_shape, latent_dim=2 * latent_dim, **options)
         layers = self.unconditional.layers
-        if how.get("norm", "batch") is None:  # the half of the input that is the class's is next to nothing
+        if options.get("norm", "batch") is None:  # the half of the input that is the class's is next to nothing
             nn.init.normal_(layers[0].weight, std=latent_dim**-0.5)
         for i, layer in enumerate(layers):
             if isinstance(layer, nn.BatchNorm2d):
@@ -124,13 +124,13 @@ class ProjectionDiscriminator(nn.Module):
         Channels, height and width of the images.
     n_classes : int
         Number of classes.
-    **how
+    **options
         As `Discriminator` takes them.
     """
 
-    def __init__(self, image_shape, n_classes, **how):
+    def __init__(self, image_shape, n_classes, **options):
         super().__init__()
-        self.unconditional = Discriminator(image_shape, **how)
+        self.unconditional = Discriminator(image_shape, **options)
         n_features = self.unconditional.layers[-1].in_features
         # so large that both terms begin alike
         self.class_vectors = nn.Parameter(torch.randn(n_classes, n_features) * n_features**-0.5)

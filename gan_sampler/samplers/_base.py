@@ -20,20 +20,47 @@ from ..runtime import DEVICE_CONSTRAINT, draw_seed, own_modes, own_random_state,
 from ..training import PixelFrechetDistance
 from ._bars import counted
 from ._choosing import CANDIDATES, Chooser
+from ._docstrings import document
 from ._input import ImagesMixin, check_image_target
 from ._judging import REPEATED, PoorQualityError, describe_poor, find_poor, measure, warn, warn_of_poor
 from ._labels import plain_label
 from ._plan import Resampled, check_counts, make_plan
+from ._repr import FittedReprMixin
 
 
-class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
-    """Base class of samplers that make images of the classes a data set has too few of.
+@document
+class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
+    """Base class of samplers that generate images of the classes that have too few.
 
-    It owns the input gate, the loop over classes, the judgement and the assembly of the output. A subclass implements
-    `_synthesise`, which yields new images of one class; where something is learnt before the first image is made, it
-    overrides `_learn`.
+    It checks the input, loops over the classes, judges the images and assembles the output. A subclass implements
+    `_synthesise`, which yields new images of one class; if something is trained before, it overrides `_learn`.
 
-    Warning: This class should not be used directly. Use the derived classes instead.
+    Warning: This class should not be used directly. Use derived classes instead.
+
+    Parameters
+    ----------
+    {sampling_strategy}
+    {image_shape}
+    {data_format}
+    {value_range}
+    {synthetic_classes}
+    {synthetic_ratio}
+    {herding}
+    {quality}
+    {on_poor_quality}
+    {device}
+    {random_state}
+    {verbose}
+
+    Attributes
+    ----------
+    {sampling_strategy_}
+    {synthetic_mask_}
+    {quality_}
+    {image_shape_}
+    {n_features_in_}
+    {feature_names_in_}
+    {device_}
     """
 
     _network_attributes = ()  # names of fitted attributes that hold a network, or a dict of networks by class
@@ -185,6 +212,7 @@ class BaseImageOverSampler(ImagesMixin, BaseOverSampler):
             self._measure(X, y, plan, places, resampled, embedder, random_states)
         resampled.sort()
         self.synthetic_mask_ = resampled.is_synthetic
+        self.class_counts_ = resampled.count()
         return resampled.X, resampled.y
 
     def _check_enough_images(self, rows):

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import math
 import os
+import pickle
 import re
 import warnings
 from abc import abstractmethod
@@ -14,12 +15,14 @@ from pathlib import Path
 import joblib
 import numpy as np
 import torch
+from joblib.externals.loky.backend.reduction import dumps as dumps_for_processes
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..runtime import draw_seed, random_stream, resolve_device, stacklevel_of_user
 from ..training import Checkpoint, Loss, check_loss, check_writable, draw, of_class, train_gan
 from ._base import BaseImageOverSampler
+from ._docstrings import document
 from ._judging import best_record, warn_of_early_end
 from ._labels import check_label
 from ._persistence import describe_networks, load_sampler, save_sampler, to_json
@@ -39,6 +42,7 @@ _FREE_TO_CHANGE = {
     "n_iter_no_change",
     "checkpoint_dir",
     "n_jobs",
+    "callback",
     "device",
     "random_state",
     "verbose",
@@ -46,14 +50,58 @@ _FREE_TO_CHANGE = {
 _PRETRAINING_SHARE = 0.5  # of max_time
 
 
+@document
 class BaseGANOverSampler(BaseImageOverSampler):
-    """Base class of samplers that train one generator a class, or one for all classes.
+    """Base class of samplers that train one generator for each class, or one for all classes.
 
-    It owns the training and all its parameters. A subclass implements `_networks`, which makes the networks to train;
-    where they are not trained by `gan_sampler.training.train_gan`, it overrides `_train` too. If one training serves
-    all classes, it sets `_is_conditional`, and `_generator_of` takes the generator of one class out of the result.
+    It trains the networks and has all parameters of training. A subclass implements `_networks`, which makes the
+    networks to train; if they are not trained by `gan_sampler.training.train_gan`, it overrides `_train` too. If one
+    training serves all classes, it sets `_is_conditional`, and `_generator_of` returns the generator of one class.
 
-    Warning: This class should not be used directly. Use the derived classes instead.
+    Warning: This class should not be used directly. Use derived classes instead.
+
+    Parameters
+    ----------
+    {sampling_strategy}
+    {image_shape}
+    {data_format}
+    {value_range}
+    {loss}
+    n_steps : int, default=5000
+        Number of updates of the generator.
+    {max_time}
+    {n_iter_no_change}
+    {batch_size}
+    {learning_rate}
+    {beta_1}
+    {ema_decay}
+    pretrain : "all" or None, default=None
+        "all" first trains networks on the images of every class; see `DCGANOverSampler`.
+    {checkpoint_dir}
+    n_jobs : int or None, default=None
+        Number of classes that are trained at the same time; see `DCGANOverSampler`.
+    {synthetic_classes}
+    {synthetic_ratio}
+    {herding}
+    {quality}
+    {on_poor_quality}
+    {device_or_devices}
+    {random_state}
+    {verbose}
+
+    Attributes
+    ----------
+    {sampling_strategy_}
+    {synthetic_mask_}
+    generators_ : dict
+        The trained generator of each over-sampled class.
+    history_ : dict
+        For each over-sampled class a list of dicts, one for every 50 steps.
+    {quality_}
+    {image_shape_}
+    {n_features_in_}
+    {feature_names_in_}
+    {device_}
     """
 
     _parameter_constraints: dict = {
@@ -69,6 +117,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         "pretrain": [StrOptions({"all"}), None],
         "checkpoint_dir": [str, os.PathLike, None],
         "n_jobs": [Integral, None],
+        "callback": [callable, None],
         "device": [*BaseImageOverSampler._parameter_constraints["device"], list, tuple],
     }
 
@@ -93,6 +142,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         pretrain=None,
         checkpoint_dir=None,
         n_jobs=None,
+        callback=None,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -127,6 +177,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         self.pretrain = pretrain
         self.checkpoint_dir = checkpoint_dir
         self.n_jobs = n_jobs
+        self.callback = callback
 
     @abstractmethod
     def _networks(self, image_shape, n_classes):
@@ -156,7 +207,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         images : torch.Tensor of shape (n, channels, height, width)
             Real images: uint8 in 0..255, or float32 in [-1, 1].
         **options
-            ``classes``, ``max_time``, ``score``, ``stream``, ``checkpoint`` and ``report``, as
+            ``classes``, ``max_time``, ``score``, ``stream``, ``checkpoint``, ``report`` and ``callback``, as
             `gan_sampler.training.train_gan` takes them, and whatever else a subclass adds.
 
         Returns
@@ -226,6 +277,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
             checkpoint=checkpoint,
             classes=classes,
             scored=scored,
+            indices=indices,
             **shared,
         ).run()
         for label, index in indices.items():
@@ -253,10 +305,13 @@ class BaseGANOverSampler(BaseImageOverSampler):
             states = trained.states
         n_jobs = joblib.effective_n_jobs(self.n_jobs)
         n_at_once = min(n_jobs, len(rows))
+        if n_at_once > 1:
+            _check_pickles(self.callback, self.n_jobs)
         _warn_of_too_many_threads(self.n_jobs, n_at_once, shared["n_threads"], devices)
         trainings = (
             ClassTraining(
                 name=f"class {label!r}",
+                label=label,
                 X=X[found],
                 seed=seeds[label],
                 device=devices[i % len(devices)],
@@ -298,6 +353,9 @@ class BaseGANOverSampler(BaseImageOverSampler):
         return message
 
     def _note_end(self, trained):
+        if trained.error is not None:
+            self._callback_error = trained.error
+            raise trained.error
         if trained.interruption is not None:
             raise KeyboardInterrupt(trained.interruption)
         if trained.is_cut_off:
@@ -473,6 +531,20 @@ def _make_folder(folder):
 def _describe(X):
     digest = hashlib.sha256(np.ascontiguousarray(X)).hexdigest()
     return {"n": len(X), "shape": list(X.shape[1:]), "dtype": str(X.dtype), "sha256": digest[:16]}
+
+
+def _check_pickles(callback, n_jobs):
+    """Raise a ValueError where a callback cannot go to the processes that joblib would start."""
+    backend, _ = joblib.parallel.get_active_backend(prefer="processes")
+    if callback is None or getattr(backend, "uses_threads", False):
+        return
+    try:
+        dumps_for_processes(callback)
+    except (TypeError, ValueError, AttributeError, pickle.PicklingError) as exc:
+        raise ValueError(
+            f"callback must be picklable with n_jobs={n_jobs}, since classes are trained in other processes; got "
+            f"{callback!r}: {exc}. Pass n_jobs=None, or open what it writes to inside of the callback."
+        ) from exc
 
 
 def _warn_of_too_many_threads(n_jobs, n_at_once, n_threads, devices):

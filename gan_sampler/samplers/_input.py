@@ -93,8 +93,11 @@ class ImagesMixin:
 
     Both work on a copy of the sampler that has its parameters alone, and take over its fitted attributes together at
     the end. So nothing is left of an earlier fit, and a fit that fails leaves the sampler as it was. If that had learnt
-    nothing yet, what the fit had learnt is kept; so it is after Ctrl-C and a `PoorQualityError`.
+    nothing yet, what the fit had learnt is kept; so it is after Ctrl-C, an exception in a callback and a
+    `PoorQualityError`.
     """
+
+    _callback_error = None  # what a callback raised in this fit
 
     def fit(self, X, y, **params):
         """Check images, labels and parameters; `fit_resample` does the work.
@@ -162,7 +165,7 @@ class ImagesMixin:
                 as_numeric_array(X, "X") if is_list else X, y if encoding is None else encoding.labels, **params
             )
         except BaseException as exc:
-            is_asked_for = isinstance(exc, KeyboardInterrupt | PoorQualityError)
+            is_asked_for = isinstance(exc, KeyboardInterrupt | PoorQualityError) or exc is fitted._callback_error
             if fitted._has_learnt() and (is_asked_for or not self._has_learnt()):
                 self._take_over(fitted)
             raise

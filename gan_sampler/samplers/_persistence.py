@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import math
 import warnings
+from importlib.metadata import version
 from numbers import Integral
 from pathlib import PurePath
 
@@ -31,6 +32,8 @@ def save_sampler(sampler, path):
     for state in states:
         check_tensors(state, _without_memory(sampler).state_dict(), message)
     parameters = sampler.get_params(deep=False)
+    if "callback" in parameters:
+        parameters["callback"] = None
     for name in ("herding", "quality"):
         if not isinstance(parameters[name], bool | np.bool_):
             parameters[name] = True
@@ -52,6 +55,7 @@ def save_sampler(sampler, path):
             )
     values = {
         "sampler": type(sampler).__name__,
+        "versions": {name: version(name) for name in ("gan-sampler", "torch")},
         "parameters": {name: to_json(value, name) for name, value in parameters.items()},
         "image_format": to_json(dataclasses.asdict(sampler.image_format_), "image_format_"),
         "labels": to_json(list(sampler.generators_), "y", keep_types=True),
@@ -118,7 +122,7 @@ def _image_format(values):
         raise ValueError(f"image_format must be a dict of {', '.join(sorted(names))}; got {values!r}")
     image_format = ImageFormat(**values)
     sides = image_format.height, image_format.width
-    is_sound = (
+    is_valid = (
         all(type(side) is int and 0 < side < _LARGEST_SIDE for side in sides)
         and image_format.channels in range(1, MAX_CHANNELS + 1)
         and image_format.layout in (("HW", "HWC", "CHW") if image_format.channels == 1 else ("HWC", "CHW"))
@@ -126,7 +130,7 @@ def _image_format(values):
         and all(type(flag) is bool for flag in (image_format.ravelled, image_format.grey_as_rgb))
         and _is_range(image_format.value_range)
     )
-    if not is_sound:
+    if not is_valid:
         raise ValueError(f"image_format must be one that images can have; got {image_format}")
     return image_format
 

@@ -11,58 +11,55 @@ from sklearn.utils import gen_batches
 
 from ..embedding import HasMethodsOfInstance
 from ..images import IMAGE_PARAMETER_CONSTRAINTS
+from ._docstrings import document
 from ._input import ImagesMixin, check_image_target
 
 _BLOCK = 1024  # images converted together, so that no intermediate is as large as the output
 
 
+@document
 class PixelSampler(ImagesMixin, MetaEstimatorMixin, BaseSampler):
-    """Let an imbalanced-learn sampler work on the pixels of images.
+    """Apply an imbalanced-learn sampler to the pixels of images.
 
-    Images are ravelled to rows of pixels, resampled, and restored to their layout and dtype. It over-samples,
-    under-samples or cleans, as the wrapped sampler does; images that it keeps or repeats come back as they were, to
-    the last bit. On features, after an embedder, imbalanced-learn's samplers need no wrapper.
+    Images are flattened to rows of pixels, resampled, and restored to their layout and dtype. Depending on the wrapped
+    sampler this over-samples, under-samples or cleans; images that are kept or repeated are returned bit for bit as
+    they were. To resample features after an embedder, imbalanced-learn's samplers need no wrapper.
 
     Parameters
     ----------
     sampler : estimator with `fit_resample`
-        Any imbalanced-learn sampler, for example ``SMOTE()``. It is cloned, never fitted itself.
-    image_shape : tuple of int, "row" or None, default=None
-        Shape ``(H, W)`` or ``(H, W, C)`` of one image; needed only where `X` holds rows.
-    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where the channels of 4-D input stand.
-    value_range : tuple of (float, float) or None, default=None
-        Smallest and largest value an image can have; synthetic values are clipped to it. None stands for 0..255
-        for uint8, and for what is found in `X` for every other dtype.
+        Any imbalanced-learn sampler, for example ``SMOTE()``. A clone of it is fitted.
+    {image_shape}
+    {data_format}
+    {value_range}
 
     Attributes
     ----------
     sampler_ : estimator
         The fitted clone of `sampler`.
     sampling_strategy_ : dict
-        That of `sampler_`, where it has one.
-    image_shape_ : tuple of int
-        Shape of one image as stored.
-    n_features_in_ : int
-        Number of values that one image stores.
+        `sampling_strategy_` of `sampler_`; only where it has one.
+    {image_shape_}
+    {n_features_in_}
+    {feature_names_in_}
     sample_indices_ : ndarray of shape (n_resampled,)
-        Rows of `X` that were kept or repeated; only where `sampler_` tells.
-
-    Notes
-    -----
-    The wrapped sampler sees floats: the pixels' values, in float32 for integers of up to 16 bits, else in float64.
-    64-bit integers beyond 2**53 are told by their distance from the smallest. Where even these distances are beyond
-    2**53, images that are kept are found again by what the sampler tells of their place or else by their content and
-    label; only among images that are equal in float64 may one stand for another, and in their order.
-
-    ``RandomOverSampler()`` and ``RandomUnderSampler()``, which look at labels alone, get no pixels, and need no memory
-    beyond the output. Others need what they need for rows of floats: SMOTE twice the size of the images it is given
-    as floats, and four times that of the images it makes.
+        Rows of `X` that were kept or repeated; only where `sampler_` has this attribute.
 
     See Also
     --------
-    AugmentationOverSampler : Over-sample by small classical changes to images.
+    AugmentationOverSampler : Over-sample by small random transformations of real images.
     DCGANOverSampler : Over-sample with a generative adversarial network.
+
+    Notes
+    -----
+    The wrapped sampler gets pixel values as floats: float32 for integers of up to 16 bits, float64 for others. For
+    64-bit integers beyond 2**53, which float64 cannot represent exactly, it gets the differences from the smallest
+    value. If these differences are beyond 2**53 too, kept images are identified by `sample_indices_` of the sampler, or
+    else by their content and label; then images that are equal in float64 may be exchanged for each other.
+
+    ``RandomOverSampler()`` and ``RandomUnderSampler()`` use labels only. They get row numbers in place of pixels and
+    need no memory beyond the output. Other samplers need memory for rows of floats: SMOTE twice the size of its input
+    as floats, and four times that of the images that it makes.
 
     References
     ----------

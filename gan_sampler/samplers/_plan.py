@@ -138,6 +138,17 @@ class Resampled:
         np.take(self.X, np.resize(rows, n_images), axis=0, out=self.X[place], mode="clip")
         self.is_synthetic[place] = False
 
+    def count(self):
+        """Return the number of ``real``, ``repeated`` and ``synthetic`` images of each class, as dicts by label."""
+        is_new = np.arange(len(self.y)) >= self._n_originals
+        kinds = {"real": ~is_new, "repeated": is_new & ~self.is_synthetic, "synthetic": self.is_synthetic}
+        return {
+            plain_label(label): {
+                kind: int(np.count_nonzero(chosen & (self.y == label))) for kind, chosen in kinds.items()
+            }
+            for label in np.unique(self.y)
+        }
+
     def sort(self):
         """Bring repeated images before synthetic ones, where some were repeated late."""
         new = slice(self._n_originals, None)

@@ -1,6 +1,8 @@
 """One training of a sampler's networks, here or in another process."""
 
 import contextlib
+import pickle
+import traceback
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -8,8 +10,15 @@ import numpy as np
 import torch
 
 from ..runtime import end_with_parent, isolated, random_stream, this_process, threads, training_context
-from ..training import CheckpointKeeper, PixelFrechetDistance, PixelFrechetDistanceByClass, TrainingInterrupted
+from ..training import (
+    CallbackError,
+    CheckpointKeeper,
+    PixelFrechetDistance,
+    PixelFrechetDistanceByClass,
+    TrainingInterrupted,
+)
 from ._bars import TrainingBar
+from ._callback import for_training, raised_by
 
 
 class Trained(NamedTuple):
@@ -29,6 +38,8 @@ class Trained(NamedTuple):
         State of each network, on the CPU, where it was asked for.
     interruption : str or None
         Where Ctrl-C ended it and how to go on, if it did.
+    error : Exception or None
+        What the callback raised, if it did.
     """
 
     name: str
@@ -37,6 +48,13 @@ class Trained(NamedTuple):
     is_cut_off: bool
     states: list | None = None
     interruption: str | None = None
+    error: Exception | None = None
+
+
+def is_cut_off(history, n_steps, max_time):
+    """Return whether `max_time` ended a training; neither a callback nor early stopping, which are no fault."""
+    last = history[-1]
+    return max_time is not None and last["step"] < n_steps and last["seconds"] >= max_time
 
 
 @dataclass
@@ -76,7 +94,7 @@ class Training:
     position: str = ""
     _sender: tuple = field(default_factory=this_process)
 
-    classes = None  # of a class-conditional training
+    classes = label = indices = None  # of a training of all classes, of one, and of all again
     kept = "The best snapshots so far are in generators_, and sample draws from them."
     keeps_states = False
 
@@ -122,18 +140,18 @@ class Training:
                 self.start(networks)
             with training_context(device, self.seed, networks):
                 images = sampler.image_format_.to_compact_tensor(self.X).to(device)
-                trained, interruption = self._train(networks, images, keeper, bar)
+                trained, interruption, error = self._train(networks, images, keeper, bar)
         states = None
         if self.keeps_states:
             states = [{name: tensor.cpu() for name, tensor in network.state_dict().items()} for network in networks]
         generator, history = trained
-        step, seconds = history[-1]["step"], history[-1]["seconds"]
-        is_cut_off = self.max_time is not None and step < sampler.n_steps and seconds >= self.max_time
-        return Trained(self.name, generator.cpu(), history, is_cut_off, states, interruption)
+        ended_early = is_cut_off(history, sampler.n_steps, self.max_time)
+        return Trained(self.name, generator.cpu(), history, ended_early, states, interruption, error)
 
     def _train(self, networks, images, keeper, bar):
+        sampler = self.sampler
         try:
-            return self.sampler._train(
+            trained = sampler._train(
                 networks,
                 images,
                 classes=None if self.classes is None else torch.from_numpy(self.classes).to(images.device),
@@ -142,15 +160,31 @@ class Training:
                 stream=random_stream(images.device, self.seed),
                 checkpoint=keeper,
                 report=bar.report,
-            ), None
+                callback=for_training(sampler.callback, sampler.image_format_, label=self.label, indices=self.indices),
+            )
+        except CallbackError as exc:
+            return (exc.network, exc.history), None, self._error_of_callback(exc)
         except FloatingPointError as exc:
             raise FloatingPointError(f"Training on {self.name} diverged: {exc}. Use a smaller learning_rate.") from exc
         except TrainingInterrupted as exc:
-            return (exc.network, exc.history), self._interruption(exc.history[-1]["step"])
+            return (exc.network, exc.history), self._interruption(exc.history[-1]["step"]), None
         except KeyboardInterrupt as exc:
             raise KeyboardInterrupt(
                 f"Training on {self.name} was interrupted before its first report, so that nothing of it is kept."
             ) from exc
+        return trained, None, None
+
+    def _error_of_callback(self, failure):
+        """Return what the callback raised, in a form that reaches the process in which the fit was called."""
+        error = raised_by(failure, self.name, self.kept)
+        if this_process() == self._sender:
+            return error
+        error.add_note("".join(traceback.format_exception(error)))  # which does not pickle
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # an exception's own __init__ and __reduce__ can raise anything
+            return RuntimeError(f"callback raised an exception: {''.join(traceback.format_exception(error))}")
+        return error
 
     def _check_resumption(self, keeper):
         """Return the step from which training goes on."""
@@ -177,10 +211,13 @@ class ClassTraining(Training):
 
     Parameters
     ----------
+    label : object
+        The class.
     states : list of dict or None, default=None
         State of each network to start from.
     """
 
+    label: object = None
     states: list | None = None
 
     def start(self, networks):
@@ -209,10 +246,13 @@ class ConditionalTraining(Training):
         Index of the class of each image.
     scored : list of int
         Indices of the classes that decide which snapshot is the best.
+    indices : dict of label to int
+        The same by label.
     """
 
     classes: np.ndarray = None
     scored: list = field(default_factory=list)
+    indices: dict = field(default_factory=dict)
 
     def score(self, images):
         return PixelFrechetDistanceByClass(images, torch.from_numpy(self.classes).to(images.device), self.scored)

@@ -9,11 +9,12 @@ from ._files import check_tensors, check_writable, read_file, write_file
 from ._keeper import CheckpointKeeper
 from ._loop import train_gan
 from ._losses import LOSSES, Loss, check_loss
-from ._progress import TrainingInterrupted
+from ._progress import CallbackError, TrainingInterrupted, TrainingProgress
 from ._score import LEAST_VARIANCE_RATIO, PixelFrechetDistance, PixelFrechetDistanceByClass, is_unusable, of_class, rank
 
 __all__ = [
     "LEAST_VARIANCE_RATIO",
+    "CallbackError",
     "Checkpoint",
     "CheckpointKeeper",
     "LOSSES",
@@ -21,6 +22,7 @@ __all__ = [
     "PixelFrechetDistance",
     "PixelFrechetDistanceByClass",
     "TrainingInterrupted",
+    "TrainingProgress",
     "augment_mildly",
     "brighten",
     "check_tensors",

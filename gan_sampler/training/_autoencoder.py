@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch.nn.functional import mse_loss
 
-from ..runtime import random_stream
+from ..runtime import own_modes, random_stream
 from ._progress import Progress, TrainingInterrupted, check_finite
 from ._step import normalised
 
@@ -29,6 +29,7 @@ def train_autoencoder(
     learning_rate=2e-4,
     stream=None,
     report=None,
+    callback=None,
 ):
     """Train an encoder and a decoder as DeepSMOTE does (algorithm 1 of [1]_), and keep the best of them.
 
@@ -57,6 +58,8 @@ def train_autoencoder(
         drawn from torch's own stream.
     report : callable or None, default=None
         Called with the newest entry of the history every 50 steps and at the end.
+    callback : callable or None, default=None
+        Called after `report` with a `TrainingProgress`, which can draw images; returning True ends the training.
 
     Returns
     -------
@@ -70,6 +73,8 @@ def train_autoencoder(
         When a loss is not finite.
     TrainingInterrupted
         At Ctrl-C after the first report; holds the networks at their best, in a `torch.nn.ModuleList`.
+    CallbackError
+        When `callback` raised an exception, which is its cause; holds the same.
     """
     stream = random_stream(images.device) if stream is None else stream
     networks = torch.nn.ModuleList([encoder, decoder]).to(memory_format=torch.channels_last).train()
@@ -101,11 +106,33 @@ def train_autoencoder(
                 record = progress.report(scores)
                 if report is not None:
                     report(record)
+                progress.call_back(
+                    callback,
+                    partial(_draw_shown, networks, images, rows_of_class),
+                    partial(_restored, networks, best),
+                    networks,
+                )
     except KeyboardInterrupt as exc:
         if not progress.history:
             raise
-        networks.load_state_dict(best.state_dict())
-        raise TrainingInterrupted(networks.eval().requires_grad_(False), progress.history) from exc
-    networks.load_state_dict(best.state_dict())
-    networks.eval().requires_grad_(False)
+        raise TrainingInterrupted(_restored(networks, best), progress.history) from exc
+    _restored(networks, best)
     return progress.history
+
+
+def _restored(networks, best):
+    """Return the networks, frozen, with the weights of the best report."""
+    networks.load_state_dict(best.state_dict())
+    return networks.eval().requires_grad_(False)
+
+
+def _draw_shown(networks, images, rows_of_class, n_images, seed, index):
+    """Return images decoded from between the codes of two images of a class, chosen at random."""
+    encoder, decoder = copy.deepcopy(networks).eval()
+    stream = random_stream(images.device, seed)
+    rows = rows_of_class[index]
+    pairs = rows[torch.randint(len(rows), (2, n_images), generator=stream, device=images.device)]
+    share = torch.rand(n_images, 1, generator=stream, device=images.device, dtype=torch.float32)
+    with own_modes(images.device), torch.no_grad():
+        first, second = (encoder(normalised(images[each])) for each in pairs)
+        return decoder(first + share * (second - first))

@@ -105,9 +105,9 @@ def _check_progress(progress):
     """
     if not isinstance(progress, dict):
         raise ValueError(f"progress must be a dict; got {_told(progress)}")
-    for name, (is_sound, what) in _PROGRESS.items():
+    for name, (is_valid, what) in _PROGRESS.items():
         value = progress.get(name, _NOTHING)
-        if value is _NOTHING or not is_sound(value):
+        if value is _NOTHING or not is_valid(value):
             raise ValueError(f"{name} must be {what}; got {_told(value)}")
     steps = [record["step"] for record in progress["history"]]
     if steps != sorted(set(steps)) or max([progress["best_step"], *steps]) > progress["step"]:

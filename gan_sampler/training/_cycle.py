@@ -8,6 +8,7 @@ References
 
 import copy
 import itertools
+from functools import partial
 
 import torch
 from torch.nn.functional import l1_loss
@@ -38,6 +39,7 @@ def train_cycle_gan(
     cycle_weight=10.0,
     stream=None,
     report=None,
+    callback=None,
 ):
     """Train two translators against two discriminators, with cycle consistency [1]_.
 
@@ -69,6 +71,8 @@ def train_cycle_gan(
         seed is drawn from torch's own stream.
     report : callable or None, default=None
         Called with the newest entry of the history every 50 steps and at the end.
+    callback : callable or None, default=None
+        Called after `report` with a `TrainingProgress`, which can draw images; returning True ends the training.
 
     Returns
     -------
@@ -85,6 +89,8 @@ def train_cycle_gan(
         When a loss or a weight is not finite.
     TrainingInterrupted
         At Ctrl-C after the first report; holds what would have been returned.
+    CallbackError
+        When `callback` raised an exception, which is its cause; holds what would have been returned.
     """
     stream = random_stream(source.device) if stream is None else stream
     there, back = translators
@@ -92,8 +98,8 @@ def train_cycle_gan(
         network.train()
     average = copy.deepcopy(there).requires_grad_(False)
     adams = [
-        torch.optim.Adam(itertools.chain(*(n.parameters() for n in players)), lr=learning_rate, betas=(0.5, 0.999))
-        for players in (translators, discriminators)
+        torch.optim.Adam(itertools.chain(*(n.parameters() for n in networks)), lr=learning_rate, betas=(0.5, 0.999))
+        for networks in (translators, discriminators)
     ]
     pools = [ImagePool(_POOL_SIZE, stream), ImagePool(_POOL_SIZE, stream)]
     orders = [BatchOrder(len(images), None, stream) for images in (target, source)]
@@ -139,6 +145,12 @@ def train_cycle_gan(
             record = progress.report(scores)
             if report is not None:
                 report(record)
+            progress.call_back(
+                callback,
+                partial(_draw_shown, average, source),
+                partial(finish, best),
+                (*translators, *discriminators),
+            )
     except KeyboardInterrupt as exc:
         if not progress.history:
             raise
@@ -207,3 +219,9 @@ def _distance(logits, wanted):
 def _allow_gradients(networks, allowed):
     for network in networks:
         network.requires_grad_(allowed)
+
+
+def _draw_shown(translator, source, n_images, seed, index):
+    """Return translations of real images chosen at random."""
+    rows = torch.randint(len(source), (n_images,), generator=random_stream(source.device, seed), device=source.device)
+    return torch.cat([source.new_empty(0, *source.shape[1:]).float(), *translate_images(translator, source[rows])])

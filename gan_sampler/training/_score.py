@@ -170,7 +170,7 @@ class PixelFrechetDistance:
 
 
 class PixelFrechetDistanceByClass:
-    """`PixelFrechetDistance` of several classes, for generators that are told them.
+    """`PixelFrechetDistance` of several classes, for class-conditional generators.
 
     Parameters
     ----------

@@ -257,7 +257,7 @@ def test_named_sets_are_read_through_the_package(monkeypatch):
         def read(*args, **options):
             asked[name] = (args, options)
             data = toy_data()
-            return Bunch(images=data.images, target=data.target, target_names=["a", "b"], groups=None, split=None)
+            return Bunch(images=data.images, target=np.array(["a", "b"])[data.target], groups=None, split=None)
 
         return read
 

@@ -1,0 +1,410 @@
+"""A folder of images in, a balanced folder out."""
+
+import os
+import shutil
+import time
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from gan_sampler.datasets._encoding import check_kind, encode, named_kind
+from gan_sampler.datasets._listing import MANIFEST
+from gan_sampler.datasets._places import FolderWriter, check_apart
+from gan_sampler.folders._listing import Notes, count_classes, find_files, read_images, records_of
+from gan_sampler.folders._samplers import IN_FILES, SAMPLERS, has_parameter, make_sampler, sampler_name
+from gan_sampler.folders._state import FolderState, digest_of_files
+from gan_sampler.folders._strategy import wanted_counts
+
+_N_TRIAL = 64  # images of a class in trial runs
+_TRIAL_STEPS = (2, 6, 52)  # where two are done fast, so many that a score is among them
+_SHORT = 1.0  # seconds of a fit
+_N_ENCODED = 5  # images of a class that tell how large its files will be
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a balancing will do.
+
+    Parameters
+    ----------
+    counts, wanted : dict of str to int
+        Number of training images of each class, and how many it shall have.
+    n_others : int
+        Files of the validation and test part.
+    seconds : float or None
+        About how long it trains; None where the sampler does not.
+    disk_bytes : int
+        Size of what is written.
+    copies : bool
+        Whether originals have to be copied.
+    """
+
+    counts: dict
+    wanted: dict
+    n_others: int
+    seconds: float | None
+    disk_bytes: int
+    copies: bool
+
+
+class Balancing:
+    """Balances a folder of images.
+
+    Parameters
+    ----------
+    source : path-like
+        Folder with a folder of images per class, also below train, val and test, of which train is balanced. Nothing is
+        written into it.
+    path : path-like
+        Folder to make, or one that the same call was interrupted in.
+    sampler : str, default="dcgan"
+        One of dcgan, conditional, cyclegan, deep_smote, augmentation, smote, adasyn and random.
+    strategy : sequence of str, default=("auto",)
+        How many images each class shall have: a word of imbalanced-learn's, a ratio, or ``NAME=NUMBER`` for each class.
+    image_size : int or None, default=None
+        Height and width to read images at; needed where they differ in size. Originals are linked as they are.
+    max_time, n_steps, device, on_poor_quality, n_jobs
+        Of the sampler; None stands for its own.
+    seed : int, default=0
+        Of the sampler.
+    checkpoint_dir : path-like or None, default=None
+        Where unfinished trainings are kept; None is a folder in `path`, removed at the end.
+    copy : bool, default=False
+        Whether originals are copied.
+    file_format : str or None, default=None
+        Format of synthetic files; None is that of the originals.
+    skip_unreadable : bool, default=False
+        Whether files that cannot be read are left out with a warning, rather than an error.
+    command : str, default=""
+        What the user typed, to be told how to go on.
+    """
+
+    def __init__(
+        self,
+        source,
+        path,
+        *,
+        sampler="dcgan",
+        strategy=("auto",),
+        image_size=None,
+        max_time=None,
+        n_steps=None,
+        device="auto",
+        seed=0,
+        checkpoint_dir=None,
+        copy=False,
+        file_format=None,
+        on_poor_quality=None,
+        n_jobs=None,
+        skip_unreadable=False,
+        command="",
+    ):
+        self.source, self.path = Path(source), Path(path)
+        self.sampler, self.strategy = sampler, tuple(strategy)
+        self.image_size, self.seed = image_size, seed
+        self.copy, self.file_format = copy, file_format
+        self.checkpoint_dir = checkpoint_dir
+        self.skip_unreadable = skip_unreadable
+        self.command = command
+        self._parameters = {
+            "n_steps": n_steps,
+            "max_time": max_time,
+            "on_poor_quality": on_poor_quality,
+            "n_jobs": n_jobs,
+        }
+        self._device = device
+        self._notes = Notes()
+        self._check_words()
+        check_apart(self.path, self.source, argument="DST")
+        self.files, self._train_files = find_files(self.source, self._notes, skip_unreadable=skip_unreadable)
+        check_apart(self.path, self.source, {file.path.parent for file in self.files}, argument="DST")
+        self.counts = count_classes(self._train_files)
+        self.wanted = wanted_counts(self.strategy, self.counts)
+        options = {
+            "SRC": os.path.abspath(self.source),
+            "--sampler": sampler,
+            "--strategy": list(self.strategy),
+            "--image-size": image_size,
+            "--seed": seed,
+            "--n-steps": n_steps,
+            "--on-poor-quality": on_poor_quality,
+            "--copy": copy,
+            "--format": file_format,
+        }
+        self._state = FolderState(self.path, options, digest_of_files(self.files), command)
+        self.is_resumed = self._state.check()
+        self._data = None
+
+    @property
+    def warnings(self):
+        """What was warned of until now."""
+        return self._notes.warnings
+
+    @property
+    def summary(self):
+        """What came of it, where it is finished."""
+        return self._state.summary
+
+    def _check_words(self):
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}; got {self.sampler!r}.")
+        for name, value in self._parameters.items():
+            if value is not None and not has_parameter(self.sampler, name):
+                raise ValueError(f"{name} must be left out with the sampler {self.sampler!r}, which has no use for it.")
+        if self.file_format is not None:
+            named_kind(self.file_format)
+
+    def load(self, *, verbose=0, n_images=None):
+        """Read the training images; with `n_images`, so many of each class at most."""
+        files, taken = [], {}
+        for file in self._train_files:
+            taken[file.label] = taken.get(file.label, 0) + 1
+            if n_images is None or taken[file.label] <= n_images:
+                files.append(file)
+        return read_images(
+            files,
+            self.source,
+            image_size=self.image_size,
+            skip_unreadable=self.skip_unreadable,
+            n_jobs=None if n_images else -1,
+            verbose=verbose,
+        )
+
+    def plan(self, *, verbose=0):
+        """Tell what will be done, from the heads of the files and a few steps of training.
+
+        Returns
+        -------
+        plan : Plan
+        """
+        self._check_sizes()
+        with self._notes.listening():
+            data = self.load(n_images=_N_TRIAL)
+        originals = self._originals(data)
+        kinds = self._kinds(originals, data.images)
+        n_bytes = 0
+        for label, n_wanted in self.wanted.items():
+            sizes = [len(encode(image, kinds[label])) for image in data.images[data.target == label][:_N_ENCODED]]
+            n_bytes += sum(sizes) / len(sizes) * (n_wanted - self.counts[label])
+        copies = self.copy or not self._can_link()
+        if copies:
+            n_bytes += sum(os.path.getsize(file.path) for file in self.files)
+        return Plan(
+            counts=self.counts,
+            wanted={label: self.wanted.get(label, count) for label, count in self.counts.items()},
+            n_others=len(self.files) - len(self._train_files),
+            seconds=self._estimate(data),
+            disk_bytes=int(n_bytes),
+            copies=copies,
+        )
+
+    def _check_sizes(self):
+        """Raise as `load` would, while only the heads of files are read."""
+        if self.image_size is not None:
+            return
+        from joblib import Parallel, delayed
+
+        from gan_sampler.datasets._decoding import read_head
+
+        heads = Parallel(n_jobs=-1, prefer="threads")(delayed(read_head)(file.path) for file in self._train_files)
+        first = None
+        for file, head in zip(self._train_files, heads, strict=True):
+            if head is None:
+                continue
+            first = first or (file, head)
+            if head.size != first[1].size:
+                sizes = [
+                    f"{' x '.join(map(str, found.size))} in {name.filename!r}" for name, found in (first, (file, head))
+                ]
+                raise ValueError(
+                    f"The images differ in size (height x width): {' and '.join(sizes)}. Pass image_size, for example "
+                    "--image-size 64, the size that synthetic images will have; originals stay as they are."
+                )
+
+    def _can_link(self):
+        place = Path(os.path.abspath(self.path))
+        place = next(folder for folder in (place, *place.parents) if folder.exists())
+        devices = {os.stat(folder).st_dev for folder in {file.path.parent for file in self.files}}
+        return devices == {os.stat(place).st_dev}
+
+    def _estimate(self, data):
+        """Return about how many seconds training takes, from a few steps of it."""
+        import numpy as np
+
+        sampler = self._make_sampler({}, verbose=0)
+        n_steps = getattr(sampler, "n_steps", None)
+        if n_steps is None or not self.wanted:
+            return None
+        counts = dict(zip(*np.unique(data.target, return_counts=True), strict=True))
+        strategy = {label: int(counts[label]) + 1 for label in self.wanted}
+        times = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # these are poor on purpose
+            first, few, many = _TRIAL_STEPS
+            for steps in (first, first, None):  # the first pays for what is loaded once
+                steps = steps or (many if times[-1] < _SHORT else few)
+                trial = self._make_sampler(strategy, verbose=0).set_params(n_steps=steps, max_time=None)
+                start = time.perf_counter()
+                trial.fit_resample(data.images, data.target)
+                times.append(time.perf_counter() - start)
+        seconds = max(times[-1] - times[-2], 0) / (steps - first) * n_steps
+        return seconds if sampler.max_time is None else min(seconds, sampler.max_time)
+
+    def _make_sampler(self, strategy, *, verbose, **parameters):
+        return make_sampler(
+            self.sampler,
+            sampling_strategy=strategy,
+            device=self._device,
+            random_state=self.seed,
+            verbose=verbose,
+            **self._parameters,
+            **parameters,
+        )
+
+    def _originals(self, data):
+        from gan_sampler.datasets._saving import Originals
+
+        others = [file for file in self.files if file.split not in (None, "train")]
+        has_splits = self.files[0].split is not None
+        return Originals(
+            data.images,
+            data.target,
+            [*data.filenames.tolist(), *(file.filename for file in others)],
+            self.source,
+            [*data.target.tolist(), *(file.label for file in others)],
+            [*data.split.tolist(), *(file.split for file in others)] if has_splits else None,
+        )
+
+    def _kinds(self, originals, images):
+        kinds = originals.kinds(self.file_format, images)
+        for kind in kinds.values():
+            check_kind(kind, images.dtype, "the originals")
+        return kinds
+
+    def run(self, *, tell=print, verbose=0):
+        """Balance, or go on where an interrupted run was.
+
+        Parameters
+        ----------
+        tell : callable of str
+            Gets one line of text at a time.
+        verbose : int, default=0
+            Whether to show bars.
+
+        Returns
+        -------
+        summary : dict
+            In the words of JSON.
+        """
+        if self._state.summary is not None:
+            return self._state.summary
+        start = time.monotonic()
+        for warning in self.warnings:
+            tell(f"warning: {warning}")
+        self._notes.tell = tell
+        with self._notes.listening():
+            data = self.load(verbose=verbose)
+        originals = self._originals(data)
+        kinds = self._kinds(originals, data.images)
+        self._make_sampler({}, verbose=0)  # raises where a parameter is not the sampler's
+        self._check_room()
+        self._state.write()
+        with self._state.lock():
+            summary = self._make(data, originals, kinds, tell, verbose)
+        summary["seconds"] = round(time.monotonic() - start, 1)
+        self._state.write(summary)
+        self._state.remove_work()
+        return summary
+
+    def _check_room(self):
+        place = Path(os.path.abspath(self.path))
+        place = next(folder for folder in (place, *place.parents) if folder.exists())
+        if self.copy or not self._can_link():
+            needed = sum(os.path.getsize(file.path) for file in self.files)
+            free = shutil.disk_usage(place).free
+            if needed > free:
+                raise OSError(
+                    f"DST must have room for copies of the originals, {needed:,} bytes; {str(place)!r} has {free:,}. "
+                    "Name a place on the disk of SRC, where they are linked, or free some room."
+                )
+
+    def _make(self, data, originals, kinds, tell, verbose):
+        from gan_sampler.datasets import _saving
+
+        writer = FolderWriter(self.path, self.copy)
+        if self.is_resumed:
+            writer.remove_unfinished()
+        originals.add_to(writer, verbose)
+        if writer.no_links:
+            tell(f"Originals are copied, because DST cannot have links to them ({writer.no_links}).")
+        images, labels, sampler, records = data.images, data.target, None, {}
+        if self.wanted:
+            checkpoints = self.checkpoint_dir or self._state.work / "checkpoints"
+            sampler = self._make_sampler(self.wanted, verbose=verbose, checkpoint_dir=os.fspath(checkpoints))
+            with self._notes.listening():
+                images, labels = sampler.fit_resample(data.images, data.target)
+            records = records_of(sampler)
+        if self.is_resumed:
+            self._remove_made(originals)
+        is_new = [False] * len(data.target) + [True] * (len(labels) - len(data.target))
+        import numpy as np
+
+        made = _saving.write_images(
+            writer,
+            images,
+            labels,
+            np.array(is_new),
+            originals,
+            kinds,
+            about=_saving.About(sampler_name(self.sampler), self.seed),
+            verbose=verbose,
+        )
+        writer.put(_saving.manifest_bytes(made.manifest), MANIFEST)
+        return self._summarise(originals, made, writer, records, images)
+
+    def _remove_made(self, originals):
+        """Remove images of an interrupted run, of which there may have been more."""
+        known = set(originals.places)
+        for folder in originals.class_folders.values():
+            for word in ("synthetic", "repeated"):
+                for file in (self.path / folder).glob(f"{word}_*_seed{self.seed}.*"):
+                    if file.relative_to(self.path).as_posix() not in known:
+                        file.unlink()
+
+    def _summarise(self, originals, made, writer, records, images):
+        classes = {}
+        for label, count in self.counts.items():
+            lines = [line for line in made.manifest if line["class"] == label]
+            n_repeated = sum(Path(line["file"]).name.startswith("repeated_") for line in lines)
+            classes[label] = {
+                "originals": int((originals.labels == label).sum()),
+                "synthetic": len(lines) - n_repeated,
+                "repeated": n_repeated,
+                "near_copies": sum(line["near_copy"] == "yes" for line in lines) - n_repeated,
+                **({"training": records[label]} if label in records else {}),
+            }
+            del count
+        return {
+            "path": os.path.abspath(self.path),
+            "source": os.path.abspath(self.source),
+            "sampler": sampler_name(self.sampler),
+            "version": version("gan-sampler"),
+            "seed": self.seed,
+            "image_size": list(images.shape[1:3]),
+            "classes": classes,
+            "n_others": len(self.files) - len(self._train_files),
+            "n_linked": writer.n_linked,
+            "n_copied": writer.n_copied,
+            "n_written": writer.n_written,
+            "manifest": os.path.abspath(self.path / MANIFEST),
+            "warnings": self.warnings,
+        }
+
+    def interruption(self):
+        """Return how to go on after an interruption."""
+        if not self._state.root.exists():
+            return "Nothing was written."
+        keeps = self.sampler in IN_FILES
+        where = " where training was" if keeps else "; this sampler's training starts anew"
+        return f"The same command goes on{where}."

@@ -1,0 +1,66 @@
+"""The samplers that a command line can name. Nothing heavy is imported before one is made."""
+
+# What they do, for a help text; the evaluation knows them by the same words.
+SAMPLERS = {
+    "dcgan": "a GAN for each class",
+    "conditional": "one GAN for all classes",
+    "cyclegan": "images of the largest class, turned into others",
+    "deep_smote": "SMOTE between codes of an auto-encoder",
+    "augmentation": "small changes to real images",
+    "smote": "SMOTE on pixels",
+    "adasyn": "ADASYN on pixels",
+    "random": "real images, repeated",
+}
+IN_FILES = ("dcgan", "conditional")  # those that a file can hold, and whose training goes on after an interruption
+_TRAINED = ("dcgan", "conditional", "cyclegan", "deep_smote")
+_OF_PIXELS = {"smote": "SMOTE", "adasyn": "ADASYN", "random": "RandomOverSampler"}
+_OF_IMAGES = {
+    "dcgan": "DCGANOverSampler",
+    "conditional": "ConditionalDCGANOverSampler",
+    "cyclegan": "CycleGANOverSampler",
+    "deep_smote": "DeepSMOTE",
+    "augmentation": "AugmentationOverSampler",
+}
+
+
+def has_parameter(word, name):
+    """Whether a sampler has one of the parameters that a command line can set."""
+    if name == "n_jobs":
+        return word == "dcgan"
+    return word in _TRAINED or (word not in _OF_PIXELS and name == "on_poor_quality")
+
+
+def sampler_class(word):
+    """Return the class that a word stands for; of those that work on pixels, imbalanced-learn's."""
+    if word in _OF_PIXELS:
+        from imblearn import over_sampling
+
+        return getattr(over_sampling, _OF_PIXELS[word])
+    from gan_sampler import samplers
+
+    return getattr(samplers, _OF_IMAGES[word])
+
+
+def make_sampler(word, **parameters):
+    """Return an unfitted sampler of images.
+
+    Parameters
+    ----------
+    word : str
+        One of `SAMPLERS`.
+    **parameters
+        Of the sampler; None, and what it does not have, is left out.
+    """
+    found = sampler_class(word)
+    known = found._get_param_names()
+    sampler = found(**{name: value for name, value in parameters.items() if value is not None and name in known})
+    if word in _OF_PIXELS:
+        from gan_sampler.samplers import PixelSampler
+
+        return PixelSampler(sampler)
+    return sampler
+
+
+def sampler_name(word):
+    """Return what the manifest calls the sampler of a word."""
+    return f"PixelSampler({_OF_PIXELS[word]}())" if word in _OF_PIXELS else _OF_IMAGES[word]
