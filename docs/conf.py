@@ -1,8 +1,8 @@
 """How Sphinx builds the documentation: `make docs`, then open build/docs/html/index.html."""
 
+import ast
 import importlib.util
 import inspect
-import logging
 import os
 import re
 import sys
@@ -76,7 +76,7 @@ numpydoc_xref_aliases = {
     "torch.nn.Module": "torch.nn.Module",
     **{name: f"gan_sampler.{name}" for name in gan_sampler.__all__ if name[0].isupper()},
 }
-numpydoc_validation_checks = {"GL01", "GL02", "GL03", "GL05", "GL06", "GL08", "PR02", "PR10"}
+numpydoc_validation_checks = {"GL03", "GL05", "GL06", "GL08", "PR02", "PR10"}
 numpydoc_validation_exclude = {r"\.(get_params|set_params|set_fit_request|set_score_request|get_metadata_routing)$"}
 
 # -- Links to other libraries -----------------------------------------------------------------------------------------
@@ -174,12 +174,41 @@ def bring_references(app, what, name, obj, options, lines):
     lines += ["", "References", "----------", *"\n".join(works).splitlines(), ""]
 
 
+def find_public_name(app, env, node, contnode):
+    """Resolve ``QualityWarning``, written in a subpackage, as ``gan_sampler.QualityWarning``."""
+    name = node["reftarget"].rpartition(".")[2]
+    if node.get("refdomain") != "py" or name not in gan_sampler.__all__ or node["reftarget"] == f"gan_sampler.{name}":
+        return None
+    domain = env.get_domain("py")
+    return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], f"gan_sampler.{name}", node, contnode)
+
+
+def find_source(app, module):
+    """Return the code of a module and where its functions and classes stand in it, for the links to the source.
+
+    Sphinx's own parser fails at ``{**constraints}`` in a decorator.
+    """
+    code = Path(importlib.util.find_spec(module).origin).read_text(encoding="utf-8")
+    tags = {}
+
+    def visit(node, prefix):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.ClassDef):
+                first = min([child.lineno, *(decorator.lineno for decorator in child.decorator_list)])
+                kind = "class" if isinstance(child, ast.ClassDef) else "def"
+                tags[prefix + child.name] = (kind, first, child.end_lineno)
+                visit(child, f"{prefix}{child.name}.")
+
+    visit(ast.parse(code), "")
+    return code, tags
+
+
 def setup(app):
     """Connect what is defined here."""
+    app.connect("missing-reference", find_public_name)
+    app.connect("viewcode-find-source", find_source)
     app.connect("autodoc-process-docstring", bring_references, priority=100)
     app.connect("autodoc-process-docstring", escape_shapes, priority=100)
     app.connect("autodoc-skip-member", skip_inherited_from_elsewhere)
-    # Pages of the user guide may come one by one.
-    logging.getLogger("sphinx.sphinx.directives.other").addFilter(lambda r: "toctree glob pattern" not in str(r.msg))
     # The scripts of the gallery train for seconds, and say where that is too little.
     warnings.filterwarnings("ignore", category=DeprecationWarning)

@@ -29,9 +29,9 @@ in_browser = pytest.mark.skipif(
     reason="chromium and chromedriver are not on the PATH: apt install chromium chromium-driver",
 )
 
-PACKAGES = ("", ".samplers", ".networks", ".quality", ".datasets", ".evaluation")
+PACKAGES = ("", ".samplers", ".networks", ".quality", ".datasets", ".evaluation", ".displays", ".data")
 # Of training, the package's own machinery, only what users pass to samplers or get from them.
-PUBLIC_OF_TRAINING = {"Loss", "LOSSES"}
+PUBLIC_OF_TRAINING = {"CallbackError", "Loss", "LOSSES", "TrainingInterrupted", "TrainingProgress"}
 
 
 def _documented():
