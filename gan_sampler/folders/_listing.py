@@ -7,7 +7,6 @@ from pathlib import Path
 
 from gan_sampler.datasets._listing import MANIFEST, PassedOver, list_files, raise_if_classes_are_deeper
 
-
 # What warnings say to those who write Python.
 _OPTIONS = {
     "(n_steps)": "(--n-steps)",
