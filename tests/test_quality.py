@@ -231,7 +231,7 @@ class TestMemorisation:
             "shifted": np.pad(copied, ((0, 0), (0, 0), (1, 0)), mode="edge")[:, :, :-1],
             "mirrored": copied[:, :, ::-1],
         }[kind]
-        with pytest.warns(QualityWarning, match=r"nearer to single images trained on .* memorisation is (1|0\.9)"):
+        with pytest.warns(QualityWarning, match=r"nearer to single training images .* memorisation is (1|0\.9)"):
             report = quality_report(train, made, discs(200, 21), embedder=FLAT, max_images=200, random_state=0)
         assert report.memorisation > 0.95
 
@@ -347,7 +347,7 @@ def test_held_out_images_that_were_trained_on_are_told():
     options = {"embedder": EMBEDDER, "random_state": 0, "max_images": 20}
     held_out = np.concatenate([REAL[:30], HELD_OUT[30:]])
     for given in (held_out, held_out.astype(np.int64)):
-        with pytest.warns(QualityWarning, match="30 of its 120 images stand in X_real, too"):
+        with pytest.warns(QualityWarning, match="30 of its 120 images are also in X_real"):
             quality_report(REAL, SYNTHETIC["perfect"], given, **options)
 
 
