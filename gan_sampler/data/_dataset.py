@@ -92,7 +92,7 @@ class BalancedDataset(Dataset):
     synthetic ones class by class. How many there are is found from `y` and the sampler's `sampling_strategy`, which may
     be another set of images than the one at fit.
 
-    Images come from the sampler's `sample`, without `herding`, and also of a class whose images the fit found to be poor.
+    Images come from the sampler's `sample`, without `herding`, also those of a class that the fit warned of.
 
     Memory: the synthetic images of one epoch, of two with `BalancedDataLoader`, as they are stored at fit.
 
