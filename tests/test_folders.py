@@ -285,6 +285,13 @@ def test_dry_run_tells_counts_time_and_disk_and_writes_nothing(scans, tmp_path):
     assert n_bytes < plan["disk_bytes"] < 2 * n_bytes
 
 
+def test_plan_of_one_gan_for_many_classes(tmp_path):
+    """It needs a step for each class, also in the trial runs."""
+    source = write_shapes(tmp_path / "scans", {"disc": 5, "square": 4, "one": 3, "two": 2})
+    plan = done("balance", source, tmp_path / "out", "--sampler", "conditional", "--n-steps", 9, "--dry-run")
+    assert plan["seconds"] > 0
+
+
 def test_estimate_ends_at_max_time(scans, tmp_path):
     dry = ["balance", scans, tmp_path / "out", "--dry-run", "--n-steps", 1_000_000]
     assert done(*dry)["seconds"] > 60
