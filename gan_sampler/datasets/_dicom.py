@@ -14,10 +14,7 @@ _SHIFT = 2**15  # added where values may be negative, so that each of them fits 
 @functools.cache
 def can_read():
     """Whether pydicom is installed."""
-    try:
-        return importlib.util.find_spec("pydicom") is not None
-    except ValueError:  # where somebody set the module to None, to forbid it
-        return False
+    return importlib.util.find_spec("pydicom") is not None
 
 
 def is_dicom(file):
