@@ -6,7 +6,8 @@ INSTALLED := $(VENV)/.installed-dev
 INSTALLED_DOCS := $(VENV)/.installed-docs
 WHEEL_VENV := build/wheel-check
 
-# Imports take three times as long without compiled modules, in every process that a test starts; so they are kept,
+# Imports take three times as long without compiled modules, in every process that a test starts; so the installation
+# compiles them, and they are kept,
 # whatever the caller's shell says.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -17,7 +18,7 @@ THREADS ?= 1
 # uv warns when its cache is on another disk and it must copy; nobody can act on that, so it is told beforehand.
 LINK_MODE = $$(cache=$$($(BIN)/uv cache dir) && mkdir -p "$$cache" && touch "$$cache/.link" \
 	&& ln -f "$$cache/.link" $(VENV)/.link 2>/dev/null && echo hardlink || echo copy)
-UV_INSTALL = UV_LINK_MODE=$(LINK_MODE) $(BIN)/uv pip install --python $(BIN)/python
+UV_INSTALL = UV_LINK_MODE=$(LINK_MODE) $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-emit-index-url \
 	--custom-compile-command "make requirements" $(COMPILE_ARGS) pyproject.toml
 
@@ -66,8 +67,10 @@ wheel: $(INSTALLED)  ## Build sdist and wheel, install the wheel in an empty env
 	$(WHEEL_VENV)/bin/python -I .ci/check_wheel.py
 	rm -rf $(WHEEL_VENV)
 
-docs: $(INSTALLED_DOCS)  ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict
+docs: $(INSTALLED_DOCS)  ## Build the documentation into build/docs/html, and open every page of it in a browser
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+		-b html -d build/docs/doctrees docs build/docs/html
+	$(BIN)/python -m pytest -q -n 0 tests/test_docs.py
 
 requirements: $(INSTALLED)  ## Resolve requirements/*.txt anew from pyproject.toml; COMPILE_ARGS=--upgrade for newer releases
 	$(UV_COMPILE) --extra dev --output-file requirements/dev.txt
@@ -75,7 +78,7 @@ requirements: $(INSTALLED)  ## Resolve requirements/*.txt anew from pyproject.to
 	$(UV_COMPILE) --extra docs --constraints requirements/dev.txt --output-file requirements/docs.txt
 
 clean:  ## Remove what the other targets made, except .venv and results
-	rm -rf build dist site .coverage .coverage.* .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build dist docs/gallery docs/generated docs/sg_execution_times.rst .coverage .coverage.* .pytest_cache .ruff_cache .import_linter_cache
 	find gan_sampler tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp comes last: an interrupted installation is taken up again at the next call.

@@ -74,7 +74,7 @@ PRESETS = {
         embedders=("efficientnet_lite0", "resnet18_finetuned"),
         settings=Settings(
             dcgan={"n_steps": 1000},
-            deep_smote={"width": 32, "n_steps": 100},
+            deep_smote={"base_channels": 32, "n_steps": 100},
             cyclegan={"n_steps": 1000},
             ann_epochs=20,
             cnn_epochs=5,
@@ -108,7 +108,7 @@ PRESETS = {
         settings=Settings(
             dcgan={
                 "latent_dim": 100,
-                "width": 128,
+                "base_channels": 128,
                 "channels": "flat",
                 "base_size": 8,
                 "generator_norm": None,

@@ -61,7 +61,7 @@ class Model(NamedTuple):
 
 
 MODELS = {
-    "pyramid 64x64x1, width 64, batch 64": Model((1, 64, 64), 64, {"base_channels": 64}, {"base_channels": 64}),
+    "pyramid 64x64x1, 64 base channels, batch 64": Model((1, 64, 64), 64, {"base_channels": 64}, {"base_channels": 64}),
     "four layers of 128 channels, 128x128x3, batch 32": Model(  # of the student report, presets.py's "report"
         (3, 128, 128),
         32,
@@ -70,7 +70,7 @@ MODELS = {
     ),
 }
 PACKAGE, PLAIN, DRAWING, MATRICES = "gan_sampler", "plain loop", "drawing 64x64x1", "matrix products"
-DRAWN_BY = "pyramid 64x64x1, width 64, batch 64"
+DRAWN_BY = "pyramid 64x64x1, 64 base channels, batch 64"
 
 
 class StepTimer:

@@ -1,4 +1,4 @@
-from . import datasets, evaluation, quality, samplers
+from . import data, datasets, displays, evaluation, quality, samplers
 from .classifiers import ANNClassifier, CNNClassifier, DenseNet121Classifier
 from .embedding import EfficientNetLite0Embedder, ResNet18Embedder
 from .quality import QualityReport, QualityWarning, quality_report
@@ -29,7 +29,9 @@ __all__ = [
     "QualityReport",
     "QualityWarning",
     "ResNet18Embedder",
+    "data",
     "datasets",
+    "displays",
     "evaluation",
     "quality",
     "quality_report",

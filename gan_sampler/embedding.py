@@ -25,7 +25,6 @@ from sklearn.utils.validation import (
     validate_data,
 )
 from torch import nn
-from torchvision.models import ResNet18_Weights, resnet18
 from tqdm import tqdm
 
 from .images import IMAGE_PARAMETER_CONSTRAINTS, check_images
@@ -420,7 +419,7 @@ class ResNet18Embedder(_BaseEmbedder):
         Passes over ``(X, y)`` at fit, by Adam on the cross-entropy of a linear head that is thrown away
         afterwards. 0 leaves the weights as they are and ignores `y`.
     learning_rate : float, default=1e-4
-        Step size of Adam in fine-tuning.
+        Learning rate of Adam in fine-tuning.
     memory : None, str or object with the joblib.Memory interface, default=None
         Where features are cached, as a folder or a `joblib.Memory`. They are kept in blocks of 256 consecutive images,
         by the content of weights and images: data sets that begin alike, such as those over-samplers make of one
@@ -479,12 +478,14 @@ class ResNet18Embedder(_BaseEmbedder):
     _head = "fc"
 
     def _build_network(self):
+        from torchvision.models import resnet18  # takes as long to import as torch; only this embedder needs it
+
         network = resnet18()
         network.fc = nn.Identity()
         return network
 
     def _imagenet_state_dict(self):
-        weights = ResNet18_Weights[_IMAGENET]
+        weights = self._imagenet_weights()
         try:
             return weights.get_state_dict(
                 progress=bool(self.verbose), check_hash=True, map_location="cpu", weights_only=True
@@ -500,8 +501,14 @@ class ResNet18Embedder(_BaseEmbedder):
             ) from exc
 
     def _mean_and_std(self):
-        transforms = ResNet18_Weights[_IMAGENET].transforms()
+        transforms = self._imagenet_weights().transforms()
         return transforms.mean, transforms.std
+
+    @staticmethod
+    def _imagenet_weights():
+        from torchvision.models import ResNet18_Weights
+
+        return ResNet18_Weights[_IMAGENET]
 
 
 class EfficientNetLite0Embedder(_BaseEmbedder):
@@ -534,7 +541,7 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
         Passes over ``(X, y)`` at fit, by Adam on the cross-entropy of a linear head that is thrown away
         afterwards. 0 leaves the weights as they are and ignores `y`.
     learning_rate : float, default=1e-4
-        Step size of Adam in fine-tuning.
+        Learning rate of Adam in fine-tuning.
     memory : None, str or object with the joblib.Memory interface, default=None
         Where features are cached, as a folder or a `joblib.Memory`. They are kept in blocks of 256 consecutive images,
         by the content of weights and images: data sets that begin alike, such as those over-samplers make of one

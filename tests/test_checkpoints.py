@@ -36,7 +36,7 @@ from gan_sampler.training import (
 )
 from gan_sampler.training._state import BatchOrder
 
-SAMPLER = DCGANOverSampler(n_steps=120, width=2, random_state=0)
+SAMPLER = DCGANOverSampler(n_steps=120, base_channels=2, random_state=0)
 
 
 def three_classes(seed=0):
@@ -52,7 +52,7 @@ class TestResuming:
         script = (
             "from conftest import make_shapes\n"
             "from gan_sampler import DCGANOverSampler\n"
-            f"DCGANOverSampler(n_steps=500, width=2, random_state=0, checkpoint_dir={str(tmp_path)!r})"
+            f"DCGANOverSampler(n_steps=500, base_channels=2, random_state=0, checkpoint_dir={str(tmp_path)!r})"
             ".fit_resample(*make_shapes())\n"
         )
         environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
@@ -242,8 +242,8 @@ def test_a_missing_folder_is_told_as_such(tmp_path):
 def test_the_state_survives_the_file(tmp_path):
     """Every tensor and number of it, in every memory format."""
     states = KeptStates()
-    players = Generator((3, 16, 16), base_channels=2), Discriminator((3, 16, 16), base_channels=2)
-    train_gan(*players, torch.rand(9, 3, 16, 16), n_steps=3, checkpoint=states)
+    networks = Generator((3, 16, 16), base_channels=2), Discriminator((3, 16, 16), base_channels=2)
+    train_gan(*networks, torch.rand(9, 3, 16, 16), n_steps=3, checkpoint=states)
     tensors, progress = states[-1]
     write_file(tmp_path / "state", tensors, progress)
     again, progress_again = read_file(tmp_path / "state")
@@ -561,7 +561,7 @@ def _set(*keys, to):
             r"layers\.0\.weight: float32 \(\d+, 3\) there, .*, 1000000000\) here",
         ),
         (_set("parameters", "latent_dim", to=10**18), "overflow"),
-        (_set("parameters", "width", to=10**5), "layers"),
+        (_set("parameters", "base_channels", to=10**5), "layers"),
         (_set("parameters", "latent_dim", to="3"), "latent_dim"),
         (_set("parameters", "shell", to="rm"), r"got a difference in \['shell'\]"),
         (_set("parameters", to=[1]), "parameters must be a dict"),

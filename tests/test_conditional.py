@@ -1,4 +1,4 @@
-"""One generator for all classes, told which to draw."""
+"""Class-conditional networks: one generator for all classes."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from gan_sampler.training._step import discriminator_gradients, generate, genera
 SHAPE = (1, 16, 16)
 
 
-def make_players(n_classes=3):
+def make_networks(n_classes=3):
     torch.manual_seed(0)
     generator = ConditionalGenerator(SHAPE, n_classes, latent_dim=8, base_channels=4)
     return generator, ProjectionDiscriminator(SHAPE, n_classes, base_channels=4)
@@ -26,7 +26,7 @@ def make_players(n_classes=3):
 
 def test_class_changes_image_and_logit_and_gradients_reach_its_vector():
     """A class that the networks do not hear of cannot be asked for."""
-    generator, discriminator = make_players()
+    generator, discriminator = make_networks()
     noise = torch.randn(4, 8)
     images = [generator(noise, index) for index in range(3)]
     assert all((images[0] - other).abs().max() > 1e-4 for other in images[1:])
@@ -39,7 +39,7 @@ def test_class_changes_image_and_logit_and_gradients_reach_its_vector():
 
 def test_a_class_moves_its_own_normalisation_alone():
     """Statistics that classes share let a generator draw one image a class: their difference is variance enough."""
-    generator, discriminator = make_players()
+    generator, discriminator = make_networks()
     discriminator(generator(torch.randn(4, 8), 1), 1).sum().backward()
     norms = [module for module in generator.modules() if isinstance(module, ClassBatchNorm2d)]
     assert len(norms) == 2
@@ -50,27 +50,27 @@ def test_a_class_moves_its_own_normalisation_alone():
 
 def test_projection_is_added_to_the_unconditional_logit():
     """Equation 3 of Miyato and Koyama: a linear term of the features, and their product with the class's vector."""
-    _, discriminator = make_players()
+    _, discriminator = make_networks()
     images = torch.randn(4, *SHAPE)
     plain = Discriminator(SHAPE, base_channels=4)
     plain.load_state_dict(discriminator.unconditional.state_dict())
-    product = torch.stack([features @ discriminator.class_vectors[2] for features in plain.features(images)])
+    product = torch.stack([features @ discriminator.class_embeddings[2] for features in plain.features(images)])
     torch.testing.assert_close(discriminator(images, 2), plain(images) + product)
 
 
 def test_one_pass_gives_the_gradients_of_two():
-    """Being told the class couples no images."""
-    generator, discriminator = (player.double() for player in make_players())
-    players, real, noise = (generator, discriminator), torch.randn(6, *SHAPE).double(), torch.randn(6, 8).double()
-    how = {"loss": NON_SATURATING, "augment": torch.nn.Identity(), "index": 1}
-    one_pass_gradients(generator, discriminator, real, noise, **how)
-    gradients = [parameter.grad for player in players for parameter in player.parameters()]
-    for player in players:
-        player.zero_grad()
+    """The class as an input couples no images of a batch."""
+    generator, discriminator = (network.double() for network in make_networks())
+    networks, real, noise = (generator, discriminator), torch.randn(6, *SHAPE).double(), torch.randn(6, 8).double()
+    options = {"loss": NON_SATURATING, "augment": torch.nn.Identity(), "index": 1}
+    one_pass_gradients(generator, discriminator, real, noise, **options)
+    gradients = [parameter.grad for network in networks for parameter in network.parameters()]
+    for network in networks:
+        network.zero_grad()
     fake = generate(generator, noise, 1)
-    discriminator_gradients(discriminator, real, fake, **how)
-    generator_gradients(discriminator, fake, **how)
-    expected = [parameter.grad for player in players for parameter in player.parameters()]
+    discriminator_gradients(discriminator, real, fake, **options)
+    generator_gradients(discriminator, fake, **options)
+    expected = [parameter.grad for network in networks for parameter in network.parameters()]
     assert sum(gradient is not None for gradient in gradients) > 10
     for gradient, other in zip(gradients, expected, strict=True):
         assert (gradient is None) == (other is None)
@@ -95,8 +95,8 @@ def test_every_class_is_trained_or_the_fit_refused():
     X, _ = make_shapes(21, 0)
     y = np.array(["a"] * 12 + ["b"] * 6 + ["c"] * 3)
     with pytest.raises(ValueError, match=r"n_steps must be at least 3, one for each class .*got 2"):
-        ConditionalDCGANOverSampler(n_steps=2, width=2, random_state=0).fit_resample(X, y)
-    sampler = ConditionalDCGANOverSampler(n_steps=5, max_time=1e-9, width=2, random_state=0)
+        ConditionalDCGANOverSampler(n_steps=2, base_channels=2, random_state=0).fit_resample(X, y)
+    sampler = ConditionalDCGANOverSampler(n_steps=5, max_time=1e-9, base_channels=2, random_state=0)
     sampler.fit_resample(X, y)
     assert sampler.history_["c"][-1]["step"] == 3
 
@@ -116,7 +116,7 @@ def test_score_is_the_mean_over_classes_and_each_has_its_own():
 
 def test_a_fixed_class_draws_what_the_class_draws():
     """What is taken out is what was trained."""
-    generator, _ = make_players()
+    generator, _ = make_networks()
     generator.eval()
     noise = torch.randn(5, 8)
     torch.testing.assert_close(GeneratorOfOneClass(generator, 2)(noise), generator(noise, 2))
@@ -135,8 +135,8 @@ def test_images_scored_are_those_that_will_be_drawn_and_classes_are_learnt():
         return score(drawn)
 
     watch.n_images, watch.classes = score.n_images, score.classes
-    how = {"n_steps": 400, "learning_rate": 2e-3, "ema_decay": 0.9}
-    frozen, history = train_gan(*make_players(2), images, classes=classes, score=watch, **how)
+    options = {"n_steps": 400, "learning_rate": 2e-3, "ema_decay": 0.9}
+    frozen, history = train_gan(*make_networks(2), images, classes=classes, score=watch, **options)
     best = min(range(len(history)), key=lambda i: history[i]["score"])
     dark, light = (GeneratorOfOneClass(frozen, i)(torch.randn(256, 8)).mean().item() for i in (0, 1))
     assert light == pytest.approx(seen[best], abs=0.1)
@@ -155,7 +155,9 @@ def test_images_of_a_class_are_not_all_alike():
 @pytest.fixture(scope="module")
 def fitted():
     """A sampler that had time to tell squares from discs."""
-    sampler = ConditionalDCGANOverSampler(n_steps=500, width=8, ema_decay=0.98, synthetic_classes="all", random_state=0)
+    sampler = ConditionalDCGANOverSampler(
+        n_steps=500, base_channels=8, ema_decay=0.98, synthetic_classes="all", random_state=0
+    )
     X, y = make_shapes(40, 12)
     return sampler, X, y, *sampler.fit_resample(X, y)
 
@@ -182,9 +184,9 @@ def test_file_and_sampler_draw_the_same(fitted, tmp_path):
 def test_an_interrupted_training_ends_with_the_same_images(tmp_path):
     """And other labels for the same images are refused."""
     X, y = make_shapes()
-    whole = ConditionalDCGANOverSampler(n_steps=100, width=4, random_state=0)
+    whole = ConditionalDCGANOverSampler(n_steps=100, base_channels=4, random_state=0)
     expected, _ = whole.fit_resample(X, y)
-    part = ConditionalDCGANOverSampler(n_steps=50, width=4, random_state=0, checkpoint_dir=tmp_path)
+    part = ConditionalDCGANOverSampler(n_steps=50, base_channels=4, random_state=0, checkpoint_dir=tmp_path)
     part.fit_resample(X, y)
     found, _ = part.set_params(n_steps=100).fit_resample(X, y)
     np.testing.assert_array_equal(found, expected)
@@ -200,12 +202,14 @@ def test_an_interrupted_training_ends_with_the_same_images(tmp_path):
 def test_augmentation_follows_the_rarest_class(monkeypatch):
     """Its images come up in every second batch, and are memorised however many others there are."""
     seen = []
-    monkeypatch.setattr(_gan, "train_gan", lambda *_, augment, **how: seen.append(augment) or train_gan(*_, **how))
+    monkeypatch.setattr(
+        _gan, "train_gan", lambda *_, augment, **options: seen.append(augment) or train_gan(*_, **options)
+    )
     X, y = make_shapes(180, 0, size=32)
     for n_rare in (20, 80):
         y = np.arange(180) < n_rare
-        ConditionalDCGANOverSampler(n_steps=2, width=2, random_state=0).fit_resample(X, y)
+        ConditionalDCGANOverSampler(n_steps=2, base_channels=2, random_state=0).fit_resample(X, y)
     assert seen == [augment_mildly] * 2
     X, y = make_shapes(330, 0, size=32)
-    ConditionalDCGANOverSampler(n_steps=2, width=2, random_state=0).fit_resample(X, np.arange(330) < 160)
+    ConditionalDCGANOverSampler(n_steps=2, base_channels=2, random_state=0).fit_resample(X, np.arange(330) < 160)
     assert seen[-1] is None

@@ -15,10 +15,10 @@ from gan_sampler import (
 )
 
 SAMPLERS = [
-    DCGANOverSampler(image_shape="row", n_steps=2, width=2, latent_dim=4, random_state=0),
-    ConditionalDCGANOverSampler(image_shape="row", n_steps=4, width=2, latent_dim=4, random_state=0),
-    CycleGANOverSampler(image_shape="row", n_steps=2, width=2, n_blocks=1, random_state=0),
-    DeepSMOTE(image_shape="row", n_steps=2, width=2, latent_dim=4, random_state=0),
+    DCGANOverSampler(image_shape="row", n_steps=2, base_channels=2, latent_dim=4, random_state=0),
+    ConditionalDCGANOverSampler(image_shape="row", n_steps=4, base_channels=2, latent_dim=4, random_state=0),
+    CycleGANOverSampler(image_shape="row", n_steps=2, base_channels=2, n_blocks=1, random_state=0),
+    DeepSMOTE(image_shape="row", n_steps=2, base_channels=2, latent_dim=4, random_state=0),
     AugmentationOverSampler(image_shape="row", random_state=0),
     PixelSampler(RandomOverSampler(random_state=0), image_shape="row"),
 ]

@@ -38,12 +38,12 @@ class MeanOfPixels(nn.Module):
         return self.weight * images.mean((1, 2, 3))
 
 
-def train(there, back, source, target, **how):
-    return train_cycle_gan([there, back], [MeanOfPixels(), MeanOfPixels()], source, target, **how)
+def train(there, back, source, target, **options):
+    return train_cycle_gan([there, back], [MeanOfPixels(), MeanOfPixels()], source, target, **options)
 
 
 def test_losses_are_those_of_the_paper():
-    """Least squares for both players, and the mean absolute error of the way there and back in both directions."""
+    """Least squares for both networks, and the mean absolute error of the way there and back in both directions."""
     source, target = torch.full((4, 1, 8, 8), -0.5), torch.full((4, 1, 8, 8), 0.5)
     _, (record,) = train(Brighter(0.25), Brighter(-0.5), source, target, n_steps=1, batch_size=4)
     # source -.5 -> -.25 -> -.75, target .5 -> 0 -> .25: both ways miss by .25
@@ -96,7 +96,7 @@ def test_one_source_image_is_enough():
     X, _ = make_shapes(9, 0)
     y = np.array(["source"] + ["rare"] * 8)
     sampler = CycleGANOverSampler(
-        sampling_strategy={"rare": 10}, n_steps=2, width=2, n_blocks=1, batch_size=2, random_state=0
+        sampling_strategy={"rare": 10}, n_steps=2, base_channels=2, n_blocks=1, batch_size=2, random_state=0
     )
     X_res, _ = sampler.fit_resample(X, y)
     assert len(X_res) == 11
@@ -156,7 +156,7 @@ def test_networks_take_any_size(shape):
 def fitted():
     """A sampler that had time to learn what tells squares from discs."""
     X, y = make_shapes(40, 12)
-    sampler = CycleGANOverSampler(n_steps=400, width=8, n_blocks=1, learning_rate=1e-3, random_state=0)
+    sampler = CycleGANOverSampler(n_steps=400, base_channels=8, n_blocks=1, learning_rate=1e-3, random_state=0)
     return sampler, X, y, *sampler.fit_resample(X, y)
 
 
@@ -182,7 +182,7 @@ def test_herding_chooses_no_image_twice(fitted):
     """There are no more different translations than sources, so it must not ask for more."""
     _, X, y, *_ = fitted
     pixels = FunctionTransformer(lambda images: images.reshape(len(images), -1) / 255)
-    sampler = CycleGANOverSampler(n_steps=2, width=2, n_blocks=1, herding=pixels, random_state=0)
+    sampler = CycleGANOverSampler(n_steps=2, base_channels=2, n_blocks=1, herding=pixels, random_state=0)
     X_res, _ = sampler.fit_resample(X, y)
     made = X_res[sampler.synthetic_mask_]
     assert len(np.unique(made, axis=0)) == len(made) == 28
@@ -192,7 +192,7 @@ def test_translates_no_colour_that_it_has_not_learnt():
     """Three equal channels are learnt as one, so colour would be dropped without a word."""
     X, y = make_shapes(12, 4)
     X = np.repeat(X[..., None], 3, axis=-1)
-    sampler = CycleGANOverSampler(n_steps=1, width=2, n_blocks=1, random_state=0)
+    sampler = CycleGANOverSampler(n_steps=1, base_channels=2, n_blocks=1, random_state=0)
     sampler.fit_resample(X, y)
     coloured = X[:2].copy()
     coloured[..., 2] //= 2
@@ -220,4 +220,4 @@ def test_history_pickle_and_divergence(fitted):
     loaded = pickle.loads(pickle.dumps(sampler))
     np.testing.assert_array_equal(loaded.translate(X[:3], "square"), sampler.translate(X[:3], "square"))
     with pytest.raises(FloatingPointError, match=r"class 'square' diverged: .* step .*learning_rate"):
-        CycleGANOverSampler(n_steps=100, width=2, learning_rate=1e30, random_state=0).fit_resample(X, y)
+        CycleGANOverSampler(n_steps=100, base_channels=2, learning_rate=1e30, random_state=0).fit_resample(X, y)

@@ -81,7 +81,7 @@ def test_encoder_takes_any_size(shape):
 def fitted():
     """A sampler that had time to learn what squares look like."""
     X, y = make_shapes(40, 12)
-    sampler = DeepSMOTE(n_steps=200, width=8, latent_dim=16, batch_size=32, learning_rate=2e-3, random_state=0)
+    sampler = DeepSMOTE(n_steps=200, base_channels=8, latent_dim=16, batch_size=32, learning_rate=2e-3, random_state=0)
     return sampler, X, y, *sampler.fit_resample(X, y)
 
 
@@ -109,16 +109,14 @@ def test_codes_lie_between_those_of_a_class(fitted):
 def test_collapse_is_told():
     """After a few steps a decoder draws the mean of all images, however good the classifier may find it."""
     X, y = make_shapes(40, 12)
-    with pytest.warns(
-        CollapseWarning, match=r"images drawn for class 'square' \(variance_ratio .*\) are much more alike"
-    ):
-        DeepSMOTE(n_steps=3, width=4, latent_dim=4, random_state=0).fit_resample(X, y)
+    with pytest.warns(CollapseWarning, match=r"images drawn for class 'square' \(variance_ratio .*\) vary much less"):
+        DeepSMOTE(n_steps=3, base_channels=4, latent_dim=4, random_state=0).fit_resample(X, y)
 
 
 def test_a_class_of_two_images_has_one_neighbour():
     """Rare classes are the point."""
     X, y = make_shapes(12, 2)
-    X_res, _ = DeepSMOTE(n_steps=2, width=4, latent_dim=4, random_state=0).fit_resample(X, y)
+    X_res, _ = DeepSMOTE(n_steps=2, base_channels=4, latent_dim=4, random_state=0).fit_resample(X, y)
     assert len(X_res) == 24
 
 
@@ -130,4 +128,4 @@ def test_history_pickle_and_divergence(fitted):
     image = torch.zeros(1, 1, 12, 12)
     assert torch.equal(loaded.decoder_(loaded.encoder_(image)), sampler.decoder_(sampler.encoder_(image)))
     with pytest.raises(FloatingPointError, match=r"autoencoder diverged: .* step .*learning_rate"):
-        DeepSMOTE(n_steps=100, width=4, learning_rate=1e30, random_state=0).fit_resample(X, y)
+        DeepSMOTE(n_steps=100, base_channels=4, learning_rate=1e30, random_state=0).fit_resample(X, y)

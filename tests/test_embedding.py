@@ -245,7 +245,7 @@ def stripes(n, seed):
 @pytest.mark.parametrize(("cls", "weights"), [(ResNet18Embedder, None), (EfficientNetLite0Embedder, "IMAGENET1K_V1")])
 def test_fine_tuning_learns_the_classes_and_leaves_a_frozen_network(cls, weights):
     """The report trained its embedder on its data: features of new images must then tell the classes apart better."""
-    (X, y), (X_new, y_new) = stripes(48, seed=0), stripes(96, seed=1)
+    (X, y), (X_new, y_new) = stripes(96, seed=0), stripes(96, seed=1)
     params = {"weights": weights, "input_size": 32, "learning_rate": 1e-3, "batch_size": 12, "random_state": 0}
     tuned = cls(**params, fine_tune_epochs=5).fit(X, y)
     assert len(tuned.history_["loss"]) == len(tuned.history_["accuracy"]) == 5

@@ -87,7 +87,7 @@ def linear_generator_loss(fake_logits):
 def test_a_loss_is_one_object(shapes, tmp_path, monkeypatch):
     """It trains as it is or by its name, tells checkpoints apart, and is named in a file."""
     linear = Loss("linear", linear_discriminator_loss, linear_generator_loss, one_pass=True)
-    plain = DCGANOverSampler(n_steps=2, width=2, checkpoint_dir=tmp_path / "checkpoints", random_state=0)
+    plain = DCGANOverSampler(n_steps=2, base_channels=2, checkpoint_dir=tmp_path / "checkpoints", random_state=0)
     expected, _ = plain.fit_resample(*shapes)
     with pytest.raises(ValueError, match=r"loss\.name: 'non_saturating' there, 'linear' in this fit"):
         clone(plain).set_params(loss=linear).fit_resample(*shapes)

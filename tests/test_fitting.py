@@ -212,7 +212,7 @@ class TestInterruption:
     def test_translators_and_autoencoders_are_kept_too(self, interrupt_at, monkeypatch, shapes):
         """They take as long."""
         interrupt_at(2 * 72)
-        translator = CycleGANOverSampler(n_steps=100, width=2, n_blocks=1, random_state=0)
+        translator = CycleGANOverSampler(n_steps=100, base_channels=2, n_blocks=1, random_state=0)
         with pytest.raises(KeyboardInterrupt, match="translators_"):
             translator.fit_resample(*shapes)
         assert translator.translate(shapes[0][:2], "square").shape == (2, 12, 12)
@@ -225,7 +225,7 @@ class TestInterruption:
             return normalised(*args)
 
         monkeypatch.setattr("gan_sampler.training._autoencoder.mse_loss", interrupt)
-        autoencoder = DeepSMOTE(n_steps=100, width=2, latent_dim=4, random_state=0)
+        autoencoder = DeepSMOTE(n_steps=100, base_channels=2, latent_dim=4, random_state=0)
         with pytest.raises(KeyboardInterrupt, match="decoder_"):
             autoencoder.fit_resample(*shapes)
         assert autoencoder.history_[-1]["step"] == 50
@@ -391,7 +391,7 @@ class TestPoorQuality:
         """At 64 pixels a few steps give noise, of which nothing was said."""
         X, y = make_shapes(40, 20, size=64)
         with pytest.warns(QualityWarning, match=r"images drawn for class 'square'"):
-            DCGANOverSampler(n_steps=30, width=8, random_state=0).fit_resample(X, y)
+            DCGANOverSampler(n_steps=30, base_channels=8, random_state=0).fit_resample(X, y)
 
     @pytest.mark.filterwarnings("ignore:The images drawn")
     def test_training_that_was_cut_off_is_told(self, sampler):

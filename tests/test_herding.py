@@ -124,7 +124,7 @@ def test_herded_images_obey_the_seed_and_the_layout():
 def test_herding_is_no_part_of_the_training(tmp_path):
     """A checkpoint goes on with other values of it, a file takes True for a transformer, and `sample` draws plainly."""
     X, y = make_shapes(20, 8)
-    sampler = DCGANOverSampler(n_steps=2, width=4, checkpoint_dir=tmp_path / "checkpoints", random_state=0)
+    sampler = DCGANOverSampler(n_steps=2, base_channels=4, checkpoint_dir=tmp_path / "checkpoints", random_state=0)
     plain, _ = sampler.fit_resample(X, y)
     herded, _ = clone(sampler).set_params(herding=PIXELS).fit_resample(X, y)
     assert plain.shape == herded.shape

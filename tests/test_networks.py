@@ -105,7 +105,7 @@ def root_mean_squares(network, inputs):
     """Return those of each layer's outputs in a forward pass, and of the middle half of its map alone."""
     found = []
 
-    def look(module, layer_inputs, outputs):
+    def record(module, layer_inputs, outputs):
         squares = outputs.detach().square()
         middle = squares
         for axis in range(2, squares.ndim):
@@ -115,7 +115,7 @@ def root_mean_squares(network, inputs):
 
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            module.register_forward_hook(look)
+            module.register_forward_hook(record)
     with torch.no_grad():
         network(inputs)
     return torch.tensor(found)  # (n_layers, 2)
@@ -132,10 +132,10 @@ def test_without_normalisation_every_layer_keeps_the_variance(image_shape, base_
     have fewer inputs, so that whole maps, and the logits that are made of the smallest, have a sixth less; a logit is
     one number a draw, hence the wider tolerance.
     """
-    how = {"base_channels": base_channels, "channels": channels, "norm": None}
+    options = {"base_channels": base_channels, "channels": channels, "norm": None}
     for make, inputs in (
-        (lambda: Generator(image_shape, **how), torch.randn(16, 100)),
-        (lambda: Discriminator(image_shape, **how), 0.52**0.5 * torch.randn(16, *image_shape)),
+        (lambda: Generator(image_shape, **options), torch.randn(16, 100)),
+        (lambda: Discriminator(image_shape, **options), 0.52**0.5 * torch.randn(16, *image_shape)),
     ):
         measured = []
         for seed in range(10):

@@ -14,7 +14,7 @@ from gan_sampler.samplers import _gan
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """Note of each GAN that is trained how many images it saw, and the width of its networks."""
+    """Note of each GAN that is trained how many images it saw, and `base_channels` of its networks."""
     seen = []
     train_gan = _gan.train_gan
 
@@ -29,7 +29,7 @@ def trainings(monkeypatch):
 def make_pipeline(**kwargs):
     return Pipeline(
         [
-            ("gan", DCGANOverSampler(n_steps=2, width=4, random_state=0)),
+            ("gan", DCGANOverSampler(n_steps=2, base_channels=4, random_state=0)),
             ("feat", ResNet18Embedder(weights=None, input_size=32, random_state=0)),
             ("clf", SVC()),
         ],
@@ -45,10 +45,10 @@ def test_three_step_pipeline_in_cross_validate(shapes, trainings):
 
 
 def test_grid_search_sets_the_samplers_parameters(shapes, trainings):
-    """``gan__width`` is a candidate like any other, so each value is trained in each fold, and once at the end."""
-    search = GridSearchCV(make_pipeline(), {"gan__width": [2, 4]}, cv=StratifiedKFold(2), error_score="raise")
+    """Each value of ``gan__base_channels`` is trained in each fold, and the best one once at the end."""
+    search = GridSearchCV(make_pipeline(), {"gan__base_channels": [2, 4]}, cv=StratifiedKFold(2), error_score="raise")
     search.fit(*shapes)
-    assert trainings == [(5, 2), (5, 2), (5, 4), (5, 4), (10, search.best_params_["gan__width"])]
+    assert trainings == [(5, 2), (5, 2), (5, 4), (5, 4), (10, search.best_params_["gan__base_channels"])]
 
 
 def test_memory_trains_each_gan_once_a_fold_not_once_a_candidate(shapes, trainings, tmp_path):

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "docs/evaluation.md", "docs/guide.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/evaluation.md",
+    "docs/extending.md",
+    "docs/how_it_works.md",
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "guide").glob("*.md")),
+)
 
 _BLOCK = re.compile(
     r"^(?:<!-- *skip: *(?P<reason>[^\n]+?) *-->\s*\n)?```python *\n(?P<code>.*?)^``` *$", re.DOTALL | re.MULTILINE

@@ -192,8 +192,8 @@ def test_a_variant_gives_a_row(monkeypatch):
     monkeypatch.setattr(defaults, "EfficientNetLite0Embedder", Pixels)
     monkeypatch.setattr(defaults, "TASKS", {"toy": ("toy", 16, None, 0.05)})
     monkeypatch.setattr(defaults, "_seconds_per_step", lambda *_: 0.01)
-    (row,) = defaults.run_cell("toy", "width 16", 3, {("toy", 16): make_data(60, 40)})
-    assert (row["variant"], row["seed"], row["n_images"], row["n_steps"]) == ("width 16", 3, 40, 5)
+    (row,) = defaults.run_cell("toy", "16 base channels", 3, {("toy", 16): make_data(60, 40)})
+    assert (row["variant"], row["seed"], row["n_images"], row["n_steps"]) == ("16 base channels", 3, 40, 5)
     assert row["kid"] > row["kid_between_halves"]
 
 
@@ -285,7 +285,7 @@ def train():
     X, y = np.concatenate([X, X + 1]), np.tile((y == "square").astype(int), 2)
     counts = np.bincount(y)
     sampler = DCGANOverSampler(
-        sampling_strategy={label: n + 1 for label, n in enumerate(counts)}, n_steps=2, width=2, random_state=0
+        sampling_strategy={label: n + 1 for label, n in enumerate(counts)}, n_steps=2, base_channels=2, random_state=0
     )
     sampler.fit_resample(X, y)
     return remedies.Train(X, y, sampler, seed=0)

@@ -31,10 +31,10 @@ from gan_sampler.samplers import CollapseWarning
 from gan_sampler.training import augment_mildly, train_gan
 
 SAMPLERS = {
-    "dcgan": DCGANOverSampler(n_steps=2, width=4, random_state=0),
-    "conditional": ConditionalDCGANOverSampler(n_steps=3, width=4, random_state=0),
-    "cyclegan": CycleGANOverSampler(n_steps=2, width=2, n_blocks=1, random_state=0),
-    "deep smote": DeepSMOTE(n_steps=10, width=4, latent_dim=8, learning_rate=1e-2, random_state=0),
+    "dcgan": DCGANOverSampler(n_steps=2, base_channels=4, random_state=0),
+    "conditional": ConditionalDCGANOverSampler(n_steps=3, base_channels=4, random_state=0),
+    "cyclegan": CycleGANOverSampler(n_steps=2, base_channels=2, n_blocks=1, random_state=0),
+    "deep smote": DeepSMOTE(n_steps=10, base_channels=4, latent_dim=8, learning_rate=1e-2, random_state=0),
     "augmentation": AugmentationOverSampler(random_state=0),
 }
 
@@ -455,7 +455,7 @@ class TestGenerators:
         """A generator that draws the same image over and over, with what can be done about it."""
         X, y = make_shapes(12, 9)
         with pytest.warns(
-            CollapseWarning, match=r"class 'square' \(variance_ratio 0\.\d\d\) are much more alike .*n_steps.*history_"
+            CollapseWarning, match=r"class 'square' \(variance_ratio 0\.\d\d\) vary much less .*n_steps.*history_"
         ) as told:
             clone(SAMPLERS["dcgan"]).fit_resample(X, y)
         assert told[0].filename == __file__  # the line that the user wrote
@@ -464,9 +464,9 @@ class TestGenerators:
         """Else nobody would read it."""
         with warnings.catch_warnings():
             warnings.simplefilter("error", QualityWarning)
-            DCGANOverSampler(n_steps=250, width=8, learning_rate=1e-3, ema_decay=0.98, random_state=0).fit_resample(
-                *make_shapes(40, 30)
-            )
+            DCGANOverSampler(
+                n_steps=250, base_channels=8, learning_rate=1e-3, ema_decay=0.98, random_state=0
+            ).fit_resample(*make_shapes(40, 30))
 
     def test_memory_does_not_grow_with_the_majority_or_the_images_drawn(self):
         """Peak of the process beyond input and output, for 600 and for 6,000 images of the larger class."""
@@ -475,7 +475,7 @@ class TestGenerators:
             "from gan_sampler import DCGANOverSampler\n"
             "for n in (600, 6000):\n"
             "    X = np.random.default_rng(0).integers(0, 256, (n + 100, 64, 64), dtype=np.uint8)\n"
-            "    sampler = DCGANOverSampler(n_steps=2, width=4, random_state=0)\n"
+            "    sampler = DCGANOverSampler(n_steps=2, base_channels=4, random_state=0)\n"
             "    X_res, _ = sampler.fit_resample(X, np.arange(n + 100) < 100)\n"
             "    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
             "    print(peak * (1 if sys.platform == 'darwin' else 1024) - X.nbytes - X_res.nbytes)\n"
@@ -516,7 +516,7 @@ class TestGenerators:
     def test_learns_what_its_class_looks_like(self, shapes):
         """Synthetic squares are nearer to real squares than to discs, in the mean image."""
         X, y = make_shapes(40, 30)
-        sampler = DCGANOverSampler(n_steps=250, width=8, learning_rate=1e-3, ema_decay=0.98, random_state=0)
+        sampler = DCGANOverSampler(n_steps=250, base_channels=8, learning_rate=1e-3, ema_decay=0.98, random_state=0)
         X_res, _ = sampler.fit_resample(X, y)
         synthetic = X_res[sampler.synthetic_mask_].mean(axis=0)
         distance = {label: np.abs(X[y == label].mean(axis=0) - synthetic).mean() for label in ("disc", "square")}

@@ -35,11 +35,14 @@ def gradients_of(*networks):
     return [parameter.grad.clone() for network in networks for parameter in network.parameters()]
 
 
-def two_pass_gradients(generator, discriminator, real, noise, **how):
+def two_pass_gradients(generator, discriminator, real, noise, **options):
     """Both through the discriminator as it was before the update, as in one pass."""
     fake = generate(generator, noise)
     return torch.stack(
-        [discriminator_gradients(discriminator, real, fake, **how), generator_gradients(discriminator, fake, **how)]
+        [
+            discriminator_gradients(discriminator, real, fake, **options),
+            generator_gradients(discriminator, fake, **options),
+        ]
     )
 
 
@@ -122,13 +125,13 @@ class TestLosses:
     def test_a_loss_that_does_not_rise_with_every_generated_logit_allows_no_single_pass(self, name):
         """There is no slope to scale up where the hinge is flat, nor where the square is at its minimum."""
         loss = LOSSES[name]
-        with pytest.raises(ValueError, match=rf"loss may have one_pass=True only if .* '{name}' has the slope"):
+        with pytest.raises(ValueError, match=rf"loss may have one_pass=True only if .* '{name}' has the derivative"):
             check_loss(Loss(name, loss.discriminator, loss.generator, one_pass=True))
 
     def test_a_loss_that_falls_with_generated_logits_allows_no_single_pass(self):
         """The documentation once asked for this."""
         falling = Loss("falling", lambda real, fake: -fake.mean(), generator_loss, one_pass=True)
-        with pytest.raises(ValueError, match=r"rises strictly .* 'falling' has the slope -0.038"):
+        with pytest.raises(ValueError, match=r"increases strictly .* 'falling' has the derivative -0.038"):
             check_loss(falling)
 
     @pytest.mark.parametrize(
@@ -137,7 +140,9 @@ class TestLosses:
     def test_slopes_that_depend_on_other_logits_allow_no_single_pass(self, others):
         """As in relativistic losses: what a grid of logits shows would say nothing of another batch."""
         loss = Loss("coupled", lambda real, fake: (fake - others(real, fake)).exp().mean(), generator_loss, True)
-        with pytest.raises(ValueError, match=r"'coupled' has (slopes that depend on the other logits|the slope)"):
+        with pytest.raises(
+            ValueError, match=r"'coupled' has (derivatives that depend on the other logits|the derivative)"
+        ):
             check_loss(loss)
 
     def test_identity_tells_losses_apart_in_plain_values(self):
@@ -166,12 +171,12 @@ class TestOnePass:
         with torch.no_grad():
             discriminator.layers[-1].weight *= scale
         batch = torch.randn(6, *shape).double(), torch.randn(6, 8).double()
-        how = {"loss": NON_SATURATING, "augment": lambda images: images.roll(1, 2)}
+        options = {"loss": NON_SATURATING, "augment": lambda images: images.roll(1, 2)}
 
-        losses = one_pass_gradients(generator, discriminator, *batch, **how)
+        losses = one_pass_gradients(generator, discriminator, *batch, **options)
         gradients = gradients_of(generator, discriminator)
         generator.zero_grad(), discriminator.zero_grad()
-        expected_losses = two_pass_gradients(generator, discriminator, *batch, **how)
+        expected_losses = two_pass_gradients(generator, discriminator, *batch, **options)
         expected = gradients_of(generator, discriminator)
 
         assert max(gradient.abs().max() for gradient in expected) > 1e-3
@@ -208,17 +213,17 @@ class TestOnePass:
     @pytest.mark.parametrize("logits", [LOGITS, *([logit] * 4 for logit in (-1000, -100, -70, 70))], ids=str)
     def test_every_logit_keeps_its_gradient(self, logits, precision, tolerance, monkeypatch):
         """A sigmoid of -70 is 4e-31: each image's gradient is that of two passes, by themselves and mixed."""
-        n, how = len(logits), {"loss": NON_SATURATING, "augment": nn.Identity()}
+        n, options = len(logits), {"loss": NON_SATURATING, "augment": nn.Identity()}
         torch.manual_seed(0)
         generator = self.Free(torch.randn(n, *SHAPE))
         discriminator = self.Moved(Discriminator(SHAPE, base_channels=8), logits)
         twins, real = (copy.deepcopy(generator), copy.deepcopy(discriminator)), torch.randn(n, *SHAPE)
         if precision == "bfloat16":  # as emulated by the CPU
             monkeypatch.setattr(step, "mixed_precision", lambda device: torch.autocast("cpu", torch.bfloat16))
-            two_pass_gradients(*twins, real, torch.zeros(n, 1), **how)
+            two_pass_gradients(*twins, real, torch.zeros(n, 1), **options)
         else:
-            two_pass_gradients(*(twin.double() for twin in twins), real.double(), torch.zeros(n, 1), **how)
-        one_pass_gradients(generator, discriminator, real, torch.zeros(n, 1), **how)
+            two_pass_gradients(*(twin.double() for twin in twins), real.double(), torch.zeros(n, 1), **options)
+        one_pass_gradients(generator, discriminator, real, torch.zeros(n, 1), **options)
 
         gradient, expected = generator.images.grad.flatten(1), twins[0].images.grad.flatten(1)
         errors, sizes = (gradient - expected).norm(dim=1), expected.norm(dim=1)
@@ -236,8 +241,8 @@ class TestOnePass:
         before = [parameter.detach().clone() for parameter in discriminator.parameters()]
         signs = iter((1, -1))
         discriminator.register_forward_hook(lambda module, images, logits: logits + 1000 * next(signs))
-        how = {"loss": NON_SATURATING, "augment": nn.Identity()}
-        one_pass_gradients(generator, discriminator, torch.randn(4, *SHAPE), torch.zeros(4, 1), **how)
+        options = {"loss": NON_SATURATING, "augment": nn.Identity()}
+        one_pass_gradients(generator, discriminator, torch.randn(4, *SHAPE), torch.zeros(4, 1), **options)
         adam.step()
         assert generator.images.grad.norm() > 1e-3
         for parameter, old in zip(discriminator.parameters(), before, strict=True):
@@ -247,11 +252,11 @@ class TestOnePass:
         """Which is why the discriminator is asked before."""
         generator, discriminator = make_networks()
         discriminator = MinibatchDeviation(discriminator)
-        how, batch = {"loss": NON_SATURATING, "augment": nn.Identity()}, (torch.rand(4, 1, 8, 8), torch.randn(4, 8))
+        options, batch = {"loss": NON_SATURATING, "augment": nn.Identity()}, (torch.rand(4, 1, 8, 8), torch.randn(4, 8))
         gradients = []
         for update in (one_pass_gradients, two_pass_gradients):
             generator.zero_grad()
-            update(generator, discriminator, *batch, **how)
+            update(generator, discriminator, *batch, **options)
             gradients.append(torch.cat([gradient.flatten() for gradient in gradients_of(generator)]))
         assert (gradients[0] - gradients[1]).norm() > 0.01 * gradients[1].norm()
 
@@ -359,10 +364,10 @@ class TestTwoPasses:
         discriminator = PatchDiscriminator(SHAPE, base_channels=2)
         loss, real, noise = LOSSES[name], torch.rand(3, *SHAPE), torch.randn(3, 8)
         fake = generate(generator, noise)
-        how = {"loss": loss, "augment": nn.Identity()}
+        options = {"loss": loss, "augment": nn.Identity()}
         patches = [discriminator(images).detach().flatten() for images in (real, fake)]
-        of_discriminator = discriminator_gradients(discriminator, real, fake, **how)
-        of_generator = generator_gradients(discriminator, fake, **how)
+        of_discriminator = discriminator_gradients(discriminator, real, fake, **options)
+        of_generator = generator_gradients(discriminator, fake, **options)
         assert of_discriminator.item() == pytest.approx(loss.discriminator(*patches).item(), rel=1e-5)
         assert of_generator.item() == pytest.approx(loss.generator(patches[1]).item(), rel=1e-5)
         assert all(gradient.abs().sum() > 0 for gradient in gradients_of(generator))

@@ -123,7 +123,8 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
         "from gan_sampler import DCGANOverSampler\n"
         "X = np.random.default_rng(0).integers(0, 256, (60, 16, 16), dtype=np.uint8)\n"
         "y = np.repeat([0, 1, 2], [40, 10, 10])\n"
-        f"DCGANOverSampler(n_steps=10**6, width=2, n_jobs=2, checkpoint_dir={str(tmp_path)!r}).fit_resample(X, y)\n"
+        "sampler = DCGANOverSampler(n_steps=10**6, base_channels=2, n_jobs=2, checkpoint_dir="
+        f"{str(tmp_path)!r}).fit_resample(X, y)\n"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     parent = subprocess.Popen([sys.executable, "-W", "ignore", "-c", script], cwd=HERE, env=environment)

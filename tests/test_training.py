@@ -20,7 +20,7 @@ from gan_sampler.training import (
 )
 
 
-def make_players(norm="batch", size=8):
+def make_networks(norm="batch", size=8):
     torch.manual_seed(0)
     shape = (1, size, size)
     return Generator(shape, latent_dim=8, base_channels=4, norm=norm), Discriminator(shape, base_channels=4)
@@ -29,8 +29,8 @@ def make_players(norm="batch", size=8):
 def test_generator_learns_the_brightness_of_its_images():
     """The simplest thing a GAN must learn, and an untrained one does not know."""
     images = 0.6 + 0.05 * torch.randn(64, 1, 8, 8)
-    untrained = freeze(make_players()[0])
-    trained, _ = train_gan(*make_players(), images, n_steps=300, learning_rate=2e-3, ema_decay=0.95)
+    untrained = freeze(make_networks()[0])
+    trained, _ = train_gan(*make_networks(), images, n_steps=300, learning_rate=2e-3, ema_decay=0.95)
     error = [abs(torch.cat(list(draw(g, 256))).mean().item() - 0.6) for g in (trained, untrained)]
     assert error[0] < 0.2 < 0.4 < error[1]
 
@@ -38,7 +38,7 @@ def test_generator_learns_the_brightness_of_its_images():
 def test_history_holds_means_at_each_interval_and_reports_them():
     """A user's plot and progress bar read these."""
     reports = []
-    _, history = train_gan(*make_players(), torch.zeros(9, 1, 8, 8), n_steps=120, report=reports.append)
+    _, history = train_gan(*make_networks(), torch.zeros(9, 1, 8, 8), n_steps=120, report=reports.append)
     assert history == reports
     assert [record["step"] for record in history] == [50, 100, 120]
     assert all(set(r) == {"step", "seconds", "loss_discriminator", "loss_generator"} for r in history)
@@ -47,14 +47,14 @@ def test_history_holds_means_at_each_interval_and_reports_them():
 
 def test_max_time_ends_training_early():
     """Whichever comes first, steps or seconds."""
-    _, history = train_gan(*make_players(), torch.zeros(9, 1, 8, 8), n_steps=10**6, max_time=0.2)
+    _, history = train_gan(*make_networks(), torch.zeros(9, 1, 8, 8), n_steps=10**6, max_time=0.2)
     assert history[-1]["step"] < 10**5
     assert history[-1]["seconds"] >= 0.2
 
 
 def test_training_on_two_images_works():
     """The batch is the smaller of batch_size and the number of images."""
-    _, history = train_gan(*make_players(), torch.zeros(2, 1, 8, 8), n_steps=3)
+    _, history = train_gan(*make_networks(), torch.zeros(2, 1, 8, 8), n_steps=3)
     assert history[-1]["step"] == 3
 
 
@@ -71,7 +71,7 @@ class TestGoingBack:
 
         states = KeptStates()
         average, history = train_gan(
-            *make_players(),
+            *make_networks(),
             torch.rand(8, 1, 8, 8),
             n_steps=150,
             augment=break_once,
@@ -86,7 +86,7 @@ class TestGoingBack:
         """A weight that Adam moves by its learning rate at the first step shows it."""
         moved = []
         for broken_calls in (0, 2):
-            generator, discriminator = make_players()
+            generator, discriminator = make_networks()
             before, calls = generator.layers[0].weight.clone(), []
 
             def augment(images, generator, calls=calls, broken_calls=broken_calls):
@@ -100,12 +100,12 @@ class TestGoingBack:
     def test_what_does_not_heal_raises_and_names_the_step(self):
         """NaN images must not become NaN weights in silence."""
         with pytest.raises(FloatingPointError, match="beyond all reason by step 2, also after going back 3 times"):
-            train_gan(*make_players(), torch.full((4, 1, 8, 8), torch.nan), n_steps=2)
+            train_gan(*make_networks(), torch.full((4, 1, 8, 8), torch.nan), n_steps=2)
 
     def test_losses_beyond_reason_are_no_training(self):
         """A network that exploded to large numbers draws one pattern, and finite losses would let it pass."""
         with pytest.raises(FloatingPointError, match="beyond all reason"):
-            train_gan(*make_players(), torch.rand(8, 1, 8, 8), n_steps=100, learning_rate=100.0)
+            train_gan(*make_networks(), torch.rand(8, 1, 8, 8), n_steps=100, learning_rate=100.0)
 
 
 class TestSnapshots:
@@ -125,9 +125,9 @@ class TestSnapshots:
     def test_best_is_returned_not_the_last(self):
         """The best of three scores is the second: the result equals a training that ended there."""
         images = torch.rand(8, 1, 8, 8)
-        best, history = train_gan(*make_players(), images, n_steps=150, score=self.Scripted(3.0, 1.0, 2.0))
-        stopped, _ = train_gan(*make_players(), images, n_steps=100, score=self.Scripted(3.0, 1.0))
-        last, _ = train_gan(*make_players(), images, n_steps=150, score=self.Scripted(3.0, 2.0, 1.0))
+        best, history = train_gan(*make_networks(), images, n_steps=150, score=self.Scripted(3.0, 1.0, 2.0))
+        stopped, _ = train_gan(*make_networks(), images, n_steps=100, score=self.Scripted(3.0, 1.0))
+        last, _ = train_gan(*make_networks(), images, n_steps=150, score=self.Scripted(3.0, 2.0, 1.0))
         assert [record["score"] for record in history] == [3.0, 1.0, 2.0]
         assert torch.equal(best.layers[0].weight, stopped.layers[0].weight)
         assert not torch.equal(best.layers[0].weight, last.layers[0].weight)
@@ -136,21 +136,21 @@ class TestSnapshots:
         """The score does not see speckle, which may come late."""
         images = torch.rand(8, 1, 8, 8)
         score = self.Scripted(3.0, 2.0, 1.0, spectral_distances=[0.1, 0.1, 2.0])
-        best, history = train_gan(*make_players(), images, n_steps=150, score=score)
-        stopped, _ = train_gan(*make_players(), images, n_steps=100, score=self.Scripted(3.0, 2.0))
+        best, history = train_gan(*make_networks(), images, n_steps=150, score=score)
+        stopped, _ = train_gan(*make_networks(), images, n_steps=100, score=self.Scripted(3.0, 2.0))
         assert torch.equal(best.layers[0].weight, stopped.layers[0].weight)
         assert min(history, key=rank) is history[1]
 
     def test_training_ends_when_the_score_no_longer_falls(self):
         """scikit-learn's n_iter_no_change, counted in reports."""
         score = self.Scripted(3.0, 2.0, 2.5, 2.0, 1.0)
-        _, history = train_gan(*make_players(), torch.rand(8, 1, 8, 8), n_steps=500, n_iter_no_change=2, score=score)
+        _, history = train_gan(*make_networks(), torch.rand(8, 1, 8, 8), n_steps=500, n_iter_no_change=2, score=score)
         assert [record["step"] for record in history] == [50, 100, 150, 200]
 
     def test_each_score_is_of_images_of_the_same_noise(self):
         """Else luck in the noise would choose the snapshot; with no step between them two scores see the same."""
         score = self.Scripted(3.0, 2.0)
-        train_gan(*make_players(), torch.rand(8, 1, 8, 8), n_steps=100, learning_rate=1e-30, score=score)
+        train_gan(*make_networks(), torch.rand(8, 1, 8, 8), n_steps=100, learning_rate=1e-30, score=score)
         assert torch.allclose(*score.seen, atol=1e-5)
 
 
@@ -158,7 +158,7 @@ def test_the_result_is_the_average_not_the_last_generator():
     """With a decay the average lags behind; with none it is the last one."""
     weights = {}
     for decay in (0.0, 0.9):
-        generator, discriminator = make_players()
+        generator, discriminator = make_networks()
         average, _ = train_gan(generator, discriminator, torch.zeros(8, 1, 8, 8), n_steps=20, ema_decay=decay)
         weights[decay] = (average.layers[0].weight, generator.layers[0].weight)
     assert torch.allclose(*weights[0.0])
@@ -169,7 +169,7 @@ def test_bytes_and_floats_train_alike(shapes):
     """Images kept as uint8 are normalised on the device, batch by batch."""
     X = torch.from_numpy(shapes[0])[:, None]
     weights = [
-        train_gan(*make_players(size=12), images, n_steps=5)[0].layers[0].weight for images in (X, X / 127.5 - 1)
+        train_gan(*make_networks(size=12), images, n_steps=5)[0].layers[0].weight for images in (X, X / 127.5 - 1)
     ]
     assert torch.equal(*weights)
 
@@ -184,7 +184,7 @@ def test_another_loss_and_a_penalty_take_part(shapes):
 
     images = torch.from_numpy(shapes[0])[:, None]
     results = [
-        train_gan(*make_players(size=12), images, n_steps=4, **options)[0].layers[0].weight
+        train_gan(*make_networks(size=12), images, n_steps=4, **options)[0].layers[0].weight
         for options in ({}, {"loss": LOSSES["hinge"]}, {"loss": LOSSES["hinge"], "penalty": penalty})
     ]
     assert seen == [1, 2, 3, 4]
@@ -195,7 +195,7 @@ def test_another_loss_and_a_penalty_take_part(shapes):
 @pytest.mark.parametrize("norm", ["batch", "spectral", None])
 def test_frozen_generator_pickles_and_draws_the_same(norm):
     """Spectral normalisation is a parametrisation, which torch does not pickle, so it is folded in."""
-    generator = freeze(make_players(norm)[0])
+    generator = freeze(make_networks(norm)[0])
     noise = torch.randn(4, 8)
     again = pickle.loads(pickle.dumps(generator))
     assert torch.equal(again(noise), generator(noise))
@@ -205,7 +205,7 @@ def test_frozen_generator_pickles_and_draws_the_same(norm):
 
 def test_running_statistics_are_those_of_the_frozen_weights():
     """Images drawn one by one must look like those drawn in a training batch."""
-    generator = make_players()[0]
+    generator = make_networks()[0]
     with torch.no_grad():
         for module in generator.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -220,7 +220,7 @@ def test_running_statistics_are_those_of_the_frozen_weights():
 @pytest.mark.parametrize("n_images", [0, 1, 7, 8, 9])
 def test_draw_gives_exactly_as_many_as_asked_for(n_images):
     """Batches that do not add up would leave rows unfilled."""
-    batches = list(draw(freeze(make_players()[0]), n_images, batch_size=4))
+    batches = list(draw(freeze(make_networks()[0]), n_images, batch_size=4))
     assert sum(map(len, batches)) == n_images
     assert all(len(batch) <= 4 for batch in batches)
 

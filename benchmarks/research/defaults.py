@@ -129,8 +129,8 @@ VARIANTS = {
             )
         }
     },
-    "width 16": {"generator": {"base_channels": 16}, "discriminator": {"base_channels": 16}},
-    "width 64": {"generator": {"base_channels": 64}, "discriminator": {"base_channels": 64}},
+    "16 base channels": {"generator": {"base_channels": 16}, "discriminator": {"base_channels": 16}},
+    "64 base channels": {"generator": {"base_channels": 64}, "discriminator": {"base_channels": 64}},
     "1e-3, batch 16, mild, style-based G": {
         "make_generator": variants.StyleGenerator,
         "train": {"learning_rate": 1e-3, "batch_size": 16, "augment": augment_mildly},

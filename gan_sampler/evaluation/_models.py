@@ -298,8 +298,8 @@ def _own_embedder(name, given):
         is_file = isinstance(given.weights, str | Path) and Path(given.weights).is_file()
         weights = _digest_of_file(given.weights) if is_file else ""
         is_frozen = given.weights is not None and not given.fine_tune_epochs
-    how = "frozen" if is_frozen else "fitted on the real training images of each split"
-    return Embedder(name, name, f"{given!r}, {how}.", given, is_frozen, weights)
+    training = "frozen" if is_frozen else "fitted on the real training images of each split"
+    return Embedder(name, name, f"{given!r}, {training}.", given, is_frozen, weights)
 
 
 def _digest_of_file(file):
@@ -335,11 +335,11 @@ def _named_embedder(name, settings, device, file, download):
             "choose efficientnet_lite0, which needs no download."
         )
     epochs = settings.imagenet_epochs
-    how = f"fine-tuned for {epochs} epochs on the real training images of each split" if epochs else "frozen"
+    training = f"fine-tuned for {epochs} epochs on the real training images of each split" if epochs else "frozen"
     estimator = ResNet18Embedder(weights=weights, fine_tune_epochs=epochs, **shared)
     of_file = "" if file is None else _digest_of_file(file)
     return Embedder(
-        name, label, f"ResNet18 with ImageNet weights, {how}.", estimator, is_frozen=not epochs, weights=of_file
+        name, label, f"ResNet18 with ImageNet weights, {training}.", estimator, is_frozen=not epochs, weights=of_file
     )
 
 

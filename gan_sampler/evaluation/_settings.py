@@ -140,7 +140,7 @@ def default_settings(image_shape, device):
     return Settings(
         dcgan=limits,
         cyclegan=limits,
-        deep_smote={"width": 32, "n_steps": 500},
+        deep_smote={"base_channels": 32, "n_steps": 500},
         embedder_size=int(np.clip(side, MIN_EMBEDDER_SIZE, MAX_EMBEDDER_SIZE)),
     )
 

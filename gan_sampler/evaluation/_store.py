@@ -27,6 +27,7 @@ PACKAGES = ("torch", "torchvision", "skorch", "scikit-learn", "imbalanced-learn"
 DEFAULT_CACHE_LIMIT = 150 * 2**20  # bytes; records, tables and the report come on top and stay small
 _PRESENTATION = (  # changes here change no number
     "cli",
+    "displays",
     "evaluation/_answer.py",
     "evaluation/_compare.py",
     "evaluation/_comparison.py",

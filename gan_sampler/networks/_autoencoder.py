@@ -7,7 +7,7 @@ from ._dcgan import Discriminator
 
 
 class Encoder(Discriminator):
-    """Images to codes: the convolutions of `Discriminator`, and a dense layer with as many outputs as a code has.
+    """Images to codes: the convolutions of `Discriminator`, followed by a dense layer of `latent_dim` outputs.
 
     Parameters
     ----------
@@ -15,12 +15,12 @@ class Encoder(Discriminator):
         Channels, height and width of the images.
     latent_dim : int
         Length of a code.
-    **how
-        ``base_channels``, ``channels`` and ``norm``, as `Discriminator` takes them.
+    **options
+        ``base_channels``, ``channels`` and ``norm`` of `Discriminator`.
     """
 
-    def __init__(self, image_shape, *, latent_dim, **how):
-        super().__init__(image_shape, **how)
+    def __init__(self, image_shape, *, latent_dim, **options):
+        super().__init__(image_shape, **options)
         self.layers[-1] = nn.Linear(self.layers[-1].in_features, latent_dim)
 
     def forward(self, images):

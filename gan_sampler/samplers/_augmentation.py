@@ -1,4 +1,4 @@
-"""The classical baseline: small changes to real images."""
+"""Over-sampling by random transformations of real images."""
 
 import math
 from numbers import Real
@@ -7,84 +7,71 @@ import numpy as np
 import torch
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
-from torchvision.transforms import v2
 
 from ..runtime import draw_seed, isolated
 from ._base import BaseImageOverSampler
+from ._docstrings import document
 
 _BATCH_SIZE = 256
 
 
+@document
 class AugmentationOverSampler(BaseImageOverSampler):
-    """Over-sample by small classical changes to real images: the baseline that a GAN has to beat.
+    """Over-sample by small random transformations of real images: the baseline that a GAN has to beat.
 
-    Each new image is a real one of its class, slightly turned, moved and scaled, with slightly other brightness
-    and contrast, through `torchvision.transforms.v2`. Every real image is used equally often, give or take one.
-    Flips are off unless asked for: a chest X-ray has a left and a right.
+    Each synthetic image is a real image of its class, slightly rotated, shifted and scaled, with slightly changed
+    brightness and contrast, by `torchvision.transforms.v2`. The real images are used equally often, up to a difference
+    of one. Flips are off by default, because left and right differ in many images, such as chest X-rays.
 
     Parameters
     ----------
-    sampling_strategy : float, str, dict or callable, default="auto"
-        How many images each class shall have, as in imbalanced-learn's over-samplers.
-    image_shape : tuple of int, "row" or None, default=None
-        Shape ``(H, W)`` or ``(H, W, C)`` of one image; needed only where `X` holds rows.
-    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where the channels of 4-D input stand.
-    value_range : tuple of (float, float) or None, default=None
-        Smallest and largest value an image can have. None stands for 0..255 for uint8, and for what is found in
-        `X` for every other dtype.
+    {sampling_strategy}
+    {image_shape}
+    {data_format}
+    {value_range}
     rotation : float, default=10.0
-        Largest angle, in degrees, either way.
+        Largest rotation in either direction, in degrees, in [0, 180].
     translation : float, default=0.05
         Largest shift, as a fraction of the side, in [0, 0.2].
     scaling : float, default=0.05
         Largest relative change of size, in [0, 0.5].
-    brightness, contrast : float, default=0.1
-        Largest relative change of either, in [0, 1].
-    horizontal_flip, vertical_flip : bool, default=False
-        Whether half of the images are mirrored left to right, or upside down.
-    synthetic_classes : {"resampled", "all"}, default="resampled"
-        Which classes get synthetic images. "resampled": those that `sampling_strategy` brings up, to the number that it
-        asks for. "all": every class; `sampling_strategy` is met by repeating real images, and each class gets equally
-        many synthetic ones on top, so that "looks generated" says nothing about the class.
-    synthetic_ratio : float, default=0.25
-        With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
-    herding : bool or transformer, default=False
-        Whether to make four times as many images as needed and to keep those that together are most like the real
-        ones, as in `DCGANOverSampler`.
-    quality : bool or transformer, default=False
-        Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`; with
-        `EfficientNetLite0Embedder` (True) or the transformer given. Costs about a minute for each class.
-    on_poor_quality : {"warn", "raise", "repeat"}, default="warn"
-        What to do when the images of a class cannot be used, because they are noise or all alike: make them with a
-        warning, raise a :class:`PoorQualityError`, or repeat real images in their place, as in `DCGANOverSampler`.
-    device : str or torch.device, default="auto"
-        Where the changes are computed: "auto" takes the first CUDA device, else the CPU.
-    random_state : int, RandomState instance or None, default=None
-        Seed; the same one gives the same images on one machine.
-    verbose : int, default=0
-        Not used; here because all samplers have it.
+    brightness : float, default=0.1
+        Largest relative change of brightness, in [0, 1].
+    contrast : float, default=0.1
+        Largest relative change of contrast, in [0, 1].
+    horizontal_flip : bool, default=False
+        Whether each image is flipped left to right with probability 0.5.
+    vertical_flip : bool, default=False
+        Whether each image is flipped upside down with probability 0.5.
+    {synthetic_classes}
+    {synthetic_ratio}
+    {herding}
+    {quality}
+    {on_poor_quality}
+    {device}
+    {random_state}
+    {verbose}
 
     Attributes
     ----------
-    sampling_strategy_ : dict
-        Number of images that each class lacked: made, or with `synthetic_classes="all"` repeated.
-    synthetic_mask_ : ndarray of shape (n_resampled,), bool
-        True for rows of the output that were made here.
-    quality_ : dict
-        Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
-        where it cannot be measured, as with fewer than 10 images.
-    image_shape_ : tuple of int
-        Shape of one image as stored.
-    n_features_in_ : int
-        Number of values that one image stores.
-    device_ : torch.device
-        Where the changes were computed.
+    {sampling_strategy_}
+    {synthetic_mask_}
+    {class_counts_}
+    {quality_}
+    {image_shape_}
+    {n_features_in_}
+    {feature_names_in_}
+    {device_}
+
+    Raises
+    ------
+    PoorQualityError
+        With ``on_poor_quality="raise"``, when the report that `quality` asks for finds images that cannot be used.
 
     See Also
     --------
     DCGANOverSampler : Over-sample with a generative adversarial network.
-    PixelSampler : SMOTE and its kin on pixels.
+    PixelSampler : SMOTE and other imbalanced-learn samplers on pixels.
 
     References
     ----------
@@ -162,23 +149,23 @@ class AugmentationOverSampler(BaseImageOverSampler):
         self.vertical_flip = vertical_flip
 
     def _score(self, X, y, label, random_state):
-        return None  # small changes to real images are as varied, and as good, as these
+        return None  # transformed real images need no comparison with real images
 
     def _synthesise(self, X, y, label, n_images, random_state):
         images = self.image_format_.to_tensor(X[y == label]).to(self.device_)
-        change = self._make_change(*images.shape[2:])
+        transform = self._make_transform(*images.shape[2:])
         passes = -(-n_images // len(images))
         order = np.concatenate([random_state.permutation(len(images)) for _ in range(passes)])[:n_images]
         for batch in gen_batches(n_images, _BATCH_SIZE):
-            with isolated(self.device_, draw_seed(random_state)):  # torchvision draws from torch's own stream
-                changed = torch.stack([change(images[row]) for row in order[batch]])
+            with isolated(self.device_, draw_seed(random_state)):  # torchvision uses torch's default generator
+                changed = torch.stack([transform(images[row]) for row in order[batch]])
             yield changed
 
     def _margins(self, height, width):
-        """Return how far images are continued outwards, so that a moved one shows no empty wedge that gives it away.
+        """Return the padding that avoids empty corners after a rotation, shift or change of size.
 
-        Turned by an angle, an image reaches for ``cos`` times its own side plus ``sin`` times the other one, both
-        longer by the shift; the worst angle up to `rotation` counts.
+        After a rotation, a side extends over ``cos`` times its own length plus ``sin`` times that of the other side,
+        and the shift is added. The largest extent over all angles up to `rotation` is taken.
         """
         angles = torch.deg2rad(torch.linspace(0, self.rotation, 181, dtype=torch.float64, device="cpu"))
         cos, sin = angles.cos().abs(), angles.sin().abs()
@@ -187,17 +174,20 @@ class AugmentationOverSampler(BaseImageOverSampler):
         reach_x = longer * (cos * width + sin * height).max().item()
         return math.ceil((reach_y - height) / 2) + 1, math.ceil((reach_x - width) / 2) + 1
 
-    def _make_change(self, height, width):
-        """Return a function from one image (channels, height, width) in [-1, 1] to a changed one."""
+    def _make_transform(self, height, width):
+        """Return a function that transforms one image, (channels, height, width) in [-1, 1]."""
+        from torchvision.transforms import v2  # takes as long to import as torch, and no other sampler needs it
+
         margin_y, margin_x = self._margins(height, width)
-        mirrored_y, mirrored_x = min(margin_y, height - 1), min(margin_x, width - 1)  # as far as mirroring goes
+        # The largest padding by reflection.
+        mirrored_y, mirrored_x = min(margin_y, height - 1), min(margin_x, width - 1)
         move = v2.Compose(
             [
                 v2.Pad([mirrored_x, mirrored_y], padding_mode="reflect"),
                 v2.Pad([margin_x - mirrored_x, margin_y - mirrored_y], padding_mode="edge"),
                 v2.RandomAffine(
                     degrees=self.rotation,
-                    # torchvision counts a shift in sides of what it is given, here with the margins
+                    # torchvision takes the shift as a fraction of the padded side
                     translate=(
                         self.translation * width / (width + 2 * margin_x),
                         self.translation * height / (height + 2 * margin_y),
@@ -212,9 +202,9 @@ class AugmentationOverSampler(BaseImageOverSampler):
         )
         jitter = v2.ColorJitter(brightness=self.brightness, contrast=self.contrast)
 
-        def change(image):
+        def transform(image):
             image = (move(image) + 1) / 2
-            n_colours = 1 if len(image) <= 2 else 3  # a second or fourth channel is opacity and keeps its values
+            n_colours = 1 if len(image) <= 2 else 3  # a second or fourth channel is opacity, which is not changed
             return torch.cat([jitter(image[:n_colours]), image[n_colours:]]) * 2 - 1
 
-        return change
+        return transform

@@ -1,55 +1,90 @@
-"""One class-conditional DCGAN for all classes, behind `fit_resample`."""
+"""Over-sampling with one class-conditional DCGAN for all classes."""
 
 from ..networks import ConditionalGenerator, GeneratorOfOneClass, ProjectionDiscriminator
 from ._dcgan import DCGANOverSampler
+from ._docstrings import document
 
 
+@document
 class ConditionalDCGANOverSampler(DCGANOverSampler):
-    """Over-sample images with one DCGAN that learns all classes together and is told which one to draw.
+    """Over-sample images with one class-conditional DCGAN for all classes.
 
-    What the classes have in common is learnt from all of them, so that the common ones can teach the rare ones. The
-    generator gets a vector of the class beside the noise [1]_ and normalises each class by itself, the
-    discriminator projects its features on a vector of the class [2]_, and the classes take turns, a batch of each.
-    Networks and training are those of `DCGANOverSampler` otherwise.
+    Features that the classes have in common are learned from the images of all classes, so a rare class can benefit
+    from a common one. The generator takes a class embedding in addition to the noise [1]_ and has batch normalisation
+    for each class; the discriminator is a projection discriminator [2]_. Batches hold images of one class, and the
+    classes alternate. Otherwise networks and training are those of `DCGANOverSampler`.
 
     Parameters
     ----------
-    sampling_strategy : float, str, dict or callable, default="auto"
-        How many images each class shall have, as in `DCGANOverSampler`.
-    image_shape, data_format, value_range
-        As in `DCGANOverSampler`.
+    {sampling_strategy}
+    {image_shape}
+    {data_format}
+    {value_range}
     latent_dim : int, default=100
-        Length of the noise vector that an image is drawn from, and of the vector of a class.
-    width, channels, base_size, generator_norm, discriminator_norm, dropout
-        Of the networks, as in `DCGANOverSampler`.
-    loss : str or gan_sampler.training.Loss, default="non_saturating"
-        What the networks minimise, as in `DCGANOverSampler`.
+        Length of the noise vector from which an image is generated, and of the class embedding.
+    {base_channels}
+    {channels}
+    {base_size}
+    {generator_norm}
+    {discriminator_norm}
+    {dropout}
+    {loss}
     n_steps : int, default=5000
         Number of updates of the generator, for all classes together; at least one for each class.
-    max_time, n_iter_no_change, batch_size, learning_rate, beta_1, ema_decay, augmentation
-        Of the training, as in `DCGANOverSampler`; `augmentation="auto"` looks at the number of images of the rarest
-        class.
-    checkpoint_dir : path-like or None, default=None
-        Folder for an interrupted training to go on from, as in `DCGANOverSampler`.
-    synthetic_classes, synthetic_ratio, herding, quality, on_poor_quality
-        As in `DCGANOverSampler`.
-    device : str, torch.device or list of these, default="auto"
-        Where to train; the first one of a list.
-    random_state : int, RandomState instance or None, default=None
-        Seed; the same one gives the same images on one machine.
-    verbose : int, default=0
-        Whether to show a bar with losses, rate and time left.
+    {max_time}
+    {n_iter_no_change}
+    {batch_size}
+    {learning_rate}
+    {beta_1}
+    {ema_decay}
+    {augmentation}
+    {checkpoint_dir}
+    {callback_of_all_classes}
+    {synthetic_classes}
+    {synthetic_ratio}
+    {herding}
+    {quality}
+    {on_poor_quality}
+    {device_or_devices}
+    {random_state}
+    {verbose}
 
     Attributes
     ----------
-    sampling_strategy_, synthetic_mask_, quality_, image_shape_, n_features_in_, feature_names_in_, device_
-        As in `DCGANOverSampler`.
+    {sampling_strategy_}
+    {synthetic_mask_}
+    {class_counts_}
     generators_ : dict
-        For each over-sampled class the trained generator with its class fixed, a `torch.nn.Module` from noise of shape
-        (n, latent_dim) to images in [-1, 1].
+        For each over-sampled class the trained generator with this class as its condition, a `torch.nn.Module` that
+        maps noise of shape (n, latent_dim) to images in [-1, 1].
     history_ : dict
-        For each over-sampled class the history of the one training: ``score``, ``variance_ratio`` and
-        ``spectral_distance`` are its own; ``mean_score``, the mean over these classes, chooses the snapshot.
+        For each over-sampled class a list of dicts, one for every 50 steps, as in `DCGANOverSampler`. The losses and
+        ``mean_score``, the mean score of these classes, are the same for all of them; the snapshot with the lowest
+        ``mean_score`` is kept. ``score``, ``variance_ratio`` and ``spectral_distance`` are those of the class.
+    {quality_}
+    {image_shape_}
+    {n_features_in_}
+    {feature_names_in_}
+    {device_}
+
+    Raises
+    ------
+    PoorQualityError
+        With ``on_poor_quality="raise"``, when the images of a class cannot be used.
+    FloatingPointError
+        When training diverges, even after it was set back three times to the last valid state, with half the learning
+        rate each time.
+    KeyboardInterrupt
+        On Ctrl-C. The best snapshots so far are in `generators_`, and `sample` draws from them.
+
+    Warns
+    -----
+    CollapseWarning
+        When the images generated for a class vary much less than the real ones.
+    QualityWarning
+        When the images generated for a class are too far from the real ones to be used, or could not be measured.
+    ConvergenceWarning
+        When `max_time` ended training early.
 
     See Also
     --------
@@ -57,8 +92,8 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
 
     Notes
     -----
-    Half of the steps go to each of two classes. In one trial (100 normal and 3,875 other chest X-rays of 32 x 32
-    pixels, 100 seconds of one thread, one seed) `DCGANOverSampler` drew better images in the same time: KID .35
+    With two classes, each gets half of the steps. In one experiment (100 normal and 3,875 other chest X-rays of 32 x 32
+    pixels, 100 seconds of one thread, one seed) `DCGANOverSampler` generated better images in the same time: KID .35
     against .77.
 
     References
@@ -93,7 +128,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         data_format="auto",
         value_range=None,
         latent_dim=100,
-        width=32,
+        base_channels=32,
         channels="pyramid",
         base_size=4,
         generator_norm="batch",
@@ -109,6 +144,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         ema_decay=0.999,
         augmentation="auto",
         checkpoint_dir=None,
+        callback=None,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -124,7 +160,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             data_format=data_format,
             value_range=value_range,
             latent_dim=latent_dim,
-            width=width,
+            base_channels=base_channels,
             channels=channels,
             base_size=base_size,
             generator_norm=generator_norm,
@@ -140,6 +176,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             ema_decay=ema_decay,
             augmentation=augmentation,
             checkpoint_dir=checkpoint_dir,
+            callback=callback,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

@@ -1,4 +1,4 @@
-"""CycleGAN behind `fit_resample`."""
+"""Over-sampling with CycleGAN."""
 
 from numbers import Integral, Real
 
@@ -9,118 +9,114 @@ from sklearn.utils._param_validation import Interval
 
 from ..networks import PatchDiscriminator, Translator
 from ..runtime import draw_seed, isolated, random_stream, training_context
-from ..training import TrainingInterrupted, train_cycle_gan, translate_images
+from ..training import CallbackError, TrainingInterrupted, train_cycle_gan, translate_images
 from ._bars import TrainingBar
 from ._base import BaseImageOverSampler
+from ._callback import for_training, raised_by
+from ._docstrings import document
 from ._judging import best_record, warn_of_early_end
 from ._labels import check_label
+from ._training import is_cut_off
 
 _BATCH_SIZE = 64  # images translated together
 
 
+@document
 class CycleGANOverSampler(BaseImageOverSampler):
     """Over-sample a class by translating images of the other classes into it.
 
-    For each class that has too few images, one network learns to make images of the class from those of all others,
-    and a second one to undo it, so that what an image shows besides its class is kept [1]_. No pairs of images are
-    needed. Variety comes from the other classes, not from noise: this is for a class of few images beside
-    many others of the same subject.
+    For each class that has too few images, one network learns to translate images of all other classes into images of
+    this class, and a second network learns the reverse, so that the content of an image other than its class is kept
+    [1]_. Pairs of images are not needed. Variety comes from the images of the other classes and not from noise. The
+    method is for a class of few images beside many images of other classes with the same subject.
 
     Parameters
     ----------
-    sampling_strategy : float, str, dict or callable, default="auto"
-        How many images each class shall have, as in imbalanced-learn's over-samplers.
-    image_shape : tuple of int, "row" or None, default=None
-        Shape ``(H, W)`` or ``(H, W, C)`` of one image; needed only where `X` holds rows.
-    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where the channels of 4-D input stand.
-    value_range : tuple of (float, float) or None, default=None
-        Smallest and largest value an image can have. None stands for 0..255 for uint8, and for what is found in
-        `X` for every other dtype.
-    width : int, default=32
-        Channels of all networks at full resolution; the paper has 64.
+    {sampling_strategy}
+    {image_shape}
+    {data_format}
+    {value_range}
+    base_channels : int, default=32
+        Channels of all networks at full resolution; 64 in the paper.
     n_blocks : int, default=3
-        Residual blocks of a translator; the paper has 6 for images of 128 x 128 pixels and 9 for larger ones.
+        Residual blocks of a translator; in the paper 6 for images of 128 x 128 pixels and 9 for larger ones.
     cycle_weight : float, default=10.0
-        Weight of the way there and back against that of looking real. More keeps images nearer to those they were made
-        from.
+        Weight of the cycle-consistency loss relative to the adversarial loss. With a larger weight, synthetic images
+        are closer to the images that they are translated from.
     n_steps : int, default=5000
-        Number of updates, for each class.
-    max_time : float or None, default=None
-        Seconds of training after which it ends, with a warning, even if steps are left: of all classes together, which
-        share them evenly.
+        Number of updates of the translators, for each class.
+    {max_time}
     batch_size : int, default=1
-        Images of the class, and of the others, in an update.
+        Number of images of the class, and of images of the other classes, in one update.
     learning_rate : float, default=2e-4
-        Learning rate of Adam.
-    synthetic_classes : {"resampled", "all"}, default="resampled"
-        Which classes get synthetic images, as in `DCGANOverSampler`.
-    synthetic_ratio : float, default=0.25
-        With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
-    herding : bool or transformer, default=False
-        Whether to make four times as many images as needed and to keep those that together are most like the real
-        ones, as in `DCGANOverSampler`.
-    quality : bool or transformer, default=False
-        Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`.
-    on_poor_quality : {"warn", "raise", "repeat"}, default="warn"
-        What to do when the images of a class cannot be used, because they are noise or all alike: make them with a
-        warning, raise a :class:`PoorQualityError`, or repeat real images in their place, as in `DCGANOverSampler`.
-    device : str or torch.device, default="auto"
-        Where to train: "auto" takes the first CUDA device, else the CPU.
-    random_state : int, RandomState instance or None, default=None
-        Seed; the same one gives the same images on one machine's CPU. On CUDA the padding has no deterministic
-        gradient, so there images differ a little.
-    verbose : int, default=0
-        Whether to show a bar with losses and time left for each class.
+        Learning rate of Adam for all networks.
+    {callback}
+    {synthetic_classes}
+    {synthetic_ratio}
+    {herding}
+    {quality}
+    {on_poor_quality}
+    {device}
+    {random_state}
+    {verbose}
 
     Attributes
     ----------
-    sampling_strategy_ : dict
-        Number of images that each class lacked: made, or with `synthetic_classes="all"` repeated.
-    synthetic_mask_ : ndarray of shape (n_resampled,), bool
-        True for rows of the output that were made here.
+    {sampling_strategy_}
+    {synthetic_mask_}
+    {class_counts_}
     translators_ : dict
-        For each over-sampled class a `torch.nn.Module` from images of the other classes to images of it, both in
-        [-1, 1].
+        For each over-sampled class a `torch.nn.Module` that maps images of the other classes to images of this class,
+        both in [-1, 1].
     history_ : dict
-        For each over-sampled class, a list with a dict for every 50 steps: ``step``, ``seconds``, the mean losses
-        ``loss_discriminator``, ``loss_generator`` and ``loss_cycle``, and of the averaged translator ``score``,
-        ``variance_ratio`` and ``spectral_distance``, as in `DCGANOverSampler`.
-    quality_ : dict
-        Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
-        where it cannot be measured, as with fewer than 10 images.
-    image_shape_ : tuple of int
-        Shape of one image as stored.
-    n_features_in_ : int
-        Number of values that one image stores.
-    device_ : torch.device
-        Where the networks were trained.
+        For each over-sampled class a list of dicts, one for every 50 steps: ``step``, ``seconds``, the mean losses
+        ``loss_discriminator``, ``loss_generator`` and ``loss_cycle`` since the previous report, and ``score``,
+        ``variance_ratio`` and ``spectral_distance`` of images of the averaged translator, as in `DCGANOverSampler`.
+    {quality_}
+    {image_shape_}
+    {n_features_in_}
+    {feature_names_in_}
+    {device_}
 
-    See Also
-    --------
-    DCGANOverSampler : Over-sample with a generative adversarial network.
-    DeepSMOTE : SMOTE in an autoencoder's codes.
+    Raises
+    ------
+    PoorQualityError
+        With ``on_poor_quality="raise"``, when the images of a class cannot be used.
+    FloatingPointError
+        When training diverges.
+    KeyboardInterrupt
+        On Ctrl-C. The best snapshots so far are in `translators_`, and `translate` uses them.
 
     Warns
     -----
     CollapseWarning
-        When the images made for a class are much more alike than the real ones.
+        When the images generated for a class vary much less than the real ones.
+    QualityWarning
+        When the images generated for a class are too far from the real ones to be used, or could not be measured.
+    ConvergenceWarning
+        When `max_time` ended training early.
 
-    Raises
-    ------
-    FloatingPointError
-        When training diverges.
+    See Also
+    --------
+    DCGANOverSampler : Over-sample with a generative adversarial network.
+    DeepSMOTE : SMOTE in the latent space of an autoencoder.
 
     Notes
     -----
-    The losses are the paper's. The networks are smaller (`width`, `n_blocks`, and a discriminator of fewer layers,
-    which judges smaller patches), and the average of the translator at its best report stands in place of a
-    learning rate that decays. Each image of the other classes is translated equally often, give or take one, and always
-    to the same image: where more are wanted than there are images of other classes, they repeat, which with the default
-    `sampling_strategy` cannot be. `herding` has no more to choose from than there are images of other classes.
+    The losses are those of the paper. The networks are smaller: see `base_channels` and `n_blocks`; the discriminator
+    has fewer layers and classifies smaller patches. Instead of a decaying learning rate, the moving average of the
+    translator at its best report is used.
 
-    A translator learns what tells the classes apart in these data, be it the disease or the scanner, and may take
-    away or put in what a physician would look for [2]_: its images are for training classifiers, not for diagnosis.
+    The images of the other classes are translated equally often, up to a difference of one, and an image is always
+    translated to the same result. So if a class needs more images than the other classes have, synthetic images repeat;
+    this cannot happen with the default `sampling_strategy`. `herding` selects from at most as many images as the other
+    classes have.
+
+    On CUDA the gradient of the padding is not deterministic, so that two fits with the same seed differ slightly.
+
+    A translator learns whatever distinguishes the classes in these data, which may be the disease or the scanner, and
+    it may remove or add features that a physician would look for [2]_. Use its images to train classifiers and not for
+    diagnosis.
 
     References
     ----------
@@ -136,7 +132,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.integers(0, 256, size=(60, 16, 16), dtype=np.uint8)
     >>> y = np.array(["sick"] * 10 + ["well"] * 50)
-    >>> sampler = CycleGANOverSampler(n_steps=5, width=4, random_state=0)
+    >>> sampler = CycleGANOverSampler(n_steps=5, base_channels=4, random_state=0)
     >>> X_res, y_res = sampler.fit_resample(X, y)
     >>> X_res.shape, int((y_res == "sick").sum())
     ((100, 16, 16), 50)
@@ -148,13 +144,14 @@ class CycleGANOverSampler(BaseImageOverSampler):
 
     _parameter_constraints: dict = {
         **BaseImageOverSampler._parameter_constraints,
-        "width": [Interval(Integral, 1, None, closed="left")],
+        "base_channels": [Interval(Integral, 1, None, closed="left")],
         "n_blocks": [Interval(Integral, 0, None, closed="left")],
         "cycle_weight": [Interval(Real, 0, None, closed="left")],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "callback": [callable, None],
     }
 
     def __init__(
@@ -164,13 +161,14 @@ class CycleGANOverSampler(BaseImageOverSampler):
         image_shape=None,
         data_format="auto",
         value_range=None,
-        width=32,
+        base_channels=32,
         n_blocks=3,
         cycle_weight=10.0,
         n_steps=5000,
         max_time=None,
         batch_size=1,
         learning_rate=2e-4,
+        callback=None,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -194,15 +192,16 @@ class CycleGANOverSampler(BaseImageOverSampler):
             random_state=random_state,
             verbose=verbose,
         )
-        self.width = width
+        self.base_channels = base_channels
         self.n_blocks = n_blocks
         self.cycle_weight = cycle_weight
         self.n_steps = n_steps
         self.max_time = max_time
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.callback = callback
 
-    def _rows_learnt(self, y, rows):
+    def _training_rows(self, y, rows):
         return np.arange(len(y))
 
     def _learn(self, X, y, rows, random_states):
@@ -215,17 +214,23 @@ class CycleGANOverSampler(BaseImageOverSampler):
                 title += f" (class {i + 1} of {len(rows)})"
             with TrainingBar(title, n_steps=self.n_steps, max_time=max_time, verbose=self.verbose) as bar:
                 self._train(X, y, label, draw_seed(random_states[label]), max_time, bar)
-        last_steps = {f"class {label!r}": history[-1]["step"] for label, history in self.history_.items()}
-        self._cut_off = {name: step for name, step in last_steps.items() if step < self.n_steps}
+        self._cut_off = {
+            f"class {label!r}": history[-1]["step"]
+            for label, history in self.history_.items()
+            if is_cut_off(history, self.n_steps, max_time)
+        }
         warn_of_early_end({name: (step, self.n_steps) for name, step in self._cut_off.items()})
 
     def _train(self, X, y, label, seed, max_time, bar):
         shape = self.image_format_.tensor_shape
         with isolated(self.device_, seed):
             translators = [
-                Translator(shape, base_channels=self.width, n_blocks=self.n_blocks).to(self.device_) for _ in "ab"
+                Translator(shape, base_channels=self.base_channels, n_blocks=self.n_blocks).to(self.device_)
+                for _ in "ab"
             ]
-            discriminators = [PatchDiscriminator(shape, base_channels=self.width).to(self.device_) for _ in "ab"]
+            discriminators = [
+                PatchDiscriminator(shape, base_channels=self.base_channels).to(self.device_) for _ in "ab"
+            ]
         is_target = y == label
         source, target = (
             self.image_format_.to_compact_tensor(X[rows]).to(self.device_) for rows in (~is_target, is_target)
@@ -244,17 +249,23 @@ class CycleGANOverSampler(BaseImageOverSampler):
                     cycle_weight=self.cycle_weight,
                     stream=random_stream(self.device_, seed),
                     report=bar.report,
+                    callback=for_training(self.callback, self.image_format_, label=label),
                 )
         except FloatingPointError as exc:
             raise FloatingPointError(
                 f"Training for class {label!r} diverged: {exc}. Use a smaller learning_rate."
             ) from exc
+        except CallbackError as exc:
+            self.translators_[label], self.history_[label] = exc.network, exc.history
+            self._callback_error = raised_by(exc, f"class {label!r}", "The best snapshots are in translators_.")
         except TrainingInterrupted as exc:
             self.translators_[label], self.history_[label] = exc.network, exc.history
             raise KeyboardInterrupt(
                 f"Training for class {label!r} was interrupted; its last report was at step "
                 f"{exc.history[-1]['step']:,}. The best snapshots so far are in translators_, and translate uses them."
             ) from exc
+        if self._callback_error is not None:
+            raise self._callback_error
 
     def _score(self, X, y, label, random_state):
         return best_record(self.history_[label])
@@ -267,7 +278,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         return min(super()._n_candidates(y, label, n_images), max(n_images, int((y != label).sum())))
 
     def _translate(self, X, rows, label):
-        for batch in gen_batches(len(rows), _BATCH_SIZE):  # so that no more than these are held as floats
+        for batch in gen_batches(len(rows), _BATCH_SIZE):  # so that only one batch is converted to floats at a time
             images = self.image_format_.to_tensor(X[rows[batch]])
             yield from translate_images(self.translators_[label], images)
 

@@ -1,4 +1,4 @@
-"""DeepSMOTE behind `fit_resample`."""
+"""Over-sampling with DeepSMOTE."""
 
 from numbers import Integral, Real
 
@@ -10,110 +10,104 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..networks import Encoder, Generator
 from ..runtime import draw_seed, isolated, own_modes, random_stream, training_context
-from ..training import TrainingInterrupted, train_autoencoder
+from ..training import CallbackError, TrainingInterrupted, train_autoencoder
 from ._bars import TrainingBar
 from ._base import BaseImageOverSampler
+from ._callback import for_training, raised_by
+from ._docstrings import document
 from ._judging import warn_of_early_end
+from ._training import is_cut_off
 
 _BATCH_SIZE = 64  # images encoded or decoded together
 
 
+@document
 class DeepSMOTE(BaseImageOverSampler):
-    """Over-sample by SMOTE between the codes that an autoencoder gives to images.
+    """Over-sample by SMOTE in the latent space of an autoencoder.
 
-    An autoencoder learns all images, with a penalty that accustoms its decoder to codes between those of images of one
-    class [1]_. New images of a class are decoded from points between the code of one of its images and that of one of
-    that code's nearest neighbours in the class.
+    An autoencoder is trained on all images, with a penalty that trains its decoder on codes between those of images of
+    one class [1]_. A new image of a class is decoded from a point between the code of one of its images and the code of
+    one of this image's nearest neighbours in the class.
 
     Parameters
     ----------
-    sampling_strategy : float, str, dict or callable, default="auto"
-        How many images each class shall have, as in imbalanced-learn's over-samplers.
-    image_shape : tuple of int, "row" or None, default=None
-        Shape ``(H, W)`` or ``(H, W, C)`` of one image; needed only where `X` holds rows.
-    data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where the channels of 4-D input stand.
-    value_range : tuple of (float, float) or None, default=None
-        Smallest and largest value an image can have. None stands for 0..255 for uint8, and for what is found in
-        `X` for every other dtype.
+    {sampling_strategy}
+    {image_shape}
+    {data_format}
+    {value_range}
     k_neighbors : int, default=5
-        Neighbours in its class that a code is mixed with; all where there are fewer.
+        Number of nearest neighbours in the class to interpolate with; all images of the class where it has fewer.
     latent_dim : int, default=300
         Length of a code.
-    width : int, default=64
+    base_channels : int, default=64
         Channels of both networks at the highest resolution.
-    channels : {"pyramid", "flat"}, default="pyramid"
-        Whether channels double as the resolution halves, up to ``8 * width``, or stay at `width`.
+    {channels}
     n_steps : int, default=5000
-        Number of updates of the autoencoder, for all classes together. With the default `width` and `batch_size` they
-        take an hour or more on two CPU cores for images of 32 x 32 pixels, and four times as long for 64 x 64.
-    max_time : float or None, default=None
-        Seconds of training after which it ends, with a warning, even if steps are left.
+        Number of updates of the autoencoder, for all classes together. With the default `base_channels` and
+        `batch_size` they take an hour or more on two CPU cores for images of 32 x 32 pixels, and four times as long for
+        64 x 64.
+    {max_time}
     batch_size : int, default=100
-        Images of all classes, and of one class, in an update.
+        Number of images of all classes, and of images of one class, in one update.
     learning_rate : float, default=2e-4
         Learning rate of Adam.
-    synthetic_classes : {"resampled", "all"}, default="resampled"
-        Which classes get synthetic images, as in `DCGANOverSampler`.
-    synthetic_ratio : float, default=0.25
-        With "all", the number of synthetic images of each class, as a share of the largest class's number in `y`.
-    herding : bool or transformer, default=False
-        Whether to make four times as many images as needed and to keep those that together are most like the real
-        ones, as in `DCGANOverSampler`.
-    quality : bool or transformer, default=False
-        Whether to measure the images made for each class with :func:`gan_sampler.quality_report`, into `quality_`.
-    on_poor_quality : {"warn", "raise", "repeat"}, default="warn"
-        What to do when the images of a class cannot be used, because they are noise or all alike: make them with a
-        warning, raise a :class:`PoorQualityError`, or repeat real images in their place, as in `DCGANOverSampler`.
-    device : str or torch.device, default="auto"
-        Where to train: "auto" takes the first CUDA device, else the CPU.
-    random_state : int, RandomState instance or None, default=None
-        Seed; the same one gives the same images on one machine.
-    verbose : int, default=0
-        Whether to show a bar with losses and time left.
+    {callback}
+    {synthetic_classes}
+    {synthetic_ratio}
+    {herding}
+    {quality}
+    {on_poor_quality}
+    {device}
+    {random_state}
+    {verbose}
 
     Attributes
     ----------
-    sampling_strategy_ : dict
-        Number of images that each class lacked: made, or with `synthetic_classes="all"` repeated.
-    synthetic_mask_ : ndarray of shape (n_resampled,), bool
-        True for rows of the output that were made here.
-    encoder_, decoder_ : torch.nn.Module
-        Images in [-1, 1] to codes, and codes to images.
+    {sampling_strategy_}
+    {synthetic_mask_}
+    {class_counts_}
+    encoder_ : torch.nn.Module
+        Maps images in [-1, 1] to codes of shape (n, latent_dim).
+    decoder_ : torch.nn.Module
+        Maps codes to images in [-1, 1].
     history_ : list of dict
-        At every 50 steps ``step``, ``seconds``, the mean losses ``loss_reconstruction`` and ``loss_penalty``, and their
-        sum ``score``, which chooses the snapshot.
-    quality_ : dict
-        Where `quality` was asked for, the :class:`gan_sampler.QualityReport` of each class, or None with a warning
-        where it cannot be measured, as with fewer than 10 images.
-    image_shape_ : tuple of int
-        Shape of one image as stored.
-    n_features_in_ : int
-        Number of values that one image stores.
-    device_ : torch.device
-        Where the networks were trained.
+        For every 50 steps ``step``, ``seconds``, the mean losses ``loss_reconstruction`` and ``loss_penalty`` since the
+        previous report, and their sum ``score``. The snapshot with the lowest score is kept.
+    {quality_}
+    {image_shape_}
+    {n_features_in_}
+    {feature_names_in_}
+    {device_}
 
-    See Also
-    --------
-    DCGANOverSampler : Over-sample with a generative adversarial network.
-    PixelSampler : SMOTE and its kin on pixels.
+    Raises
+    ------
+    PoorQualityError
+        With ``on_poor_quality="raise"``, when the images of a class cannot be used.
+    FloatingPointError
+        When training diverges.
+    KeyboardInterrupt
+        On Ctrl-C. The best networks so far are in `encoder_` and `decoder_`.
 
     Warns
     -----
     CollapseWarning
-        When the images made for a class are much more alike than the real ones, as they are after too few steps.
+        When the images generated for a class vary much less than the real ones, as after too few steps.
+    QualityWarning
+        When the images generated for a class are too far from the real ones to be used, or could not be measured.
+    ConvergenceWarning
+        When `max_time` ended training early.
 
-    Raises
-    ------
-    FloatingPointError
-        When training diverges.
+    See Also
+    --------
+    DCGANOverSampler : Over-sample with a generative adversarial network.
+    PixelSampler : SMOTE and other imbalanced-learn samplers on pixels.
 
     Notes
     -----
-    As in the paper the networks are those of DCGAN, with batch normalisation, and the snapshot with the smallest loss
-    is kept. The paper trains for 50 to 350 epochs of batches of 100; here the length is a number of steps. It draws
-    from the codes of training images, so there is nothing to draw from after the fit: there is neither
-    `sample` nor `save`.
+    As in the paper, the networks are those of DCGAN with batch normalisation, and the snapshot with the smallest loss
+    is kept. The paper trains for 50 to 350 epochs of batches of 100; here the length is a number of steps. New images
+    are interpolated between the codes of training images, which are not kept after the fit: there is neither `sample`
+    nor `save`.
 
     References
     ----------
@@ -127,7 +121,7 @@ class DeepSMOTE(BaseImageOverSampler):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.integers(0, 256, size=(60, 16, 16), dtype=np.uint8)
     >>> y = np.array(["sick"] * 10 + ["well"] * 50)
-    >>> X_res, y_res = DeepSMOTE(n_steps=5, width=8, random_state=0).fit_resample(X, y)
+    >>> X_res, y_res = DeepSMOTE(n_steps=5, base_channels=8, random_state=0).fit_resample(X, y)
     >>> X_res.shape, int((y_res == "sick").sum())
     ((100, 16, 16), 50)
     """
@@ -138,12 +132,13 @@ class DeepSMOTE(BaseImageOverSampler):
         **BaseImageOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
-        "width": [Interval(Integral, 1, None, closed="left")],
+        "base_channels": [Interval(Integral, 1, None, closed="left")],
         "channels": [StrOptions({"pyramid", "flat"})],
         "n_steps": [Interval(Integral, 1, None, closed="left")],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "callback": [callable, None],
     }
 
     def __init__(
@@ -155,12 +150,13 @@ class DeepSMOTE(BaseImageOverSampler):
         value_range=None,
         k_neighbors=5,
         latent_dim=300,
-        width=64,
+        base_channels=64,
         channels="pyramid",
         n_steps=5000,
         max_time=None,
         batch_size=100,
         learning_rate=2e-4,
+        callback=None,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -186,14 +182,15 @@ class DeepSMOTE(BaseImageOverSampler):
         )
         self.k_neighbors = k_neighbors
         self.latent_dim = latent_dim
-        self.width = width
+        self.base_channels = base_channels
         self.channels = channels
         self.n_steps = n_steps
         self.max_time = max_time
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.callback = callback
 
-    def _rows_learnt(self, y, rows):
+    def _training_rows(self, y, rows):
         return np.arange(len(y))
 
     def _learn(self, X, y, rows, random_states):
@@ -202,12 +199,17 @@ class DeepSMOTE(BaseImageOverSampler):
         if not rows:
             return
         seed = draw_seed(random_states[None])
-        shape, shared = self.image_format_.tensor_shape, {"base_channels": self.width, "channels": self.channels}
+        shape, shared = (
+            self.image_format_.tensor_shape,
+            {"base_channels": self.base_channels, "channels": self.channels},
+        )
         with isolated(self.device_, seed):
             encoder = Encoder(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
             decoder = Generator(shape, latent_dim=self.latent_dim, norm="batch", **shared).to(self.device_)
         images = self.image_format_.to_compact_tensor(X).to(self.device_)
-        classes = torch.from_numpy(np.unique(y, return_inverse=True)[1]).to(self.device_)
+        labels, classes = np.unique(y, return_inverse=True)
+        classes = torch.from_numpy(classes).to(self.device_)
+        indices = {label: int(np.flatnonzero(labels == label)[0]) for label in rows}
         bar = TrainingBar(type(self).__name__, n_steps=self.n_steps, max_time=self.max_time, verbose=self.verbose)
         try:
             with bar, training_context(self.device_, seed, [encoder, decoder]):
@@ -222,23 +224,29 @@ class DeepSMOTE(BaseImageOverSampler):
                     learning_rate=self.learning_rate,
                     stream=random_stream(self.device_, seed),
                     report=bar.report,
+                    callback=for_training(self.callback, self.image_format_, indices=indices),
                 )
         except FloatingPointError as exc:
             raise FloatingPointError(f"Training the autoencoder diverged: {exc}. Use a smaller learning_rate.") from exc
+        except CallbackError as exc:
+            self.encoder_, self.decoder_, self.history_ = *exc.network, exc.history
+            self._callback_error = raised_by(exc, "all classes", "encoder_ and decoder_ are the best so far.")
         except TrainingInterrupted as exc:
             self.encoder_, self.decoder_, self.history_ = *exc.network, exc.history
             raise KeyboardInterrupt(
                 f"Training the autoencoder was interrupted; its last report was at step {exc.history[-1]['step']:,}. "
                 "encoder_ and decoder_ are the best so far."
             ) from exc
+        if self._callback_error is not None:
+            raise self._callback_error
         self.encoder_, self.decoder_ = encoder, decoder
-        last_step = self.history_[-1]["step"]
-        if last_step < self.n_steps:
+        if is_cut_off(self.history_, self.n_steps, self.max_time):
+            last_step = self.history_[-1]["step"]
             self._cut_off = {"the autoencoder": last_step}
             warn_of_early_end({"the autoencoder": (last_step, self.n_steps)})
 
     def _synthesise(self, X, y, label, n_images, random_state):
-        """Yield images decoded between the codes of those of the class."""
+        """Yield images decoded from points between the codes of the class."""
         real, codes = X[y == label], []
         with own_modes(self.device_), torch.inference_mode():
             for batch in gen_batches(len(real), _BATCH_SIZE):
@@ -251,7 +259,7 @@ class DeepSMOTE(BaseImageOverSampler):
             yield images
 
     def _mix(self, codes, n_images, random_state):
-        """Return `n_images` new codes between those given, by SMOTE, which needs a second class that plays no part."""
+        """Return `n_images` new codes by SMOTE, which requires a second class; its codes are not used."""
         n_all = len(codes) + n_images
         smote = SMOTE(
             sampling_strategy={1: n_all},

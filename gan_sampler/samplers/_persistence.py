@@ -1,4 +1,4 @@
-"""Fitted samplers in files; parameters and fitted attributes in the words of JSON, and back."""
+"""Saving and loading of fitted samplers; conversion of parameters and fitted attributes to JSON and back."""
 
 import dataclasses
 import hashlib
@@ -32,6 +32,8 @@ def save_sampler(sampler, path):
     for state in states:
         check_tensors(state, _without_memory(sampler).state_dict(), message)
     parameters = sampler.get_params(deep=False)
+    if "callback" in parameters:
+        parameters["callback"] = None
     for name in ("herding", "quality"):
         if not isinstance(parameters[name], bool | np.bool_):
             parameters[name] = True
@@ -88,7 +90,7 @@ def load_sampler(cls, path, device):
 
 
 def _restored(cls, values):
-    """Return a sampler with all that it holds beside networks."""
+    """Return a sampler with parameters and fitted attributes, but without networks."""
     parameters = _member(values, "parameters", dict)
     unlike = parameters.keys() ^ set(cls._get_param_names())
     if unlike:
@@ -120,7 +122,7 @@ def _image_format(values):
         raise ValueError(f"image_format must be a dict of {', '.join(sorted(names))}; got {values!r}")
     image_format = ImageFormat(**values)
     sides = image_format.height, image_format.width
-    is_sound = (
+    is_valid = (
         all(type(side) is int and 0 < side < _LARGEST_SIDE for side in sides)
         and image_format.channels in range(1, MAX_CHANNELS + 1)
         and image_format.layout in (("HW", "HWC", "CHW") if image_format.channels == 1 else ("HWC", "CHW"))
@@ -128,7 +130,7 @@ def _image_format(values):
         and all(type(flag) is bool for flag in (image_format.ravelled, image_format.grey_as_rgb))
         and _is_range(image_format.value_range)
     )
-    if not is_sound:
+    if not is_valid:
         raise ValueError(f"image_format must be one that images can have; got {image_format}")
     return image_format
 
@@ -145,10 +147,10 @@ def _sampling_strategy(values):
 
 
 def _generators(sampler, tensors, n_classes):
-    """Return the generators of the classes, made of the tensors of a file.
+    """Return the generators of the classes from the tensors of a file.
 
-    The networks that the parameters ask for are first made without memory, so that a file that asks for more than is in
-    it is refused before anything is allocated, and then take the file's tensors for their own.
+    The networks are first made on the meta device, so that a file whose parameters do not match its tensors is refused
+    before memory is allocated; then the tensors of the file are assigned to them.
     """
     states = {str(i): {} for i in range(n_classes)}
     for name, tensor in tensors.items():
@@ -170,7 +172,7 @@ def _generators(sampler, tensors, n_classes):
 
 
 def _without_memory(sampler):
-    """Return a generator as those of a sampler are, but on the meta device: tensors without values."""
+    """Return a generator of a sampler on the meta device, whose tensors have no values."""
     network = _networks_without_memory(sampler)[0]
     with isolated(torch.device("cpu"), 0), torch.device("meta"):
         return sampler._generator_of(finish(network), 0)
@@ -182,7 +184,7 @@ def _networks_without_memory(sampler):
 
 
 def describe_networks(sampler):
-    """Return what tells the networks that a sampler trains from others: their classes, and a hash of their layers."""
+    """Return a description of a sampler's networks, for checkpoints: their classes, and a hash of their layers."""
     return [
         f"{type(network).__module__}.{type(network).__qualname__} "
         + hashlib.sha256(f"{network} {_shapes(network)}".encode()).hexdigest()[:16]
@@ -195,18 +197,17 @@ def _shapes(network):
 
 
 def to_json(value, name, *, keep_types=False):
-    """Return `value` in the words of JSON, from which `from_json` makes an equal value again; of a path, its string.
+    """Convert `value` to JSON, from which `from_json` restores an equal value; a path becomes a string.
 
     Parameters
     ----------
     value : object
         None, a bool, number, str, path, device, RandomState, NumPy scalar or dtype, or a list, tuple or dict of these.
     name : str
-        What it is called, for the message.
+        Name of the value, for the message.
     keep_types : bool, default=False
-        Whether NumPy scalars come back as such, as labels must. Otherwise they are written as Python's numbers, by
-        their value, so that a parameter of ``np.int64(16)`` is one of 16. ``np.float32(0.1)`` is not 0.1 but
-        0.10000000149011612, here as in every comparison with ``==``.
+        Whether NumPy scalars are restored as such, as labels have to be. Otherwise they become Python numbers of the
+        same value: ``np.int64(16)`` becomes 16, and ``np.float32(0.1)`` becomes 0.10000000149011612.
 
     Raises
     ------
@@ -220,7 +221,7 @@ def to_json(value, name, *, keep_types=False):
         return elements if isinstance(value, list) else _typed("tuple", elements)
     if isinstance(value, dict):
         pairs = [[to_json(element, name, keep_types=keep_types) for element in pair] for pair in value.items()]
-        is_object = all(type(key) is str for key, _ in pairs)  # which JSON has a form for
+        is_object = all(type(key) is str for key, _ in pairs)  # which is a JSON object
         return _typed("dict", dict(pairs) if is_object else pairs)
     if isinstance(value, np.dtype) and value.kind in _DTYPE_KINDS:
         return _typed("dtype", value.str)
@@ -239,7 +240,7 @@ def to_json(value, name, *, keep_types=False):
 
 
 def from_json(value):
-    """Return what `to_json` was given.
+    """Return the value from which `to_json` made `value`.
 
     Raises
     ------
@@ -278,7 +279,7 @@ def _read_dtype(value):
 
 def _read_random_state(value):
     keys, position, *gauss = value
-    # NumPy does not check the position, and would read beyond the keys.
+    # NumPy does not check the position, and would read out of bounds.
     if len(keys) != _KEYS_OF_MT19937 or type(position) is not int or not 0 <= position <= _KEYS_OF_MT19937:
         raise ValueError("a RandomState must have 624 keys and a position among them")
     random_state = np.random.RandomState()

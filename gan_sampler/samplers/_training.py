@@ -1,6 +1,8 @@
-"""One training of a sampler's networks, here or in another process."""
+"""One training of a sampler's networks, in this or another process."""
 
 import contextlib
+import pickle
+import traceback
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -8,27 +10,36 @@ import numpy as np
 import torch
 
 from ..runtime import end_with_parent, isolated, random_stream, this_process, threads, training_context
-from ..training import CheckpointKeeper, PixelFrechetDistance, PixelFrechetDistanceByClass, TrainingInterrupted
+from ..training import (
+    CallbackError,
+    CheckpointKeeper,
+    PixelFrechetDistance,
+    PixelFrechetDistanceByClass,
+    TrainingInterrupted,
+)
 from ._bars import TrainingBar
+from ._callback import for_training, raised_by
 
 
 class Trained(NamedTuple):
-    """What came of a training.
+    """Result of a training.
 
     Parameters
     ----------
     name : str
-        What was trained.
+        Name of the training, for messages.
     generator : torch.nn.Module
         Frozen, on the CPU.
     history : list of dict
         One record for each report.
     is_cut_off : bool
-        Whether `max_time` ended it.
+        Whether `max_time` ended it early.
     states : list of dict or None
-        State of each network, on the CPU, where it was asked for.
+        ``state_dict`` of each network, on the CPU, if needed.
     interruption : str or None
-        Where Ctrl-C ended it and how to go on, if it did.
+        Message about Ctrl-C and how to continue; None if it was not interrupted.
+    error : Exception or None
+        Exception that the callback raised, if it did.
     """
 
     name: str
@@ -37,32 +48,39 @@ class Trained(NamedTuple):
     is_cut_off: bool
     states: list | None = None
     interruption: str | None = None
+    error: Exception | None = None
+
+
+def is_cut_off(history, n_steps, max_time):
+    """Return whether `max_time` ended a training; neither a callback nor early stopping, which are no fault."""
+    last = history[-1]
+    return max_time is not None and last["step"] < n_steps and last["seconds"] >= max_time
 
 
 @dataclass
 class Training:
-    """A training that can run anywhere: pickles to another process.
+    """A training; can be pickled and run in another process.
 
     Parameters
     ----------
     sampler : BaseGANOverSampler
-        Makes the networks (`_networks`) and trains them (`_train`).
+        Provides the networks (`_networks`) and the training (`_train`).
     name : str
-        What is trained, for messages: ``"class 'sick'"``.
+        Name of the training, for messages: ``"class 'sick'"``.
     X : ndarray of shape (n, ...)
         The images, in the sampler's format.
     seed : int
-        Of networks and training.
+        Seed of networks and training.
     device : torch.device
         Where to train.
     n_threads : int
         Threads inside torch's operators.
     max_time : float or None
-        Seconds of it.
+        Time limit, in seconds.
     checkpoint : Checkpoint or None, default=None
-        Where its state is kept.
+        Where its state is saved.
     position : str, default=""
-        Which one it is of several, for the bar: ``"1 of 3"``.
+        Its number among several, for the progress bar: ``"1 of 3"``.
     """
 
     sampler: object
@@ -76,15 +94,15 @@ class Training:
     position: str = ""
     _sender: tuple = field(default_factory=this_process)
 
-    classes = None  # of a class-conditional training
+    classes = label = indices = None  # of a training on all classes, on one class, and again on all classes
     kept = "The best snapshots so far are in generators_, and sample draws from them."
     keeps_states = False
 
     def start(self, networks):
-        """Prepare networks that were just made."""
+        """Initialise new networks further."""
 
     def score(self, images):
-        """Return what judges the snapshots, or None."""
+        """Return the function that scores snapshots, or None."""
         return PixelFrechetDistance(images)
 
     def run(self):
@@ -122,18 +140,18 @@ class Training:
                 self.start(networks)
             with training_context(device, self.seed, networks):
                 images = sampler.image_format_.to_compact_tensor(self.X).to(device)
-                trained, interruption = self._train(networks, images, keeper, bar)
+                trained, interruption, error = self._train(networks, images, keeper, bar)
         states = None
         if self.keeps_states:
             states = [{name: tensor.cpu() for name, tensor in network.state_dict().items()} for network in networks]
         generator, history = trained
-        step, seconds = history[-1]["step"], history[-1]["seconds"]
-        is_cut_off = self.max_time is not None and step < sampler.n_steps and seconds >= self.max_time
-        return Trained(self.name, generator.cpu(), history, is_cut_off, states, interruption)
+        ended_early = is_cut_off(history, sampler.n_steps, self.max_time)
+        return Trained(self.name, generator.cpu(), history, ended_early, states, interruption, error)
 
     def _train(self, networks, images, keeper, bar):
+        sampler = self.sampler
         try:
-            return self.sampler._train(
+            trained = sampler._train(
                 networks,
                 images,
                 classes=None if self.classes is None else torch.from_numpy(self.classes).to(images.device),
@@ -142,18 +160,34 @@ class Training:
                 stream=random_stream(images.device, self.seed),
                 checkpoint=keeper,
                 report=bar.report,
-            ), None
+                callback=for_training(sampler.callback, sampler.image_format_, label=self.label, indices=self.indices),
+            )
+        except CallbackError as exc:
+            return (exc.network, exc.history), None, self._error_of_callback(exc)
         except FloatingPointError as exc:
             raise FloatingPointError(f"Training on {self.name} diverged: {exc}. Use a smaller learning_rate.") from exc
         except TrainingInterrupted as exc:
-            return (exc.network, exc.history), self._interruption(exc.history[-1]["step"])
+            return (exc.network, exc.history), self._interruption(exc.history[-1]["step"]), None
         except KeyboardInterrupt as exc:
             raise KeyboardInterrupt(
                 f"Training on {self.name} was interrupted before its first report, so that nothing of it is kept."
             ) from exc
+        return trained, None, None
+
+    def _error_of_callback(self, failure):
+        """Return what the callback raised, in a form that reaches the process in which the fit was called."""
+        error = raised_by(failure, self.name, self.kept)
+        if this_process() == self._sender:
+            return error
+        error.add_note("".join(traceback.format_exception(error)))  # which does not pickle
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # an exception's own __init__ and __reduce__ can raise anything
+            return RuntimeError(f"callback raised an exception: {''.join(traceback.format_exception(error))}")
+        return error
 
     def _check_resumption(self, keeper):
-        """Return the step from which training goes on."""
+        """Return the step from which training continues."""
         state = keeper.read()
         step = 0 if state is None else state[1]["step"]
         n_steps = self.sampler.n_steps
@@ -177,10 +211,13 @@ class ClassTraining(Training):
 
     Parameters
     ----------
+    label : object
+        The class.
     states : list of dict or None, default=None
-        State of each network to start from.
+        ``state_dict`` of each network to start from.
     """
 
+    label: object = None
     states: list | None = None
 
     def start(self, networks):
@@ -190,7 +227,7 @@ class ClassTraining(Training):
 
 @dataclass
 class Pretraining(Training):
-    """Training on the images of every class, for others to start from."""
+    """Training on the images of every class, from which the trainings of single classes start."""
 
     keeps_states = True
     kept = "No class had been trained yet, so nothing is kept: name a checkpoint_dir to go on the next time."
@@ -208,11 +245,14 @@ class ConditionalTraining(Training):
     classes : ndarray of shape (n,), int
         Index of the class of each image.
     scored : list of int
-        Indices of the classes that decide which snapshot is the best.
+        Indices of the classes whose scores decide which snapshot is the best.
+    indices : dict of label to int
+        These indices by label.
     """
 
     classes: np.ndarray = None
     scored: list = field(default_factory=list)
+    indices: dict = field(default_factory=dict)
 
     def score(self, images):
         return PixelFrechetDistanceByClass(images, torch.from_numpy(self.classes).to(images.device), self.scored)

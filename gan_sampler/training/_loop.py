@@ -1,15 +1,16 @@
 """The training loop."""
 
+import copy
 from functools import partial
 
 import torch
 from torch.nn import Identity
 
-from ..runtime import random_stream
+from ..runtime import own_modes, random_stream
 from ._draw import freeze
 from ._losses import check_loss
 from ._progress import Progress, TrainingInterrupted
-from ._state import BatchOrder, TrainingState
+from ._state import BatchOrder, TrainingState, draw_noise
 from ._step import (
     allows_one_pass,
     discriminator_gradients,
@@ -21,6 +22,7 @@ from ._step import (
 )
 
 _MAX_ROLLBACKS = 3
+_SHOWN_BATCH_SIZE = 64  # of images for a callback; enough for statistics of their own
 
 
 def train_gan(
@@ -44,6 +46,7 @@ def train_gan(
     stream=None,
     checkpoint=None,
     report=None,
+    callback=None,
 ):
     """Train a generator against a discriminator, and return the best average of the generators passed on the way.
 
@@ -97,6 +100,9 @@ def train_gan(
         Where the state is kept: read at the start, to go on from there, and given the state of every report.
     report : callable or None, default=None
         Called with the newest entry of the history every 50 steps and at the end.
+    callback : callable or None, default=None
+        Called after `report` with a `TrainingProgress`, which can draw images; returning True ends the training as if
+        all steps were made. Its time counts for `max_time`.
 
     Returns
     -------
@@ -114,6 +120,8 @@ def train_gan(
         When there are fewer steps than classes, one of which would never be trained.
     TrainingInterrupted
         At Ctrl-C after the first report; holds what would have been returned.
+    CallbackError
+        When `callback` raised an exception, which is its cause; holds what would have been returned.
     """
     n_classes = None if classes is None else len(classes.unique())
     if n_classes is not None and n_steps < n_classes:
@@ -188,6 +196,12 @@ def train_gan(
                 checkpoint.keep(last_valid)
             if report is not None:
                 report(record)
+            progress.call_back(
+                callback,
+                partial(_draw_shown, state.average),
+                partial(freeze, state.best, n_classes, stream),
+                (generator, discriminator),
+            )
         best = freeze(state.best, n_classes, stream)
     except KeyboardInterrupt as exc:
         if not progress.history:
@@ -208,3 +222,27 @@ def _roll_back(state, last_valid):
         )
     state.restore(*last_valid)
     state.set_rollbacks(n_rollbacks)
+
+
+@torch.no_grad()
+def _draw_shown(average, n_images, seed, index):
+    """Return images that the average draws at this moment, and leave it as it is.
+
+    Parameters
+    ----------
+    average : torch.nn.Module
+        The averaged generator.
+    n_images, seed : int
+        Number of images, and seed of the noise.
+    index : int or None
+        Class of a class-conditional generator.
+    """
+    network, index = copy.deepcopy(average), () if index is None else (index,)  # each batch moves its statistics
+    stream = random_stream(next(network.parameters()).device, seed)
+    with own_modes(stream.device), torch.no_grad():
+        # whole batches, so that an image does not depend on how many are asked for
+        images = [
+            network(draw_noise(network, _SHOWN_BATCH_SIZE, stream), *index)
+            for _ in range(max(1, -(-n_images // _SHOWN_BATCH_SIZE)))
+        ]
+    return torch.cat(images)[:n_images]

@@ -377,7 +377,7 @@ def _toy():
 
 
 def _fitted(cls=DCGANOverSampler, **parameters):
-    sampler = cls(n_steps=3, width=2, random_state=0, **parameters)
+    sampler = cls(n_steps=3, base_channels=2, random_state=0, **parameters)
     sampler.fit_resample(*_toy())
     return sampler
 
@@ -409,7 +409,9 @@ def damage(case):
         path = Path(folder, name)
         path.write_bytes(damaged)
         if is_checkpoint:
-            sampler = DCGANOverSampler(n_steps=3, width=2, random_state=0, checkpoint_dir=folder, **_CHECKPOINTED)
+            sampler = DCGANOverSampler(
+                n_steps=3, base_channels=2, random_state=0, checkpoint_dir=folder, **_CHECKPOINTED
+            )
             result = attempt(case, lambda: sampler.fit_resample(*_toy()), [name])
         else:
             result = attempt(case, lambda: DCGANOverSampler.load(path), [str(path)])
@@ -477,7 +479,9 @@ def forge(case):
             _forge_value(case, values)
         write_file(path, tensors, values)
         if is_checkpoint:
-            sampler = DCGANOverSampler(n_steps=6, width=2, random_state=0, checkpoint_dir=folder, **_CHECKPOINTED)
+            sampler = DCGANOverSampler(
+                n_steps=6, base_channels=2, random_state=0, checkpoint_dir=folder, **_CHECKPOINTED
+            )
             result = attempt(case, lambda: sampler.fit_resample(*_toy()), [name, "n_steps", "learning_rate"])
         else:
             result = attempt(case, lambda: _load_and_draw(path), [str(path)])

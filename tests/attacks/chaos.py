@@ -44,14 +44,14 @@ from .cases import process_state
 _PATIENCE = 120  # seconds after which a fit of a second hangs
 _SOON = 10  # seconds in which workers must end with their parent
 _DISK = "4m"
-_SMALL = {"width": 2, "random_state": 0}
+_SMALL = {"base_channels": 2, "random_state": 0}
 SAMPLERS = {
     "plain": DCGANOverSampler(n_steps=120, **_SMALL),
     "dropout and pretraining": DCGANOverSampler(
         n_steps=70, pretrain="all", dropout=0.3, discriminator_norm="batch", **_SMALL
     ),
     "conditional": ConditionalDCGANOverSampler(n_steps=220, **_SMALL),
-    "wide": DCGANOverSampler(n_steps=60, width=24, latent_dim=64, random_state=0),
+    "wide": DCGANOverSampler(n_steps=60, base_channels=24, latent_dim=64, random_state=0),
 }
 
 
@@ -160,7 +160,7 @@ class Child:
 def fit(sampler, folder=None, *, eager=True, data=None):
     """Fit, writing a checkpoint at every report; return the resampled images."""
     if eager:
-        _keeper._LEAST_SECONDS, _keeper._SHARE = 0.0, 1e9
+        _keeper._LEAST_SECONDS, _keeper._MAX_SHARE = 0.0, 1e9
     torch.set_num_threads(1)
     return clone(sampler).set_params(checkpoint_dir=folder).fit_resample(*(data or toy()))[0].tobytes()
 
@@ -210,7 +210,7 @@ def fit_interrupted(sampler, ready):
 def fit_and_save_on(disk, n_free, is_save):
     """Fit or save on a disk that gets full, and tell what came of it."""
     target = disk / "target"
-    sampler = DCGANOverSampler(n_steps=3, width=8, random_state=0)
+    sampler = DCGANOverSampler(n_steps=3, base_channels=8, random_state=0)
     if is_save:
         sampler.fit_resample(*toy(n_rare=1))
         target.mkdir()
@@ -283,10 +283,10 @@ def full(disk, n_free):
 
 def fit_with_workers(folder, ready):
     """Fit in two processes for longer than anybody waits."""
-    _keeper._LEAST_SECONDS, _keeper._SHARE = 0.0, 1e9
+    _keeper._LEAST_SECONDS, _keeper._MAX_SHARE = 0.0, 1e9
     torch.set_num_threads(1)
     os.write(ready, b"!")
-    sampler = DCGANOverSampler(n_steps=10**6, width=2, random_state=0, n_jobs=2, checkpoint_dir=folder)
+    sampler = DCGANOverSampler(n_steps=10**6, base_channels=2, random_state=0, n_jobs=2, checkpoint_dir=folder)
     sampler.fit_resample(*toy(n_rare=2))
 
 
@@ -295,11 +295,11 @@ def fit_in_threads(seed):
     torch.set_num_threads(1)
     stream = random.Random(seed)
     prototypes = [
-        DCGANOverSampler(n_steps=20, width=2),
-        DCGANOverSampler(n_steps=20, width=2, dropout=0.4),
-        ConditionalDCGANOverSampler(n_steps=20, width=2),
-        CycleGANOverSampler(n_steps=3, width=2, n_blocks=1),
-        DeepSMOTE(n_steps=5, width=2, latent_dim=4),
+        DCGANOverSampler(n_steps=20, base_channels=2),
+        DCGANOverSampler(n_steps=20, base_channels=2, dropout=0.4),
+        ConditionalDCGANOverSampler(n_steps=20, base_channels=2),
+        CycleGANOverSampler(n_steps=3, base_channels=2, n_blocks=1),
+        DeepSMOTE(n_steps=5, base_channels=2, latent_dim=4),
         AugmentationOverSampler(),
     ]
     samplers = [clone(stream.choice(prototypes)).set_params(random_state=i) for i in range(6)]
@@ -327,16 +327,16 @@ def fit_in_threads(seed):
     return len(samplers) * 2 + 40
 
 
-def fit_in_a_fork(n_threads, how):
+def fit_in_a_fork(n_threads, action):
     """Fit with some threads, then again in a fork."""
     torch.set_num_threads(n_threads)
     data = toy(n_rare=1)
-    sampler = DCGANOverSampler(n_steps=5, width=2, random_state=0)
+    sampler = DCGANOverSampler(n_steps=5, base_channels=2, random_state=0)
     here = sampler.fit_resample(*data)[0].tobytes()
-    call = _fit_or_message if how == "fit" else _draw_or_message
+    call = _fit_or_message if action == "fit" else _draw_or_message
     with multiprocessing.get_context("fork").Pool(1) as pool:
         there = pool.apply_async(call, (sampler, data)).get(timeout=60)
-    expected = here if how == "fit" else sampler.sample(70, 1, random_state=0).tobytes()
+    expected = here if action == "fit" else sampler.sample(70, 1, random_state=0).tobytes()
     return there, there == expected
 
 
@@ -462,7 +462,7 @@ class Attack:
             counts["slowest, seconds"] = max(counts["slowest, seconds"], round(time.monotonic() - start))
             before = {file.name for file in Path(folder).glob(".*")}
             counts["unfinished files"] += len(before)
-            sampler = DCGANOverSampler(n_steps=10**6, max_time=0.5, width=2, random_state=0)
+            sampler = DCGANOverSampler(n_steps=10**6, max_time=0.5, base_channels=2, random_state=0)
             Child(_fit_two, sampler, folder).wait()
             left = [file.name for file in Path(folder).glob(".*")]
             require(not left, f"temporary files are left: {left}")
@@ -522,14 +522,14 @@ class Attack:
 
     def forked(self, counts):
         """A fork after a fit with two threads is told what to do; with one it works; neither hangs."""
-        n_threads, how = self.random.choice([1, 2]), self.random.choice(["fit", "draw"])
-        there, is_same = Child(fit_in_a_fork, n_threads, how).wait()
+        n_threads, action = self.random.choice([1, 2]), self.random.choice(["fit", "draw"])
+        there, is_same = Child(fit_in_a_fork, n_threads, action).wait()
         if n_threads == 1:
-            require(is_same, f"{how} in a fork gives other images: {str(there)[:200]}")
+            require(is_same, f"{action} in a fork gives other images: {str(there)[:200]}")
             counts["with one thread, byte-equal"] += 1
         else:
             is_told = isinstance(there, str) and "forked" in there
-            require(is_told or is_same, f"{how} in a fork with two threads: {str(there)[:200]}")
+            require(is_told or is_same, f"{action} in a fork with two threads: {str(there)[:200]}")
             counts["with two threads, told" if is_told else "with two threads, byte-equal"] += 1
 
     # Evaluations

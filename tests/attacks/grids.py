@@ -109,7 +109,9 @@ class DeadlyTree(CountedTree):
 
 def gan(name="gan", kind=CountedGAN):
     """Return a treatment."""
-    return Treatment(name, name, kind(n_steps=4, width=2, latent_dim=4, random_state=0, device="cpu"), family="gan")
+    return Treatment(
+        name, name, kind(n_steps=4, base_channels=2, latent_dim=4, random_state=0, device="cpu"), family="gan"
+    )
 
 
 def digits():

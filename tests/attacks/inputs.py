@@ -439,7 +439,7 @@ _SHARED = {
 _GAN = {
     **_SHARED,
     "latent_dim": [1, 5, 8],
-    "width": [1, 2, 3],
+    "base_channels": [1, 2, 3],
     "channels": ["pyramid", "flat"],
     "base_size": [1, 2, 4],
     "generator_norm": ["batch", "spectral", None],
@@ -464,7 +464,7 @@ _PARAMETERS = {
     "ConditionalDCGANOverSampler": _GAN,
     "CycleGANOverSampler": {
         **_SHARED,
-        "width": [1, 2],
+        "base_channels": [1, 2],
         "n_blocks": [0, 1],
         "cycle_weight": [0.0, 10.0],
         "n_steps": [1, 2],
@@ -476,7 +476,7 @@ _PARAMETERS = {
         **_SHARED,
         "k_neighbors": [1, 5, 50],
         "latent_dim": [1, 3, 8],
-        "width": [1, 2],
+        "base_channels": [1, 2],
         "channels": ["pyramid", "flat"],
         "n_steps": [1, 3],
         "max_time": [None, None, 1e-9],
@@ -537,7 +537,7 @@ def sampler(case, found, parameters, *, may_be_bad=True):
         return _pixel_sampler(case, wanted, end, parameters, may_be_bad)
     choices = _PARAMETERS[name]
     drawn = {key: case.pick(options) for key, options in choices.items() if case.chance(0.5)}
-    for key in ("n_steps", "width", "latent_dim"):  # small, whatever the defaults are
+    for key in ("n_steps", "base_channels", "latent_dim"):  # small, whatever the defaults are
         if key in choices:
             drawn.setdefault(key, choices[key][-1])
     drawn = {key: _as_numpy(case, value) for key, value in drawn.items()}

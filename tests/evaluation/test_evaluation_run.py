@@ -48,10 +48,10 @@ def test_samplers_that_train_the_same_gan_train_it_once(tmp_path, monkeypatch):
     """Synthetic images of every class need the generator of the rare class too, which is hours on real images."""
     started, train = [], DCGANOverSampler._train
 
-    def noted(self, networks, images, **how):
-        resumed = how["checkpoint"].read()
+    def noted(self, networks, images, **options):
+        resumed = options["checkpoint"].read()
         started.append((len(images), 0 if resumed is None else resumed[1]["step"]))
-        return train(self, networks, images, **how)
+        return train(self, networks, images, **options)
 
     monkeypatch.setattr(DCGANOverSampler, "_train", noted)
     evaluation = lay_out(toy_data(), tmp_path, samplers=["dcgan", "dcgan_every_class"], classifiers=["ann"])
@@ -419,7 +419,7 @@ def test_own_parts_of_every_kind_run_through(tmp_path):
     comparison = fast(
         toy_data(),
         store=tmp_path,
-        samplers={"repeat": RandomOverSampler(), "gan": DCGANOverSampler(n_steps=1, width=8)},
+        samplers={"repeat": RandomOverSampler(), "gan": DCGANOverSampler(n_steps=1, base_channels=8)},
         classifiers={
             "bayes": GaussianNB(),
             "net": Classifier("net", "Net", ANNClassifier(device="cpu"), "images", n_epochs=1),

@@ -66,9 +66,9 @@ def make_record(treatment, seed, gain, *, split="official", classifier="cnn", n_
     }
 
 
-def make_records(gains, n_seeds=4, first_seed=0, **how):
+def make_records(gains, n_seeds=4, first_seed=0, **options):
     seeds = range(first_seed, first_seed + n_seeds)
-    return [make_record(name, seed, gain, **how) for name, gain in gains.items() for seed in seeds]
+    return [make_record(name, seed, gain, **options) for name, gain in gains.items() for seed in seeds]
 
 
 def fail(record):

@@ -11,9 +11,9 @@ from gan_sampler.evaluation._run import run_grid
 from gan_sampler.evaluation._settings import Settings
 
 TINY = Settings(
-    dcgan={"n_steps": 2, "batch_size": 8, "width": 8},
-    deep_smote={"n_steps": 2, "batch_size": 8, "width": 4},
-    cyclegan={"n_steps": 2, "width": 2, "n_blocks": 1},
+    dcgan={"n_steps": 2, "batch_size": 8, "base_channels": 8},
+    deep_smote={"n_steps": 2, "batch_size": 8, "base_channels": 4},
+    cyclegan={"n_steps": 2, "base_channels": 2, "n_blocks": 1},
     ann_epochs=2,
     cnn_epochs=1,
     densenet121_epochs=1,

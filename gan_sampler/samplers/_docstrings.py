@@ -1,0 +1,159 @@
+"""Descriptions of the parameters and attributes that several samplers share.
+
+A docstring names an entry in braces, as in ``{image_shape}``, and `document` puts the text in its place. Other braces
+in such a docstring are doubled.
+"""
+
+import inspect
+
+from imblearn.utils import Substitution
+
+SHARED = {
+    "sampling_strategy": """sampling_strategy : float, str, dict or callable, default="auto"
+    How many images each class gets, as in imbalanced-learn's over-samplers:
+
+    - ``float``: desired ratio of the number of minority images to the number of majority images; for two classes only;
+    - ``"minority"``, ``"not minority"``, ``"not majority"`` or ``"all"``: classes to bring up to the size of the
+      largest class; ``"auto"`` is ``"not majority"``;
+    - ``dict``: desired number of images of each class;
+    - ``callable``: takes `y` and returns such a dict.""",
+    "image_shape": """image_shape : tuple of int, "row" or None, default=None
+    Shape of one image, ``(H, W)`` or ``(H, W, C)``. Needed only where `X` is 2-D, with one image in each row. ``"row"``
+    reads each row as an image of ``1 x n_features`` pixels.""",
+    "data_format": """data_format : {"auto", "channels_first", "channels_last"}, default="auto"
+    Position of the channel axis in 4-D input; "auto" takes the axis that has at most 4 entries. Rows of 2-D input are
+    read as channels last unless "channels_first" is given.""",
+    "value_range": """value_range : tuple of (float, float) or None, default=None
+    Smallest and largest value that a pixel can have. None stands for (0, 255) for uint8, and for the smallest and
+    largest value in `X` for every other dtype. Synthetic images stay within this range.""",
+    "latent_dim": """latent_dim : int, default=100
+    Length of the noise vector from which an image is generated.""",
+    "base_channels": """base_channels : int, default=32
+    Channels of both networks at the highest resolution. More channels give better images and slower training.""",
+    "channels": """channels : {"pyramid", "flat"}, default="pyramid"
+    Whether the number of channels doubles when the resolution halves, up to ``8 * base_channels``, or stays at
+    `base_channels`.""",
+    "base_size": """base_size : int, default=4
+    Shorter side, in pixels, of the smallest feature map of the generator, to which the noise is projected. The number
+    of up-sampling layers follows from it and from the size of the images.""",
+    "generator_norm": """generator_norm : {"batch", "spectral"} or None, default="batch"
+    Normalisation in the generator.""",
+    "discriminator_norm": """discriminator_norm : {"batch", "spectral"} or None, default=None
+    Normalisation in the discriminator: batch normalisation, spectral normalisation (Miyato et al., 2018) or none.""",
+    "dropout": """dropout : float, default=0.0
+    Dropout probability before the last layer of the discriminator, in [0, 1).""",
+    "loss": """loss : str or gan_sampler.training.Loss, default="non_saturating"
+    Loss that the networks minimise: "non_saturating", "hinge", "least_squares" or a `Loss` of your own.""",
+    "max_time": """max_time : float or None, default=None
+    Seconds of training for all classes together. Training then stops with a
+    :class:`~sklearn.exceptions.ConvergenceWarning`, even if fewer than `n_steps` steps were made. Classes that are
+    trained one after another share the time equally. Drawing, herding and measuring images are not included.""",
+    "n_iter_no_change": """n_iter_no_change : int or None, default=None
+    Early stopping: training stops when the score has not improved in this number of reports; there is a report every
+    50 steps. None makes all steps. The snapshot with the best score is kept in either case.""",
+    "batch_size": """batch_size : int, default=16
+    Number of real and of generated images in one update; all images of the class where it has fewer.""",
+    "learning_rate": """learning_rate : float, default=1e-3
+    Learning rate of Adam for both networks.""",
+    "beta_1": """beta_1 : float, default=0.5
+    Decay rate of Adam's first moment, in [0, 1).""",
+    "ema_decay": """ema_decay : float, default=0.999
+    Decay, in [0, 1), of the exponential moving average of the generator's weights (Yazici et al., 2019). Images are
+    drawn from the average; 0 takes the newest weights.""",
+    "augmentation": """augmentation : {"auto", "mild"} or None, default="auto"
+    Differentiable augmentation of real and generated images before the discriminator (Zhao et al., 2020). "mild" shifts
+    an image by up to an eighth of its side and changes contrast and brightness slightly. This keeps the discriminator
+    from memorising a small class; in a large class of small images it lowers the quality. "auto" is "mild" where the
+    (rarest) class has fewer than 150 images of 32 x 32 pixels, or fewer than 2,400 of 64 x 64, and None otherwise.
+    Synthetic images are not augmented.""",
+    "checkpoint_dir": """checkpoint_dir : path-like or None, default=None
+    Folder in which the state of each training is saved about every 20 seconds, at the end and on Ctrl-C. Repeating an
+    interrupted fit with the same data, parameters and seed continues from there; on the CPU the images are the same as
+    without the interruption. A larger `n_steps` continues a finished training. A fit on other data or with other
+    parameters raises an error, so each fit needs its own folder; do not set it within a cross-validation. Use an int
+    as `random_state`, because a RandomState differs when the fit is repeated.""",
+    "callback": """callback : callable or None, default=None
+    Called every 50 steps and at the end of each training with a :class:`gan_sampler.training.TrainingProgress`, which
+    holds the class, the step, the losses and the score, and draws images with ``progress.sample(n)``. If it returns
+    True, this training stops as if `n_steps` were reached; if it raises, the fit stops and the best snapshot is kept,
+    as after Ctrl-C. Otherwise the images do not depend on it, but its time counts for `max_time`. It is copied by
+    scikit-learn's `clone` and, with `n_jobs`, sent to other processes, so it must not hold what cannot be copied, such
+    as an open file. It is not written by `save`.""",
+    "callback_of_all_classes": """callback : callable or None, default=None
+    Called every 50 steps and at the end of the training with a :class:`gan_sampler.training.TrainingProgress`, whose
+    ``label`` is None and whose ``sample(n, label)`` draws images of one class. If it returns True, training stops as if
+    `n_steps` were reached; if it raises, the fit stops and the best snapshot is kept, as after Ctrl-C. Otherwise the
+    images do not depend on it, but its time counts for `max_time`. It is copied by scikit-learn's `clone`, so it must
+    not hold what cannot be copied, such as an open file. It is not written by `save`.""",
+    "synthetic_classes": """synthetic_classes : {"resampled", "all"}, default="resampled"
+    Which classes get synthetic images. "resampled": the classes that `sampling_strategy` asks to be over-sampled.
+    "all": every class; `sampling_strategy` is met by repeating real images, and each class gets the same number of
+    synthetic images in addition, so that artefacts of synthetic images do not predict the class.""",
+    "synthetic_ratio": """synthetic_ratio : float, default=0.25
+    With ``synthetic_classes="all"``, the number of synthetic images of each class, as a fraction of the number of
+    images of the largest class in `y`.""",
+    "herding": """herding : bool or transformer, default=False
+    Whether to generate four times as many images as needed and to keep a subset whose distribution of features is
+    close to that of the real images (kernel herding, Chen et al., 2010, https://arxiv.org/abs/1203.3472). True uses the
+    features of :class:`EfficientNetLite0Embedder`, a transformer its own. All generated images have to be embedded.
+    Herding rejects implausible images and frequent near-duplicates. `sample`, where there is one, does not use it.""",
+    "quality": """quality : bool or transformer, default=False
+    Whether to measure the synthetic images of each class with :func:`gan_sampler.quality_report`, into `quality_`. True
+    uses the features of :class:`EfficientNetLite0Embedder`, a transformer its own. Takes about a minute for each
+    class.""",
+    "on_poor_quality": """on_poor_quality : {"warn", "raise", "repeat"}, default="warn"
+    What to do when the synthetic images of a class cannot be used, because they are noise or nearly identical. Every
+    fit checks this with a fast comparison with the real images, and with the report where `quality` asks for one.
+    "warn" keeps the images and issues a :class:`QualityWarning`. "raise" raises a :class:`PoorQualityError`; the
+    trained networks are kept, for inspection. "repeat" warns and uses repeated real images of the class instead; with
+    ``synthetic_classes="all"`` this class then has no synthetic images, while the others have.""",
+    "device": """device : str or torch.device, default="auto"
+    Device to compute on. "auto" takes the first CUDA device, or the CPU where there is none; other values are torch's,
+    such as "cuda:1".""",
+    "device_or_devices": """device : str, torch.device or list of these, default="auto"
+    Device to train on. "auto" takes the first CUDA device, or the CPU where there is none; other values are torch's,
+    such as "cuda:1". The classes are assigned to the devices of a list in turn, and `n_jobs`, where there is one,
+    trains them at the same time; a training on all classes uses the first device.""",
+    "random_state": """random_state : int, RandomState instance or None, default=None
+    Seed. The same int gives the same images on the same machine. The random states of NumPy and torch outside the
+    sampler are not changed.""",
+    "verbose": """verbose : int, default=0
+    Whether to show progress bars: of training, with losses and the time left, of drawing and of measuring images.""",
+    "sampling_strategy_": """sampling_strategy_ : dict
+    Number of images that were added to each class to meet `sampling_strategy`; with ``synthetic_classes="all"`` these
+    are repeated real images.""",
+    "synthetic_mask_": """synthetic_mask_ : ndarray of shape (n_resampled,), bool
+    True for synthetic images of the output, False for original and repeated images.""",
+    "class_counts_": """class_counts_ : dict
+    Number of images of each class in the output, as a dict with ``real``, the original ones, ``repeated`` and
+    ``synthetic``.""",
+    "quality_": """quality_ : dict
+    The :class:`gan_sampler.QualityReport` of each class; only where `quality` asks for it. None, with a warning, for a
+    class that cannot be measured, for example one of fewer than 10 images.""",
+    "image_shape_": """image_shape_ : tuple of int
+    Shape of one image, with the axes in the order in which they are stored.""",
+    "n_features_in_": """n_features_in_ : int
+    Number of values in one image.""",
+    "feature_names_in_": """feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the columns; only where `X` is a DataFrame whose column names are strings.""",
+    "device_": """device_ : torch.device
+    Device on which images are generated; the first one of a list.""",
+}
+
+
+def document(documented):
+    """Replace the entries of `SHARED` that a docstring names by their texts; a decorator of classes and functions.
+
+    Parameters
+    ----------
+    documented : class or function
+        Its docstring is changed, unless it is None, as under ``python -OO``.
+
+    Returns
+    -------
+    documented : class or function
+        The same object.
+    """
+    if documented.__doc__ is not None:
+        documented.__doc__ = inspect.cleandoc(documented.__doc__)  # so that texts of any docstring are indented alike
+    return Substitution(**SHARED)(documented)
