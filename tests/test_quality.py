@@ -231,7 +231,7 @@ class TestMemorisation:
             "shifted": np.pad(copied, ((0, 0), (0, 0), (1, 0)), mode="edge")[:, :, :-1],
             "mirrored": copied[:, :, ::-1],
         }[kind]
-        with pytest.warns(QualityWarning, match=r"nearer to single images trained on .* memorisation is (1|0\.9)"):
+        with pytest.warns(QualityWarning, match=r"nearer to single training images .* memorisation is (1|0\.9)"):
             report = quality_report(train, made, discs(200, 21), embedder=FLAT, max_images=200, random_state=0)
         assert report.memorisation > 0.95
 
@@ -308,18 +308,22 @@ def test_the_printed_table_holds_the_numbers(reports):
     assert "Utility" not in short
 
 
-def test_the_figure_shows_the_best_and_worst_beside_their_neighbours(reports):
+def test_the_figure_shows_the_best_and_worst_above_their_neighbours(reports):
     """With a copy, both pictures are the same."""
     pytest.importorskip("matplotlib").use("Agg")
     report = reports["copied"]
-    axes = np.array(report.plot().axes).reshape(4, -1)
-    assert axes.shape[1] == 6
-    drawn = np.asarray(axes[0, 0].images[0].get_array())
-    beside = np.asarray(axes[1, 0].images[0].get_array())
-    assert np.abs(drawn - beside).mean() < 0.03
+    (axes,) = report.plot(fig=Figure()).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["most plausible", "least\nplausible"]
+    picture = np.asarray(axes.images[0].get_array())
+    assert picture[:SIZE, :, 3].astype(bool).sum() == 6 * SIZE**2
+    drawn, beside = picture[:SIZE, :SIZE, 0], picture[SIZE + 1 : 2 * SIZE + 1, :SIZE, 0]
     best = np.argmax(report.realism)
-    np.testing.assert_allclose(drawn, SYNTHETIC["copied"][report.rows_synthetic[best]] / 255, atol=1e-6)
-    np.testing.assert_allclose(beside, REAL[report.nearest[best]] / 255, atol=1e-6)
+    np.testing.assert_array_equal(drawn, SYNTHETIC["copied"][report.rows_synthetic[best]])
+    np.testing.assert_array_equal(beside, REAL[report.nearest[best]])
+    worst = np.argsort(-report.realism, kind="stable")[-6]
+    np.testing.assert_array_equal(
+        picture[-2 * SIZE - 1 : -SIZE - 1, :SIZE, 0], SYNTHETIC["copied"][report.rows_synthetic[worst]]
+    )
 
 
 def test_a_pickled_report_holds_no_image(reports):
@@ -347,7 +351,7 @@ def test_held_out_images_that_were_trained_on_are_told():
     options = {"embedder": EMBEDDER, "random_state": 0, "max_images": 20}
     held_out = np.concatenate([REAL[:30], HELD_OUT[30:]])
     for given in (held_out, held_out.astype(np.int64)):
-        with pytest.warns(QualityWarning, match="30 of its 120 images stand in X_real, too"):
+        with pytest.warns(QualityWarning, match="30 of its 120 images are also in X_real"):
             quality_report(REAL, SYNTHETIC["perfect"], given, **options)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 # Okabe and Ito's colours, and some of Tol's: safe for colour-blind readers.
 CLASS_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999933", "#882255")
 REAL_COLOUR, SYNTHETIC_COLOUR = CLASS_COLOURS[0], CLASS_COLOURS[1]
-MUTED = "#6b7280"
+INK, MUTED = "#1b1f24", "#6b7280"
 WIDTH = 5.2  # inches; scaled to the 390 pixels of a phone, letters of 10 points can still be read
 ARROW = "\N{RIGHTWARDS ARROW}"
 

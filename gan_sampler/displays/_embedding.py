@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._drawing import (
+    MUTED,
     WIDTH,
     axes_of,
     check_matplotlib,
@@ -262,7 +263,7 @@ class EmbeddingDisplay:
         handles = [Patch(color=colour_of_class(place)) for place in range(len(classes))]
         shown = [source for source in looks if (sources == source).any()]
         handles += [
-            Line2D([], [], color="0.35", marker=looks[source]["marker"], linestyle="none", markersize=5)
+            Line2D([], [], color=MUTED, marker=looks[source]["marker"], linestyle="none", markersize=5)
             for source in shown
         ]
         if self.axis_names is None:

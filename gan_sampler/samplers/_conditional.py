@@ -1,4 +1,4 @@
-"""One class-conditional DCGAN for all classes, behind `fit_resample`."""
+"""Over-sampling with one class-conditional DCGAN for all classes."""
 
 from ..networks import ConditionalGenerator, GeneratorOfOneClass, ProjectionDiscriminator
 from ._dcgan import DCGANOverSampler
@@ -53,6 +53,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     ----------
     {sampling_strategy_}
     {synthetic_mask_}
+    {class_counts_}
     generators_ : dict
         For each over-sampled class the trained generator with this class as its condition, a `torch.nn.Module` that
         maps noise of shape (n, latent_dim) to images in [-1, 1].

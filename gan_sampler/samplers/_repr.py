@@ -1,16 +1,18 @@
 """What a notebook shows of a fitted sampler, within scikit-learn's diagram: classes, counts, scores, a few images."""
 
 import html
+import itertools
 import math
 
 from ..displays._pixels import displayable, lay_out, png_data_uri
-from ._judging import best_record, find_poor
+from ._judging import best_record, describe_poor, find_poor
 from ._labels import plain_label
 
 _MAX_ROWS = 20  # of the table
 _MAX_PICTURES = 8  # classes with images
+_MAX_ALARMS = 5  # classes named in an alarm
 _IMAGES, _LEAST_IMAGES = 6, 3  # of a class
-_BYTES = 15_000  # of all images before they are compressed; noise is not compressed at all
+_BYTES = 12_000  # of all images before they are compressed; noise is not compressed at all
 _SIDE = 64  # pixels of an image at most
 _SHOWN_SIDE = 48  # CSS pixels of an image at least
 _SEED = 0  # of the images: the same ones each time
@@ -88,18 +90,29 @@ def _labels(sampler):
 
 
 def _kept_records(sampler, labels):
-    """Return the record of the snapshot that was kept, for each class that has one."""
+    """Return the record of the snapshot that was kept, for each class that was trained."""
     history = getattr(sampler, "history_", None) or {}
-    if not hasattr(history, "items"):  # of one training for all classes, which no score judges
-        return dict.fromkeys(labels, history[-1])
-    return {label: best_record(own) if "score" in own[0] else own[-1] for label, own in history.items() if own}
+    if not hasattr(history, "items"):  # of one training for all classes
+        return dict.fromkeys(labels, _kept(history))
+    return {label: _kept(own) for label, own in history.items() if own}
+
+
+def _kept(history):
+    return best_record(history) if all("score" in record for record in history) else history[-1]
+
+
+def _is_judged(record):
+    """Whether a record's score is one of images, and not a sum of losses."""
+    return "spectral_distance" in record
 
 
 def _alarms(sampler, records):
-    collapsed, unusable = find_poor({label: record for label, record in records.items() if "score" in record})
-    for label, reason in {**collapsed, **unusable}.items():
-        what = "much more alike than the real ones" if label in collapsed else "not like the real ones"
-        yield f"Poor quality: the images drawn for class {plain_label(label)!r} are {what} ({reason})."
+    """Yield, as sentences, why images should not be used."""
+    poor = find_poor({label: record for label, record in records.items() if _is_judged(record)})
+    shown = [dict(itertools.islice(of_kind.items(), _MAX_ALARMS)) for of_kind in poor]
+    n_more = sum(map(len, poor)) - sum(map(len, shown))
+    if any(shown):
+        yield f"{describe_poor(*shown)}{f' So it is with {n_more:,} more classes.' if n_more else ''}"
     for label, report in (getattr(sampler, "quality_", None) or {}).items():
         if report is not None and report.is_poor:
             yield f"Poor quality of class {plain_label(label)!r}: {'; '.join(report.faults)}."
@@ -107,7 +120,7 @@ def _alarms(sampler, records):
 
 def _table(sampler, labels, records):
     counts = getattr(sampler, "class_counts_", None)
-    has_scores = any("score" in record for record in records.values())
+    has_scores = any(map(_is_judged, records.values()))
     heads = ["Class", *(["Real images", "Synthetic", "After"] if counts else ["Made at the fit"])]
     heads += [*(["Steps"] if records else []), *(["Score kept"] if has_scores else [])]
     rows = []
@@ -123,7 +136,7 @@ def _table(sampler, labels, records):
             cells.append(_steps(sampler, label, records))
         if has_scores:
             record = records.get(label, {})
-            cells.append(f"{record['score']:.3g}" if "score" in record else _DASH)
+            cells.append(f"{record['score']:.3g}" if _is_judged(record) else _DASH)
         rows.append(cells)
     head = "".join(f'<th scope="col">{html.escape(word)}</th>' for word in heads)
     body = "".join(
