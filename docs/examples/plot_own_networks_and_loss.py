@@ -28,12 +28,13 @@ class DenseGANOverSampler(BaseGANOverSampler):
     def _networks(self, image_shape, n_classes):
         n_pixels = int(np.prod(image_shape))  # channels * height * width
         generator = nn.Sequential(
-            nn.Linear(32, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, n_pixels), nn.Tanh(),
-            nn.Unflatten(1, image_shape),
-        )  # fmt: skip
+            *(nn.Linear(32, 128), nn.BatchNorm1d(128), nn.ReLU()),
+            *(nn.Linear(128, 128), nn.BatchNorm1d(128), nn.ReLU()),
+            *(nn.Linear(128, n_pixels), nn.Tanh(), nn.Unflatten(1, image_shape)),
+        )
         generator.latent_dim = 32  # length of the noise
         discriminator = nn.Sequential(
-            nn.Flatten(), nn.Linear(n_pixels, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1), nn.Flatten(0)
+            nn.Flatten(), nn.Linear(n_pixels, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1), nn.Flatten(0)
         )  # logits of shape (n,)
         return generator, discriminator
 
@@ -62,14 +63,13 @@ smoothed = Loss("smoothed", discriminator_loss, generator_loss, one_pass=True)
 digits = load_digits()
 X, y = (digits.images * 255 / 16).astype(np.uint8), np.where(digits.target == 8, "eight", "other")
 samplers = {
-    "dense networks": DenseGANOverSampler(n_steps=2000, learning_rate=5e-4, random_state=0),
-    "smoothed labels": DCGANOverSampler(loss=smoothed, n_steps=700, random_state=0),
-    "the defaults": DCGANOverSampler(n_steps=700, random_state=0),
+    "dense networks": DenseGANOverSampler(n_steps=2000, random_state=0),
+    "smoothed labels": DCGANOverSampler(loss=smoothed, n_steps=800, random_state=0),
 }
 for sampler in samplers.values():
     sampler.fit_resample(X, y)
 
-fig, axes = plt.subplots(len(samplers), 10, figsize=(7, 2.4), layout="constrained")
+fig, axes = plt.subplots(len(samplers), 10, figsize=(7, 1.7), layout="constrained")
 for row, (name, sampler) in zip(axes, samplers.items(), strict=True):
     for ax, image in zip(row, sampler.sample(10, "eight", random_state=0), strict=True):
         ax.imshow(image, cmap="gray", vmin=0, vmax=255)
