@@ -310,18 +310,22 @@ def test_the_printed_table_holds_the_numbers(reports):
     assert "Utility" not in short
 
 
-def test_the_figure_shows_the_best_and_worst_beside_their_neighbours(reports):
+def test_the_figure_shows_the_best_and_worst_above_their_neighbours(reports):
     """With a copy, both pictures are the same."""
     pytest.importorskip("matplotlib").use("Agg")
     report = reports["copied"]
-    axes = np.array(report.plot().axes).reshape(4, -1)
-    assert axes.shape[1] == 6
-    drawn = np.asarray(axes[0, 0].images[0].get_array())
-    beside = np.asarray(axes[1, 0].images[0].get_array())
-    assert np.abs(drawn - beside).mean() < 0.03
+    (axes,) = report.plot(fig=Figure()).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["most plausible", "least\nplausible"]
+    picture = np.asarray(axes.images[0].get_array())
+    assert picture[:SIZE, :, 3].astype(bool).sum() == 6 * SIZE**2
+    drawn, beside = picture[:SIZE, :SIZE, 0], picture[SIZE + 1 : 2 * SIZE + 1, :SIZE, 0]
     best = np.argmax(report.realism)
-    np.testing.assert_allclose(drawn, SYNTHETIC["copied"][report.rows_synthetic[best]] / 255, atol=1e-6)
-    np.testing.assert_allclose(beside, REAL[report.nearest[best]] / 255, atol=1e-6)
+    np.testing.assert_array_equal(drawn, SYNTHETIC["copied"][report.rows_synthetic[best]])
+    np.testing.assert_array_equal(beside, REAL[report.nearest[best]])
+    worst = np.argsort(-report.realism, kind="stable")[-6]
+    np.testing.assert_array_equal(
+        picture[-2 * SIZE - 1 : -SIZE - 1, :SIZE, 0], SYNTHETIC["copied"][report.rows_synthetic[worst]]
+    )
 
 
 def test_a_pickled_report_holds_no_image(reports):

@@ -22,7 +22,8 @@ from ._drawing import (
 class ClassDistributionDisplay:
     """Number of images of each class before and after over-sampling, real and synthetic ones stacked.
 
-    Make it with :meth:`from_estimator` or :meth:`from_predictions`. All parameters are stored as attributes.
+    Make it with :meth:`from_estimator`, :meth:`from_predictions` or :meth:`from_counts`. All parameters are stored as
+    attributes.
 
     Parameters
     ----------
@@ -170,20 +171,50 @@ class ClassDistributionDisplay:
         y = np.asarray(y)
         y_resampled = y if y_resampled is None else np.asarray(y_resampled)
         labels = sorted_labels(y, y_resampled)
-        before, after = _count(y, labels), _count(y_resampled, labels)
-        if synthetic_mask is None:
-            n_synthetic = np.maximum(after - before, 0)
-        else:
+        before, after, n_synthetic = _count(y, labels), _count(y_resampled, labels), None
+        if synthetic_mask is not None:
             check_consistent_length(y_resampled, synthetic_mask)
             n_synthetic = _count(y_resampled[np.asarray(synthetic_mask, dtype=bool)], labels)
+        names = names_of(labels, display_labels)
+        options = {"display_labels": names, "ax": ax, "bar_kw": bar_kw, "text_kw": text_kw}
+        return cls.from_counts(before, after, n_synthetic, **options)
+
+    @classmethod
+    def from_counts(
+        cls, n_before, n_after, n_synthetic=None, *, display_labels=None, ax=None, bar_kw=None, text_kw=None
+    ):
+        """Draw numbers of images before and after resampling.
+
+        Parameters
+        ----------
+        n_before, n_after : array-like of shape (n_classes,), int
+            Number of images of each class.
+        n_synthetic : array-like of shape (n_classes,), int, or None, default=None
+            How many of those after were made. None calls all images that a class gained "added".
+        display_labels : sequence of str or None, default=None
+            Names of the classes; None numbers them from 0.
+        ax : matplotlib.axes.Axes or None, default=None
+            Where to draw; None makes a new figure.
+        bar_kw, text_kw : dict or None, default=None
+            As :meth:`plot` takes them.
+
+        Returns
+        -------
+        display : ClassDistributionDisplay
+            The display, drawn.
+        """
+        check_matplotlib(f"{cls.__name__}.from_counts")
+        before, after = np.asarray(n_before), np.asarray(n_after)
+        added_name = "added" if n_synthetic is None else "synthetic"
+        n_synthetic = np.maximum(after - before, 0) if n_synthetic is None else np.asarray(n_synthetic)
         n_real = np.minimum(before, after - n_synthetic)
         display = cls(
             n_real,
             n_synthetic=n_synthetic,
             n_repeated=after - n_synthetic - n_real,
             n_before=before,
-            display_labels=names_of(labels, display_labels),
-            added_name="added" if synthetic_mask is None else "synthetic",
+            display_labels=display_labels,
+            added_name=added_name,
         )
         return display.plot(ax=ax, bar_kw=bar_kw, text_kw=text_kw)
 

@@ -29,8 +29,9 @@ def as_bytes(images, value_range=None):
         images = images[..., 0] if images.shape[3] < 3 else images[..., :3]
     if images.dtype == np.uint8 and value_range is None:
         return images
-    low, high = value_range or (images.min(initial=0), images.max(initial=0)) if images.size else (0, 1)
-    low, high = float(low), float(high)
+    if not images.size:
+        return images.astype(np.uint8)
+    low, high = map(float, value_range or (images.min(), images.max()))
     unit = (images.astype(np.float64) - low) / ((high - low) or 1)
     return np.rint(unit.clip(0, 1) * 255).astype(np.uint8)
 

@@ -1,24 +1,36 @@
 """Losses and scores of a training."""
 
 import math
+from numbers import Integral
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from ._drawing import WIDTH, axes_of, check_matplotlib, colour_of_class, keywords, legend_below, names_of
+from .._snapshots import rank
+from ._drawing import (
+    INK,
+    MUTED,
+    WIDTH,
+    axes_of,
+    check_matplotlib,
+    colour_of_class,
+    keywords,
+    legend_below,
+    names_of,
+    room_for_legend,
+)
 
-_LOSSES = ("loss_generator", "loss_discriminator", "loss_reconstruction")
-_STYLES = {"loss_generator": "-", "loss_discriminator": "--", "loss_reconstruction": "-"}
+_STYLES = ("-", "--", ":", "-.")  # of several losses in one panel
+_FIRST = ("loss_generator", "loss_discriminator")  # whose styles are always the same
 _WORDS = {
-    "score": "Score (1: as good as real)",
+    "score": "Score (lower is better)",
     "mean_score": "Mean score of the classes",
     "variance_ratio": "Variance over that of real images",
     "spectral_distance": "Spectral distance (0: as real)",
-    "loss_generator": "Loss, generator",
-    "loss_discriminator": "Loss, discriminator",
-    "loss_reconstruction": "Loss, reconstruction",
     "losses": "Loss",
 }
+_SCORE_OF_IMAGES = "Score (real: about 1)"
+_MARK = {"marker": "D", "markersize": 6, "markeredgecolor": INK, "linestyle": "none"}
 _LOG_FROM = 5  # ratio of the largest to the smallest value from which an axis is logarithmic
 ALL_CLASSES = "all classes"
 
@@ -39,15 +51,15 @@ class TrainingHistoryDisplay:
     history : dict of str to list
         For each class a list of records, dicts with ``step`` and numbers; or a list of such lists, where a training
         was repeated.
-    kept_steps : dict of str to int, or None, default=None
-        Step of the snapshot that was kept, for the classes where it is known.
+    kept_steps : dict of str to int or list of int, or None, default=None
+        Step of the snapshot that was kept, for the classes where it is known; of each training where there are several.
 
     Attributes
     ----------
     lines_ : dict of (str, str) to list of matplotlib.lines.Line2D
         Lines of each class and quantity, such as ``("sick", "score")``, one for each training.
-    markers_ : dict of (str, str) to matplotlib.lines.Line2D
-        Mark at the kept snapshot of each class and quantity.
+    markers_ : dict of (str, str) to list of matplotlib.lines.Line2D
+        Marks at the kept snapshots of each class and quantity.
     axes_ : list of matplotlib.axes.Axes
         Axes of each panel, the first panel first.
     ax_ : matplotlib.axes.Axes
@@ -61,7 +73,7 @@ class TrainingHistoryDisplay:
     >>> history = [{"step": 50 * i, "score": 9 / i, "loss_generator": 1.0} for i in range(1, 5)]
     >>> display = TrainingHistoryDisplay({"sick": history}, kept_steps={"sick": 200}).plot()
     >>> [ax.get_ylabel() for ax in display.axes_]
-    ['Score (1: as good as real)', 'Loss']
+    ['Score (lower is better)', 'Loss']
     """
 
     def __init__(self, history, *, kept_steps=None):
@@ -147,10 +159,10 @@ class TrainingHistoryDisplay:
         return self
 
     def _panels(self, quantities):
-        found = {name for _, records in self._trainings() for record in records for name in record}
+        found = {name for *_, records in self._trainings() for record in records for name in record}
         panels = {}
         for name in ("score", "losses") if quantities is None else quantities:
-            names = [loss for loss in _LOSSES if loss in found] if name == "losses" else [name]
+            names = _losses_of(found) if name == "losses" else [name]
             if found.issuperset(names) and names:
                 panels[name] = names
             elif quantities is not None:
@@ -161,18 +173,21 @@ class TrainingHistoryDisplay:
         return panels
 
     def _trainings(self):
+        """Yield name of the class, step that was kept or None, and records of each training."""
         for name, found in self.history.items():
-            for records in [found] if found and isinstance(found[0], dict) else found:
-                yield name, records
+            trainings = [found] if found and isinstance(found[0], dict) else found
+            kept = (self.kept_steps or {}).get(name)
+            kept = [kept] * len(trainings) if kept is None or isinstance(kept, Integral) else kept
+            yield from ((name, step, records) for step, records in zip(kept, trainings, strict=True))
 
     def _draw_panel(self, axes, title, names, line_kw):
         from matplotlib.lines import Line2D
         from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
         places = {name: place for place, name in enumerate(self.history)}
-        drawn = []
+        styles, drawn = _styles_of(names), []
         for quantity in names:
-            for of_class, records in self._trainings():
+            for of_class, kept, records in self._trainings():
                 points = [(record["step"], record[quantity]) for record in records if _is_number(record.get(quantity))]
                 if not points:
                     continue
@@ -180,24 +195,17 @@ class TrainingHistoryDisplay:
                 defaults = {
                     "color": colour_of_class(places[of_class]),
                     "linewidth": 1.3,
-                    "linestyle": _STYLES.get(quantity, "-"),
+                    "linestyle": styles[quantity],
                     "marker": "o" if len(points) == 1 else "none",  # a line through one point is not seen
                     "markersize": 4,
                 }
                 (line,) = axes.plot(steps, values, **keywords(Line2D, defaults, line_kw))
                 self.lines_.setdefault((of_class, quantity), []).append(line)
                 drawn += values
-                step = (self.kept_steps or {}).get(of_class)
-                if step in steps:
-                    (self.markers_[of_class, quantity],) = axes.plot(
-                        step,
-                        values[steps.index(step)],
-                        marker="D",
-                        markersize=6,
-                        color=line.get_color(),
-                        markeredgecolor="black",
-                        linestyle="none",
-                        zorder=3,
+                if kept in steps:
+                    look = {**_MARK, "color": line.get_color()}
+                    self.markers_.setdefault((of_class, quantity), []).extend(
+                        axes.plot(kept, values[steps.index(kept)], **look, zorder=3)
                     )
         positive = [value for value in drawn if value > 0]
         if len(positive) == len(drawn) > 0 and max(drawn) > _LOG_FROM * min(drawn):
@@ -205,7 +213,12 @@ class TrainingHistoryDisplay:
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set(xlabel="Step of training", ylabel=_WORDS.get(title, title))
+        words = words_for(title)
+        if title == "score" and any(
+            "spectral_distance" in record for *_, records in self._trainings() for record in records
+        ):
+            words = _SCORE_OF_IMAGES
+        axes.set(xlabel="Step of training", ylabel=words)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
@@ -216,16 +229,32 @@ class TrainingHistoryDisplay:
         for (of_class, _), (line, *_) in self.lines_.items():
             classes.setdefault(of_class, line.get_color())
         entries = [(Line2D([], [], color=colour, linewidth=2), name) for name, colour in classes.items()]
-        drawn = {quantity for _, quantity in self.lines_}
-        if "losses" in panels and len(drawn & set(_LOSSES)) > 1:
+        if len(panels.get("losses", ())) > 1:
             entries += [
-                (Line2D([], [], color="0.35", linestyle=_STYLES[loss]), _WORDS[loss].partition(", ")[2])
-                for loss in panels["losses"]
+                (Line2D([], [], color=MUTED, linestyle=style), words_for(loss).removeprefix("Loss, "))
+                for loss, style in _styles_of(panels["losses"]).items()
             ]
         if self.markers_:
-            mark = Line2D([], [], marker="D", color="0.6", markeredgecolor="black", linestyle="none", markersize=6)
-            entries.append((mark, "kept snapshot"))
+            entries.append((Line2D([], [], **_MARK, color=MUTED), "kept snapshot"))
         legend_below(self.axes_[-1], *map(list, zip(*entries, strict=True)))
+
+
+def words_for(quantity):
+    """Return the words for a quantity of a history, such as "score"."""
+    if quantity.startswith("loss_"):
+        return f"Loss, {quantity.removeprefix('loss_').replace('_', ' ')}"
+    return _WORDS.get(quantity, quantity)
+
+
+def _losses_of(names):
+    """Return the names of losses among those of quantities, generator and discriminator first."""
+    losses = sorted(name for name in names if name.startswith("loss_"))
+    return [*(loss for loss in _FIRST if loss in losses), *(loss for loss in losses if loss not in _FIRST)]
+
+
+def _styles_of(quantities):
+    """Return the style of the line of each quantity of a panel."""
+    return {quantity: _STYLES[place % len(_STYLES)] for place, quantity in enumerate(quantities)}
 
 
 def kept_step(records):
@@ -233,8 +262,6 @@ def kept_step(records):
     scored = [record for record in records if "score" in record]
     if not scored:
         return None
-    from ..training import rank
-
     return min(scored, key=rank)["step"]
 
 
@@ -261,9 +288,8 @@ def _axes_of_panels(display, ax, n_panels):
         check_matplotlib(f"{type(display).__name__}.plot")
         import matplotlib.pyplot as plt
 
-        _, axes = plt.subplots(
-            n_panels, figsize=(WIDTH, 2.1 * n_panels + 0.6), layout="constrained", squeeze=False, sharex=True
-        )
+        height = 2.1 * n_panels + 0.6 + room_for_legend(len(display.history) + 3)
+        _, axes = plt.subplots(n_panels, figsize=(WIDTH, height), layout="constrained", squeeze=False, sharex=True)
         return list(axes[:, 0])
     given = list(np.ravel(ax))
     if len(given) == n_panels:

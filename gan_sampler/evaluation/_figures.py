@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from scikit_posthocs import critical_difference_diagram
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import ConfusionMatrixDisplay, precision_recall_curve, roc_curve
 
+from ..displays import ClassDistributionDisplay, EmbeddingDisplay, TrainingHistoryDisplay
+from ..displays._drawing import CLASS_COLOURS, INK, MUTED, WIDTH
+from ..displays._training_history import kept_step
 from ._metrics import LOWER_IS_BETTER, METRIC_LABELS, confusion, metric_label
 from ._records import (
     THRESHOLD_SUFFIX,
@@ -29,10 +31,9 @@ from ._records import (
 )
 from ._tables import signed, values_of
 
-WIDTH = 5.2  # inches; at 390 px letters of 10 points are still read
-PANEL = 3.1
+PANEL = 3.1  # inches
 
-INK, MUTED, GRID = "#1b1f24", "#6b7280", "#d9dde3"
+GRID = "#d9dde3"
 BETTER, WORSE = "#0072b2", "#d55e00"
 # Okabe and Ito's colours, and some of Tol's: safe for colour-blind readers.
 COLOURS = {
@@ -50,7 +51,6 @@ COLOURS = {
     "cyclegan": "#332288",
 }
 _OTHERS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # for names of the user
-CLASS_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999933", "#882255")
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -409,14 +409,18 @@ def _bars(records, values, treatments, words, metric=""):
     return figure
 
 
+def _retitle(axis, title):
+    """Put a title of the report in the place of a display's."""
+    axis.set_title("")
+    axis.set_title(title, loc="left")
+
+
 @styled
 def draw_class_counts(counts, title):
     """Draw how many images each class has; `counts` is {class: number}."""
     figure = _figure(WIDTH, 0.75 + 0.3 * len(counts))
-    axis = figure.subplots()
-    bars = axis.barh([_wrap(name, 20) for name in counts], list(counts.values()), color=CLASS_COLOURS[0], alpha=0.85)
-    axis.bar_label(bars, [f"{count:,}" for count in counts.values()], padding=3, fontsize=9)
-    _count_axis(axis, title)
+    display = ClassDistributionDisplay(list(counts.values()), display_labels=list(counts))
+    _retitle(display.plot(ax=figure.subplots()).ax_, title)
     return figure
 
 
@@ -424,28 +428,16 @@ def draw_class_counts(counts, title):
 def draw_class_counts_after(record):
     """Draw how many training images each class has after one treatment, what was added hatched."""
     names = record["classes"]
-    after = np.array([record["class_counts_resampled"].get(name, 0) for name in names])
-    before = np.minimum(after, [record["class_counts"].get(name, 0) for name in names])
     figure = _figure(PANEL, 0.75 + 0.3 * len(names))
-    axis = figure.subplots()
-    labels = [_wrap(name, 14) for name in names]
-    axis.barh(labels, before, color=CLASS_COLOURS[0], alpha=0.85)
-    added = axis.barh(
-        labels, after - before, left=before, facecolor=GRID, edgecolor=CLASS_COLOURS[0], hatch="////", linewidth=0.8
+    display = ClassDistributionDisplay.from_counts(
+        *([record[key].get(name, 0) for name in names] for key in ("class_counts", "class_counts_resampled")),
+        display_labels=names,
+        ax=figure.subplots(),
     )
-    axis.bar_label(added, [f"{count:,}" for count in after], padding=3, fontsize=9)
-    _count_axis(axis, record["treatment_label"])
+    _retitle(display.ax_, record["treatment_label"])
+    if display.ax_.get_legend() is not None:  # the page explains the hatching, once for all panels
+        display.ax_.get_legend().remove()
     return figure
-
-
-def _count_axis(axis, title):
-    axis.invert_yaxis()
-    axis.set_title(title, loc="left")
-    axis.set_xlabel("Images")
-    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axis.margins(x=0.16)
-    axis.grid(visible=False, axis="y")
-    axis.tick_params(axis="y", length=0)
 
 
 @styled
@@ -551,14 +543,6 @@ def gan_histories(records):
     return {t: {name: list(h.values()) for name, h in by_class.items()} for t, by_class in found.items()}
 
 
-HISTORY_LABELS = {
-    "score": "Score (lower is better)",
-    "loss_generator": "Loss, generator",
-    "loss_discriminator": "Loss, discriminator",
-    "loss_reconstruction": "Loss, reconstruction",
-}
-
-
 @styled
 def draw_history(by_class, quantity):
     """Draw a quantity of a GAN's training: a colour for each class, a line for each repeat; None where it is unknown.
@@ -570,25 +554,16 @@ def draw_history(by_class, quantity):
     quantity : str
         Key of the entries, such as "score".
     """
-    figure = _figure(PANEL, 2.3)
-    axis = figure.subplots()
-    handles = []
-    for place, (name, histories) in enumerate(by_class.items()):
-        colour = CLASS_COLOURS[place % len(CLASS_COLOURS)]
-        for history in histories:
-            points = [(entry["step"], entry[quantity]) for entry in history if _is_number(entry.get(quantity))]
-            if points:
-                marker = "o" if len(points) == 1 else None  # a line through one point is not seen
-                axis.plot(
-                    *zip(*points, strict=True), color=colour, linewidth=1.2, alpha=0.8, marker=marker, markersize=4
-                )
-                handles.append((name, colour))
-    if not handles:
+    known = {
+        name: [history for history in histories if any(_is_number(entry.get(quantity)) for entry in history)]
+        for name, histories in by_class.items()
+    }
+    if not any(known.values()):
         return None
-    axis.set(xlabel="Step", ylabel=HISTORY_LABELS.get(quantity, quantity))
-    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    handles = [Patch(color=colour, label=_wrap(name, 18)) for name, colour in dict(handles).items()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=2)
+    figure = _figure(PANEL, 2.6)
+    kept_steps = {name: [kept_step(history) for history in histories] for name, histories in known.items()}
+    display = TrainingHistoryDisplay(known, kept_steps=kept_steps)
+    _retitle(display.plot(ax=figure.subplots(), quantities=[quantity]).ax_, "")
     return figure
 
 
@@ -626,25 +601,14 @@ def draw_map(points, labels, kinds, classes, treatment_names):
         What people call the treatments.
     """
     figure = _figure(WIDTH, 0.9 * WIDTH)
-    axis = figure.subplots()
+    present = np.unique(labels)
+    display = EmbeddingDisplay(
+        points,
+        labels,
+        np.array(["real", *treatment_names])[kinds],
+        display_labels=[classes[label] for label in present],
+    )
+    axis = display.plot(ax=figure.subplots()).ax_
     axis.set_frame_on(False)
-    shapes = ("x", "+", "1", "2", "3", "4", "|", "_")
-    handles = []
-    for label, name in enumerate(classes):
-        colour = CLASS_COLOURS[label % len(CLASS_COLOURS)]
-        real = (labels == label) & (kinds == 0)
-        axis.scatter(*points[real].T, s=12, color=colour, alpha=0.45, linewidths=0)
-        handles.append(Patch(color=colour, label=_wrap(name, 20)))
-        for place in range(len(treatment_names)):
-            made = (labels == label) & (kinds == place + 1)
-            axis.scatter(*points[made].T, s=26, color=colour, marker=shapes[place % len(shapes)], linewidths=1.1)
-    marks = [("o", "real")] + [(shapes[i % len(shapes)], name) for i, name in enumerate(treatment_names)]
-    handles += [
-        matplotlib.lines.Line2D([], [], color=INK, marker=marker, linestyle="none", markersize=5, label=_wrap(name, 20))
-        for marker, name in marks
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3, columnspacing=1)
-    axis.set(xticks=[], yticks=[])
-    axis.grid(visible=False)
-    axis.set_aspect("equal", adjustable="datalim")
+    _retitle(axis, "")
     return figure

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 
+from ..displays._pixels import nearest_rows
 from ._answer import is_close_to_real
 
 N_SHOWN = 8  # real images of a class
@@ -74,7 +75,7 @@ def make_pictures(data, split, new_images, features_of, random_state, *, include
     of_new = {}
     for place, (name, (images, labels)) in enumerate(kept.items()):
         of_new[place] = np.asarray(compare(images), dtype=np.float64)
-        nearest, distance = _nearest(of_new[place], labels, features, target)
+        nearest, distance = nearest_rows(of_new[place], labels, features, target)
         pictures |= {f"labels_{place}": labels, f"nearest_{place}": train[nearest], f"distance_{place}": distance}
         if include_real_images or not is_close_to_real(name):
             pictures[f"images_{place}"] = shrink(images)
@@ -138,16 +139,6 @@ def _typical_distance(features):
         return np.nan
     distances, _ = NearestNeighbors(n_neighbors=2).fit(features).kneighbors(features)
     return float(np.median(distances[:, 1]))
-
-
-def _nearest(features_new, labels, features, target):
-    """Return, for each new image, the place of the nearest real one of its class, and the distance."""
-    nearest, distance = np.zeros(len(labels), dtype=np.int64), np.zeros(len(labels))
-    for label in np.unique(labels):
-        own, of_class = labels == label, np.flatnonzero(target == label)
-        found = NearestNeighbors(n_neighbors=1).fit(features[of_class]).kneighbors(features_new[own])
-        distance[own], nearest[own] = found[0][:, 0], of_class[found[1][:, 0]]
-    return nearest, distance
 
 
 def _vectors(features, target, of_new, labels_new):

@@ -1,6 +1,5 @@
 """report.html: the answer of a run with all results behind it, as one file that can be viewed offline."""
 
-import base64
 import io
 import re
 from dataclasses import dataclass, field
@@ -13,8 +12,10 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup, escape
-from PIL import Image
 
+from ..displays import SyntheticImagesDisplay
+from ..displays._pixels import as_bytes, lay_out, png_data_uri
+from ..displays._training_history import words_for
 from . import _figures as figures
 from ._answer import (
     NOTHING,
@@ -315,42 +316,20 @@ def _clean_svg(svg, alt):
     return re.sub(r"^<svg[^>]*>", lambda _: head, svg)
 
 
-def embed_images(rows, alt, caption=""):
-    """Return rows of images as one PNG within the page.
+def embed_images(picture, side, alt, caption=""):
+    """Return a picture of many images as a PNG within the page.
 
     Parameters
     ----------
-    rows : sequence of ndarray of shape (n, H, W) or (n, H, W, C)
-        Images of equal size; each array starts a new line.
+    picture : ndarray of shape (height, width, 4), uint8
+        What a display's `montage` returned.
+    side : int
+        Height of one image in it, in pixels; small ones are enlarged.
     """
-    montage = np.concatenate([_tile(images) for images in rows])
-    factor = max(1, -(-_IMAGE_SIDE // rows[0].shape[1]))
-    montage = montage.repeat(factor, axis=0).repeat(factor, axis=1)
-    buffer = io.BytesIO()
-    Image.fromarray(montage).save(buffer, format="PNG", optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    height, width = montage.shape[:2]
-    html = f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" alt="{escape(alt)}">'
+    factor = max(1, -(-_IMAGE_SIDE // side))
+    height, width = (factor * size for size in picture.shape[:2])
+    html = f'<img src="{png_data_uri(picture, factor)}" width="{width}" height="{height}" alt="{escape(alt)}">'
     return Picture(Markup(html), caption, "pixels")
-
-
-def _tile(images, gap=2):
-    """Return up to eight images in a line, in grey levels or colour of 8 bits, on a transparent ground."""
-    images = images[:_SHOWN_COLUMNS]
-    if images.ndim == 4 and images.shape[3] in (1, 2):
-        images = images[..., 0]
-    if images.dtype != np.uint8:
-        low, high = float(images.min()), float(images.max())
-        images = np.rint((images - low) * (255 / ((high - low) or 1))).astype(np.uint8)
-    if images.ndim == 3:
-        images = np.repeat(images[..., None], 3, axis=3)
-    n, height, width = images.shape[:3]
-    tile = np.zeros((height + gap, (width + gap) * _SHOWN_COLUMNS, 4), dtype=np.uint8)
-    for place in range(n):
-        at = place * (width + gap)
-        tile[:height, at : at + width, :3] = images[place, ..., :3]
-        tile[:height, at : at + width, 3] = 255
-    return tile
 
 
 # The first screen
@@ -750,9 +729,11 @@ def _pictures_section(run):
     if shows_real:
         section.heading("Real images")
         for label, name in enumerate(classes):
-            own = kept["real_images"][kept["real_labels"] == label]
+            own = as_bytes(kept["real_images"][kept["real_labels"] == label][:_SHOWN_COLUMNS])
             if len(own):
-                section.figures([embed_images([own], f"Real training images of class {name}", f"Real: {name}.")])
+                picture, _, _ = lay_out({(0, column): image for column, image in enumerate(own)})
+                about = f"Real training images of class {name}"
+                section.figures([embed_images(picture, own.shape[1], about, f"Real: {name}.")])
     hidden = []
     for place, name in enumerate(names):
         if is_close_to_real(name) and not run.include_real_images:
@@ -803,16 +784,15 @@ def _add_synthetic(section, run, place, label, classes, shows_real):
         own = kept[f"labels_{place}"] == at
         if not own.any():
             continue
-        made = kept[f"images_{place}"][own]
-        rows = [made[:_SHOWN_COLUMNS]]
+        made, nearest = kept[f"images_{place}"][own], None
         caption = f"Synthetic: {name}."
         if shows_real:
-            rows.append(kept[f"nearest_images_{place}"][own][:_SHOWN_COLUMNS])
+            made, nearest = made[:_SHOWN_COLUMNS], [kept[f"nearest_images_{place}"][own][:_SHOWN_COLUMNS]]
             caption = f"Synthetic: {name}; beneath each its nearest real training image."
-        elif len(made) > _SHOWN_COLUMNS:
-            rows.append(made[_SHOWN_COLUMNS:])
         caption += run.counterpart("synthetic samples")
-        section.figures([embed_images(rows, f"Synthetic images of class {name} from {label}", caption)])
+        picture = SyntheticImagesDisplay([made], nearest=nearest).montage(_SHOWN_COLUMNS)
+        about = f"Synthetic images of class {name} from {label}"
+        section.figures([embed_images(picture, made.shape[1], about, caption)])
 
 
 def _nearest_table(run, labels, classes):
@@ -876,8 +856,9 @@ def _training_section(run):
         return None
     section = Section("training", "How the generators were trained")
     section.text(
-        "One line for each repeat. Images are drawn from the snapshot with the lowest score. Losses of a GAN need not "
-        "decrease, but a loss that goes to zero or diverges while the score rises means that training failed.",
+        "One line for each repeat; a diamond marks the snapshot that was kept, from which images are drawn. Losses of a "
+        "GAN need not decrease, but a loss that goes to zero or diverges while the score rises means that training "
+        "failed.",
         "quiet",
     )
     for name, by_class in histories.items():
@@ -890,7 +871,7 @@ def _training_section(run):
         panels = [
             embed(
                 figures.draw_history(by_class, quantity),
-                f"{figures.HISTORY_LABELS.get(quantity, quantity)} of {run.labels[name]} during training",
+                f"{words_for(quantity)} of {run.labels[name]} during training",
             )
             for quantity in ordered
         ]

@@ -12,8 +12,10 @@ from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import pairwise_distances_argmin
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
+from ..displays import SyntheticImagesDisplay
+from ..displays._drawing import WIDTH, check_matplotlib
+from ..displays._pixels import displayable
 from ..embedding import EfficientNetLite0Embedder, embed
 from ..images import check_images
 from ..runtime import own_random_state, stacklevel_of_user
@@ -161,7 +163,7 @@ class QualityReport:
         -------
         fig : matplotlib.figure.Figure
         """
-        check_matplotlib_support("QualityReport.plot")
+        check_matplotlib("QualityReport.plot")
         import matplotlib.pyplot as plt
 
         if fig is not None and not hasattr(fig, "subplots"):
@@ -173,18 +175,17 @@ class QualityReport:
                 "This report was unpickled, and real images do not travel in pickles. Call quality_report again where "
                 "the images are."
             )
-        n_columns = len(next(iter(self._shown.values())))
+        synthetic, nearest = ([images[kind] for images in self._shown.values()] for kind in ("synthetic", "nearest"))
+        display = SyntheticImagesDisplay(synthetic, nearest=nearest, display_labels=list(self._shown))
         if fig is None:
-            fig = plt.figure(figsize=(1.1 * n_columns + 1.2, 1.15 * len(self._shown) + 0.4), layout="constrained")
-        axes = fig.subplots(len(self._shown), n_columns, squeeze=False)
-        for row, (words, images) in zip(axes, self._shown.items(), strict=True):
-            for ax, image in zip(row, images, strict=True):
-                ax.imshow(image, cmap="gray", vmin=0, vmax=1)
-                ax.set(xticks=[], yticks=[])
-            row[0].set_ylabel(words, rotation=0, ha="right", va="center")
+            height, width = display.montage().shape[:2]
+            fig = plt.figure(figsize=(WIDTH, max(2, (WIDTH - 1) * height / width + 1.1)), layout="constrained")
+        axes = display.plot(ax=fig.subplots()).ax_
+        axes.set_title("")
         fig.suptitle(
-            f"{self.n_synthetic} synthetic images: KID {self.kid:.2g}, coverage {self.coverage:.2f}, AUC of real "
-            f"against synthetic {max(self.auc_pixels, self.auc_features):.2f}, near-copies {self.near_copies:.0%}",
+            f"{self.n_synthetic} synthetic images: KID {self.kid:.2g}, coverage {self.coverage:.2f},\n"
+            f"AUC of real against synthetic {max(self.auc_pixels, self.auc_features):.2f}, near-copies "
+            f"{self.near_copies:.0%}",
             fontsize="medium",
         )
         return fig
@@ -483,19 +484,13 @@ def _pixels(image_format, X):
 
 
 def _choose_shown(image_format, X_real, X_synthetic, plausible, nearest):
-    """Return the rows of the figure: words: images in [0, 1]."""
+    """Return the images of the figure: words: kind: bytes."""
     order = np.argsort(-plausible, kind="stable")
     n_shown = min(_SHOWN, len(order) // 2)
-    shown = {}
-    for words, chosen in (("most\nplausible", order[:n_shown]), ("least\nplausible", order[-n_shown:])):
-        shown[words] = _drawable(image_format, X_synthetic[chosen])
-        shown[f"nearest real\nof {'these' if 'most' in words else 'those'}"] = _drawable(
-            image_format, X_real[nearest[chosen]]
-        )
-    return shown
-
-
-def _drawable(image_format, X):
-    """Return images as (n, H, W) or (n, H, W, 3 or 4) floats in [0, 1]."""
-    images = image_format.to_tensor(X).add(1).div(2).clamp(0, 1).permute(0, 2, 3, 1).numpy()
-    return images[..., 0] if images.shape[3] < 3 else images
+    return {
+        words: {
+            "synthetic": displayable(image_format, X_synthetic[chosen]),
+            "nearest": displayable(image_format, X_real[nearest[chosen]]),
+        }
+        for words, chosen in (("most plausible", order[:n_shown]), ("least plausible", order[-n_shown:]))
+    }

@@ -56,6 +56,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
     ----------
     {sampling_strategy_}
     {synthetic_mask_}
+    {class_counts_}
     {quality_}
     {image_shape_}
     {n_features_in_}

@@ -56,6 +56,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
     ----------
     {sampling_strategy_}
     {synthetic_mask_}
+    {class_counts_}
     {quality_}
     {image_shape_}
     {n_features_in_}

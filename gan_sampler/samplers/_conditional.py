@@ -53,6 +53,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     ----------
     {sampling_strategy_}
     {synthetic_mask_}
+    {class_counts_}
     generators_ : dict
         For each over-sampled class the trained generator with this class as its condition, a `torch.nn.Module` that
         maps noise of shape (n, latent_dim) to images in [-1, 1].

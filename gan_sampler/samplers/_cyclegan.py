@@ -64,6 +64,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
     ----------
     {sampling_strategy_}
     {synthetic_mask_}
+    {class_counts_}
     translators_ : dict
         For each over-sampled class a `torch.nn.Module` that maps images of the other classes to images of this class,
         both in [-1, 1].

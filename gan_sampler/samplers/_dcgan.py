@@ -52,7 +52,7 @@ class DCGANOverSampler(BaseGANOverSampler):
     {checkpoint_dir}
     n_jobs : int or None, default=None
         Number of classes that are trained at the same time, through joblib: None is 1 and -1 all processors, unless a
-        :func:`joblib.parallel_config` context says otherwise. The images do not depend on it. On the CPU each training
+        :class:`joblib.parallel_config` context says otherwise. The images do not depend on it. On the CPU each training
         takes as many threads as torch has in the calling process. Ctrl-C kills the other processes; with
         `checkpoint_dir` they continue from their last saved state.
     {callback}
@@ -69,6 +69,7 @@ class DCGANOverSampler(BaseGANOverSampler):
     ----------
     {sampling_strategy_}
     {synthetic_mask_}
+    {class_counts_}
     generators_ : dict
         The trained generator of each over-sampled class, a `torch.nn.Module` that maps noise of shape (n, latent_dim)
         to images in [-1, 1].

@@ -65,6 +65,7 @@ class DeepSMOTE(BaseImageOverSampler):
     ----------
     {sampling_strategy_}
     {synthetic_mask_}
+    {class_counts_}
     encoder_ : torch.nn.Module
         Maps images in [-1, 1] to codes of shape (n, latent_dim).
     decoder_ : torch.nn.Module

@@ -124,6 +124,9 @@ SHARED = {
     are repeated real images.""",
     "synthetic_mask_": """synthetic_mask_ : ndarray of shape (n_resampled,), bool
     True for synthetic images of the output, False for original and repeated images.""",
+    "class_counts_": """class_counts_ : dict
+    Number of images of each class in the output, as a dict with ``real``, the original ones, ``repeated`` and
+    ``synthetic``.""",
     "quality_": """quality_ : dict
     The :class:`gan_sampler.QualityReport` of each class; only where `quality` asks for it. None, with a warning, for a
     class that cannot be measured, for example one of fewer than 10 images.""",

@@ -94,6 +94,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
     ----------
     {sampling_strategy_}
     {synthetic_mask_}
+    {class_counts_}
     generators_ : dict
         The trained generator of each over-sampled class.
     history_ : dict

@@ -1,16 +1,18 @@
 """What a notebook shows of a fitted sampler, within scikit-learn's diagram: classes, counts, scores, a few images."""
 
 import html
+import itertools
 import math
 
 from ..displays._pixels import displayable, lay_out, png_data_uri
-from ._judging import best_record, find_poor
+from ._judging import best_record, describe_poor, find_poor
 from ._labels import plain_label
 
 _MAX_ROWS = 20  # of the table
 _MAX_PICTURES = 8  # classes with images
+_MAX_ALARMS = 5  # classes named in an alarm
 _IMAGES, _LEAST_IMAGES = 6, 3  # of a class
-_BYTES = 15_000  # of all images before they are compressed; noise is not compressed at all
+_BYTES = 12_000  # of all images before they are compressed; noise is not compressed at all
 _SIDE = 64  # pixels of an image at most
 _SHOWN_SIDE = 48  # CSS pixels of an image at least
 _SEED = 0  # of the images: the same ones each time
@@ -20,7 +22,8 @@ _STYLE = """\
 .gan-sampler-fitted {padding: .5em; color: inherit; font-size: .95em}
 .gan-sampler-fitted table {border-collapse: collapse; margin: .2em 0 .6em; color: inherit; background: none}
 .gan-sampler-fitted :is(th, td) {padding: .15em .7em .15em 0; text-align: right; background: none; color: inherit}
-.gan-sampler-fitted :is(th, td):first-child {text-align: left; overflow-wrap: anywhere}
+.gan-sampler-fitted tr > :first-child {text-align: left; min-width: 6em; max-width: 20em; overflow-wrap: break-word}
+.gan-sampler-fitted div {overflow-x: auto}
 .gan-sampler-fitted thead th {border-bottom: 1px solid currentColor}
 .gan-sampler-fitted p {margin: .3em 0; max-width: 45em; white-space: normal; color: inherit}
 .gan-sampler-fitted p.alarm {border-left: 4px solid currentColor; padding-left: .5em; font-weight: bold}
@@ -88,18 +91,29 @@ def _labels(sampler):
 
 
 def _kept_records(sampler, labels):
-    """Return the record of the snapshot that was kept, for each class that has one."""
+    """Return the record of the snapshot that was kept, for each class that was trained."""
     history = getattr(sampler, "history_", None) or {}
-    if not hasattr(history, "items"):  # of one training for all classes, which no score judges
-        return dict.fromkeys(labels, history[-1])
-    return {label: best_record(own) if "score" in own[0] else own[-1] for label, own in history.items() if own}
+    if not hasattr(history, "items"):  # of one training for all classes
+        return dict.fromkeys(labels, _kept(history))
+    return {label: _kept(own) for label, own in history.items() if own}
+
+
+def _kept(history):
+    return best_record(history) if all("score" in record for record in history) else history[-1]
+
+
+def _is_judged(record):
+    """Whether a record's score is one of images, and not a sum of losses."""
+    return "spectral_distance" in record
 
 
 def _alarms(sampler, records):
-    collapsed, unusable = find_poor({label: record for label, record in records.items() if "score" in record})
-    for label, reason in {**collapsed, **unusable}.items():
-        what = "much more alike than the real ones" if label in collapsed else "not like the real ones"
-        yield f"Poor quality: the images drawn for class {plain_label(label)!r} are {what} ({reason})."
+    """Yield, as sentences, why images should not be used."""
+    poor = find_poor({label: record for label, record in records.items() if _is_judged(record)})
+    shown = [dict(itertools.islice(of_kind.items(), _MAX_ALARMS)) for of_kind in poor]
+    n_more = sum(map(len, poor)) - sum(map(len, shown))
+    if any(shown):
+        yield f"{describe_poor(*shown)}{f' So it is with {n_more:,} more classes.' if n_more else ''}"
     for label, report in (getattr(sampler, "quality_", None) or {}).items():
         if report is not None and report.is_poor:
             yield f"Poor quality of class {plain_label(label)!r}: {'; '.join(report.faults)}."
@@ -107,23 +121,23 @@ def _alarms(sampler, records):
 
 def _table(sampler, labels, records):
     counts = getattr(sampler, "class_counts_", None)
-    has_scores = any("score" in record for record in records.values())
-    heads = ["Class", *(["Real images", "Synthetic", "After"] if counts else ["Made at the fit"])]
+    has_scores = any(map(_is_judged, records.values()))
+    heads = ["Class", *(["Images", "Synthetic"] if counts else ["Made at the fit"])]
     heads += [*(["Steps"] if records else []), *(["Score kept"] if has_scores else [])]
     rows = []
     for label in labels[:_MAX_ROWS]:
         cells = [str(plain_label(label))]
         if counts:
             own = counts[label]
-            cells += [f"{own['real']:,}", f"{own['synthetic']:,}" if own["synthetic"] else _DASH]
             cells.append(f"{own['real']:,} {_ARROW} {sum(own.values()):,}")
+            cells.append(f"{own['synthetic']:,}" if own["synthetic"] else _DASH)
         else:
             cells.append(f"{sampler.sampling_strategy_.get(label, 0):,}")
         if records:
             cells.append(_steps(sampler, label, records))
         if has_scores:
             record = records.get(label, {})
-            cells.append(f"{record['score']:.3g}" if "score" in record else _DASH)
+            cells.append(f"{record['score']:.3g}" if _is_judged(record) else _DASH)
         rows.append(cells)
     head = "".join(f'<th scope="col">{html.escape(word)}</th>' for word in heads)
     body = "".join(
@@ -135,7 +149,7 @@ def _table(sampler, labels, records):
     if has_scores:
         notes.append("Score: about 1 is as good as real images, above 10 the images cannot be used.")
     return (
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<div><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         f"{''.join(f'<p>{note}</p>' for note in notes)}"
     )
 

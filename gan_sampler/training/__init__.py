@@ -1,5 +1,6 @@
 """Training of networks on tensors: GANs, CycleGAN and an autoencoder. Independent of scikit-learn."""
 
+from .._snapshots import LEAST_VARIANCE_RATIO, is_unusable, rank
 from ._augment import augment_mildly, brighten, stretch_contrast, translate
 from ._autoencoder import train_autoencoder
 from ._checkpoint import Checkpoint
@@ -10,7 +11,7 @@ from ._keeper import CheckpointKeeper
 from ._loop import train_gan
 from ._losses import LOSSES, Loss, check_loss
 from ._progress import CallbackError, TrainingInterrupted, TrainingProgress
-from ._score import LEAST_VARIANCE_RATIO, PixelFrechetDistance, PixelFrechetDistanceByClass, is_unusable, of_class, rank
+from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass, of_class
 
 __all__ = [
     "LEAST_VARIANCE_RATIO",

@@ -7,8 +7,8 @@ from numbers import Integral
 
 import torch
 
+from .._snapshots import rank
 from ..runtime import draw_seed, draws_from_torch
-from ._score import rank
 
 REPORT_EVERY = 50  # steps between two reports; each waits for the device
 

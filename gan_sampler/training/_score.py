@@ -10,6 +10,7 @@ import math
 
 import torch
 
+from .._snapshots import is_unusable
 from ._step import normalised
 
 _MAX_COMPONENTS, _IMAGES_PER_COMPONENT = 64, 8  # components estimated from fewer images are mostly noise
@@ -22,54 +23,6 @@ _ROUNDING = (2 / 255) ** 2 / 12  # variance of rounding to uint8, added so that 
 _SPECTRA_AT_ONCE, _SPECTRA_SCORED = 64, 128  # images; more generated ones hardly change the result
 # Variances of a mean spectrum that are attributed to chance; more than one, as frequencies are correlated.
 _CHANCE_VARIANCES = 4
-
-# Limits that unseen real images keep and unusable images exceed; docs/training.md has the experiments.
-UNUSABLE_SCORE = 10.0
-UNUSABLE_SPECTRAL_DISTANCE = 0.7
-LEAST_VARIANCE_RATIO = 0.2
-
-
-def is_unusable(record):
-    """Whether images are too far from the real ones to train a classifier with.
-
-    This finds images that score far worse than unseen real images, that are nearly identical, blurred or noisy. Other
-    images may still be poor, which :func:`gan_sampler.quality_report` measures.
-
-    Parameters
-    ----------
-    record : dict of str to float
-        From `PixelFrechetDistance`, or an entry of a history.
-
-    Returns
-    -------
-    is_unusable : bool
-    """
-    return not (  # negated, so that NaN is unusable
-        record["score"] <= UNUSABLE_SCORE
-        and record["spectral_distance"] <= UNUSABLE_SPECTRAL_DISTANCE
-        and record["variance_ratio"] >= LEAST_VARIANCE_RATIO
-    )
-
-
-def rank(record):
-    """Return the sort key of snapshots, the smaller the better: usable images first, then the score.
-
-    The score alone does not detect pixel noise.
-
-    Parameters
-    ----------
-    record : dict of str to float
-        From `PixelFrechetDistance` or `PixelFrechetDistanceByClass`, or an entry of a history. Of other records only
-        ``score`` is used.
-
-    Returns
-    -------
-    rank : tuple of (int, float)
-        Number of classes with unusable images, and the score.
-    """
-    if "n_unusable" in record:
-        return record["n_unusable"], record.get("mean_score", record["score"])
-    return int("spectral_distance" in record and is_unusable(record)), record["score"]
 
 
 class PixelFrechetDistance:
