@@ -856,8 +856,8 @@ def _training_section(run):
         return None
     section = Section("training", "How the generators were trained")
     section.text(
-        "One line for each repeat; a diamond marks the snapshot that was kept, from which images are drawn. Losses of a "
-        "GAN need not decrease, but a loss that goes to zero or diverges while the score rises means that training "
+        "One line for each repeat; a diamond marks the snapshot that was kept, from which images are drawn. Losses of "
+        "a GAN need not decrease, but a loss that goes to zero or diverges while the score rises means that training "
         "failed.",
         "quiet",
     )
