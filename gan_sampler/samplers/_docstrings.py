@@ -39,7 +39,8 @@ SHARED = {
     "generator_norm": """generator_norm : {"batch", "spectral"} or None, default="batch"
     Normalisation in the generator.""",
     "discriminator_norm": """discriminator_norm : {"batch", "spectral"} or None, default=None
-    Normalisation in the discriminator: batch normalisation, spectral normalisation (Miyato et al., 2018) or none.""",
+    Normalisation in the discriminator: batch normalisation, spectral normalisation (Miyato et al., 2018,
+    https://arxiv.org/abs/1802.05957) or none.""",
     "dropout": """dropout : float, default=0.0
     Dropout probability before the last layer of the discriminator, in [0, 1).""",
     "loss": """loss : str or gan_sampler.training.Loss, default="non_saturating"
@@ -58,14 +59,14 @@ SHARED = {
     "beta_1": """beta_1 : float, default=0.5
     Decay rate of Adam's first moment, in [0, 1).""",
     "ema_decay": """ema_decay : float, default=0.999
-    Decay, in [0, 1), of the exponential moving average of the generator's weights (Yazici et al., 2019). Images are
-    drawn from the average; 0 takes the newest weights.""",
+    Decay, in [0, 1), of the exponential moving average of the generator's weights (Yazici et al., 2019,
+    https://arxiv.org/abs/1806.04498). Images are drawn from the average; 0 takes the latest weights.""",
     "augmentation": """augmentation : {"auto", "mild"} or None, default="auto"
-    Differentiable augmentation of real and generated images before the discriminator (Zhao et al., 2020). "mild" shifts
-    an image by up to an eighth of its side and changes contrast and brightness slightly. This keeps the discriminator
-    from memorising a small class; in a large class of small images it lowers the quality. "auto" is "mild" where the
-    (rarest) class has fewer than 150 images of 32 x 32 pixels, or fewer than 2,400 of 64 x 64, and None otherwise.
-    Synthetic images are not augmented.""",
+    Differentiable augmentation of real and generated images before the discriminator (Zhao et al., 2020,
+    https://arxiv.org/abs/2006.10738). "mild" shifts an image by up to an eighth of its side and changes contrast and
+    brightness slightly. This keeps the discriminator from memorising a small class; in a large class of small images it
+    lowers the quality. "auto" is "mild" where the (rarest) class has fewer than 150 images of 32 x 32 pixels, or fewer
+    than 2,400 of 64 x 64, and None otherwise. Synthetic images are not augmented.""",
     "checkpoint_dir": """checkpoint_dir : path-like or None, default=None
     Folder in which the state of each training is saved about every 20 seconds, at the end and on Ctrl-C. Repeating an
     interrupted fit with the same data, parameters and seed continues from there; on the CPU the images are the same as
