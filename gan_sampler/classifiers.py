@@ -314,7 +314,7 @@ class _BaseClassifier(NeuralNetClassifier):
         self.classes_inferred_ = np.unique(y if classes is None else classes)
         if len(self.classes_inferred_) < 2:
             raise ValueError(
-                f"y must hold at least two classes for {type(self).__name__} to tell apart; got one class, "
+                f"y must hold at least two classes for {type(self).__name__}; got one class, "
                 f"{self.classes_inferred_[0]!r}. Check how the data were split."
             )
         absent = np.setdiff1d(self.classes_inferred_, y)

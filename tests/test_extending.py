@@ -93,7 +93,7 @@ def test_a_loss_is_one_object(shapes, tmp_path, monkeypatch):
         clone(plain).set_params(loss=linear).fit_resample(*shapes)
     other = clone(plain).set_params(loss=linear, checkpoint_dir=None)
     assert not np.array_equal(other.fit_resample(*shapes)[0], expected)
-    with pytest.warns(UserWarning, match="loss='non_saturating' stands in the file for 'linear'"):
+    with pytest.warns(UserWarning, match="loss is the function 'linear', which the file cannot hold"):
         other.save(tmp_path / "linear.safetensors")
     assert DCGANOverSampler.load(tmp_path / "linear.safetensors").loss == "non_saturating"
     monkeypatch.setitem(LOSSES, "linear", linear)

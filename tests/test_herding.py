@@ -130,7 +130,7 @@ def test_herding_is_no_part_of_the_training(tmp_path):
     assert plain.shape == herded.shape
     assert not np.array_equal(plain, herded)
     sampler.set_params(herding=PIXELS, n_steps=4).fit_resample(X, y)
-    with pytest.warns(UserWarning, match="herding=True stands in the file"):
+    with pytest.warns(UserWarning, match="herding=True is saved instead"):
         sampler.save(tmp_path / "sampler")
     assert DCGANOverSampler.load(tmp_path / "sampler").herding is True
     assert sampler.sample(3, "square").shape == (3, 12, 12)

@@ -624,7 +624,7 @@ class TestQuality:
         sampler = clone(SAMPLERS["dcgan"]).set_params(checkpoint_dir=tmp_path / "checkpoints")
         sampler.fit_resample(X, y)
         sampler.set_params(quality=self.EMBEDDER, synthetic_ratio=2.0, n_steps=4).fit_resample(X, y)
-        with pytest.warns(UserWarning, match="quality=True stands in the file for a transformer"):
+        with pytest.warns(UserWarning, match="quality is a transformer, which the file cannot hold"):
             sampler.save(tmp_path / "sampler")
         assert DCGANOverSampler.load(tmp_path / "sampler").quality is True
 

@@ -1,4 +1,4 @@
-"""Does over-sampling help? Samplers and classifiers compared on images that nothing was trained on."""
+"""Evaluation of over-sampling: comparison of samplers with several classifiers on held-out images."""
 
 import lazy_loader
 

@@ -44,9 +44,12 @@ def question(records):
     classes, rarest = records[0]["classes"], records[0]["classes"][records[0]["rarest"]]
     if len(classes) == 2:
         other = next(name for name in classes if name != rarest)
-        return f"Should the rare class “{rarest}” be over-sampled before a classifier learns to tell it from “{other}”?"
+        return (
+            f"Should the rare class “{rarest}” be over-sampled before a classifier is trained to separate it from "
+            f"“{other}”?"
+        )
     which = _listed(classes, quote=True) if len(classes) <= 5 else f"{len(classes)} classes (rarest: “{rarest}”)"
-    return f"Should the rarer classes be over-sampled before a classifier learns to tell {which} apart?"
+    return f"Should the rarer classes be over-sampled before a classifier is trained on {which}?"
 
 
 def metric_in_words(records, metric):

@@ -204,10 +204,10 @@ def _of_scores(y_true, scores, n_classes, rarest):
 
 
 def sensitivity_at(specificity, is_positive, score):
-    """Return the highest sensitivity among the thresholds whose specificity is at least the one asked for.
+    """Return the highest sensitivity of all thresholds with at least this specificity.
 
-    Images of equal score are decided together, so with ties the specificity may be higher than asked for; nothing is
-    interpolated between thresholds. It is 0 where only the threshold that calls no image positive is specific enough.
+    Images of equal score have the same decision, so with ties the specificity may be higher than requested; there is no
+    interpolation between thresholds. The result is 0 if only the threshold without positive images is specific enough.
     """
     false_positives, true_positives, _ = roc_curve(is_positive, score, drop_intermediate=False)
     return float(true_positives[1 - false_positives >= specificity - 1e-9].max())

@@ -1,7 +1,7 @@
-"""Records of a run: which classifier, which treatment, in which order.
+"""Records of a run: names and order of classifiers and treatments.
 
-A *row* is a classifier together with the embedder before it, because that is a row of every table. Known names come in
-the order of the tables, names of the user behind them in the order in which they first appear.
+A *row* is a classifier together with its embedder, as in the rows of tables. Built-in names come first, in the order of
+the tables, and then names of the user, in the order in which they first appear.
 """
 
 TREATMENT_LABELS = {
@@ -27,16 +27,16 @@ CLASSIFIER_LABELS = {
     "cnn": "CNN",
     "densenet121": "DenseNet121",
 }
-THRESHOLD_SUFFIX = "+threshold"  # behind a name: the threshold is tuned on top
+THRESHOLD_SUFFIX = "+threshold"  # of a name: the threshold is tuned in addition
 
 
 def row_key(record):
-    """Return what tells rows apart: the names of classifier and embedder, None where it sees the images themselves."""
+    """Return the key of a row: the names of classifier and embedder; the embedder is None for classifiers of images."""
     return record["classifier"], record["embedder"]
 
 
 def row_label(record, separator=" on "):
-    """Name a classifier together with what it sees."""
+    """Return the readable name of a classifier with its input."""
     if record["embedder"] is None:
         return record["classifier_label"]
     return record["classifier_label"] + separator + record["embedder_label"]
@@ -54,7 +54,7 @@ def rows_of(records):
 def treatments_of(records):
     """Return the names of the treatments among records, in order.
 
-    A treatment with a tuned threshold stands behind the one without.
+    A treatment with a tuned threshold follows the one without.
     """
     found = list(dict.fromkeys(record["treatment"] for record in records))
     place = _places(TREATMENT_LABELS, [name.removesuffix(THRESHOLD_SUFFIX) for name in found])
@@ -68,23 +68,23 @@ def treatment_labels(records):
 
 
 def repeat_key(record):
-    """Return what is repeated: the names of split and seed."""
+    """Return the key of a repeat: split and seed."""
     return record["split"], record["seed"]
 
 
 def repeats_of(records):
-    """Return the (split, seed) of records, by seed and within a seed by fold."""
+    """Return the (split, seed) of records, sorted by seed and fold."""
     found = {repeat_key(record) for record in records}
     return sorted(found, key=lambda repeat: (repeat[1], *_number_behind(repeat[0])))
 
 
 def is_finished(record):
-    """Return whether a cell has metrics, and did not fail."""
+    """Return whether a cell has metrics and has not failed."""
     return record["error"] is None and record["metrics"] is not None
 
 
 def select(records, *, row=None, treatment=None, repeat=None):
-    """Return the records of a row (given by any of its records), treatment or repeat; failed ones included."""
+    """Return the records of a row (given by any of its records), treatment or repeat, including failed ones."""
     return [
         record
         for record in records
@@ -95,9 +95,9 @@ def select(records, *, row=None, treatment=None, repeat=None):
 
 
 def cells_asked_for(manifests, chosen):
-    """Return the cells of all commands that can be compared with the chosen one, each place once.
+    """Return the cells of all commands that are comparable with the chosen one, each position of the grid once.
 
-    Where two commands mean different things by one name, the chosen one counts, and else the later one.
+    If two commands use one name for different things, the chosen command has priority, and otherwise the later one.
     """
     places = {}
     for manifest in [*(found for found in manifests if _is_comparable(found, chosen)), chosen]:
@@ -109,7 +109,8 @@ def cells_asked_for(manifests, chosen):
 def _is_comparable(manifest, chosen):
     if any(manifest[name] != chosen[name] for name in ("source", "versions", "n_threads")):
         return False
-    if not _agree(manifest["settings"], chosen["settings"]):  # each has those of its own samplers and classifiers
+    # Each command has the settings of its own samplers and classifiers.
+    if not _agree(manifest["settings"], chosen["settings"]):
         return False
     if manifest["device"].partition(":")[0] != chosen["device"].partition(":")[0]:
         return False
@@ -119,16 +120,16 @@ def _is_comparable(manifest, chosen):
 
 
 def _agree(ours, theirs):
-    """Return whether two dicts have the same values under the keys that both have."""
+    """Return whether two dicts have the same values for all common keys."""
     return all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
 
 
 def _places(known, found):
-    """Return the place of every name: the known ones first, the others in the order in which they are found."""
+    """Return the position of every name: known names first, then the others in the given order."""
     return {name: place for place, name in enumerate(dict.fromkeys([*known, *found]))}
 
 
 def _number_behind(split):
-    """Split "fold 10" into what sorts behind "fold 9"."""
+    """Return a sort key of the name of a split, so that "fold 10" follows "fold 9"."""
     word, _, number = split.rpartition(" ")
     return (word, int(number)) if number.isdigit() else (split, 0)

@@ -92,18 +92,18 @@ def stratified_folds(target, groups, n_splits, seed, argument="cv", names=None, 
     n_splits : int
         Number of folds.
     seed : int
-        Of the shuffling.
+        Seed of the shuffling.
     argument : str, default="cv"
-        What asks for the folds, in error messages.
+        What needs the folds, for error messages.
     names : sequence of str or None, default=None
         Names of the classes; None takes the labels.
     remedy : str or None, default=None
-        What to do where the number of folds is not the user's to choose.
+        Advice in the error message, if the user cannot choose the number of folds.
 
     Raises
     ------
     ValueError
-        When that cannot be, with the largest number of folds that works.
+        When this is not possible, with the largest possible number of folds.
     """
     folds = _try_folds(target, groups, n_splits, seed)
     if folds is not None:
@@ -115,12 +115,12 @@ def stratified_folds(target, groups, n_splits, seed, argument="cv", names=None, 
     if remedy is None:
         most = _most_folds(target, groups, min(n_splits - 1, counts[rarest]), seed)
         remedy = (
-            f"The largest number of folds that works is {most}: use cv={most}, or collect more."
+            f"The largest possible number of folds is {most}: use cv={most}, or collect more."
             if most
-            else "No number of folds works: collect more, or leave that class out."
+            else "No number of folds is possible: collect more, or leave that class out."
         )
     raise ValueError(
-        f"{argument} must leave at least one {one} of every class in every one of the {n_splits} parts; class {name} "
+        f"{argument} must have at least one {one} of every class in each of the {n_splits} parts; class {name} "
         f"has {counts[rarest]} {one if counts[rarest] == 1 else many}. {remedy}"
     )
 

@@ -424,10 +424,10 @@ class BaseGANOverSampler(BaseImageOverSampler):
         Parameters
         ----------
         path : str or path-like
-            File to make or replace: safetensors, with parameters, histories and the format of the images as JSON in
-            its header. It holds all that `sample` needs, no training image and nothing that runs when it is read.
-            `synthetic_mask_`, `quality_` and `feature_names_in_` are not kept, nor is a transformer in `herding` or
-            `quality`, in whose place stands True.
+            File to create or replace: safetensors, with parameters, histories and the format of the images as JSON in
+            its header. It holds everything that `sample` needs, no training images and no code. `synthetic_mask_`,
+            `quality_` and `feature_names_in_` are not saved, and a transformer in `herding` or `quality` is replaced by
+            True.
 
         Raises
         ------

