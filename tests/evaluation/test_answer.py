@@ -194,6 +194,6 @@ def test_the_question_names_the_classes_and_the_metric_is_put_in_words(clear):
         "Should the rare class “normal” be over-sampled before a classifier is trained to separate it from “pneumonia”?"
     )
     four = make_records(("a", "b", "c", "d"), treatments=("none",), rows=ROWS[:1], seeds=(0,))
-    assert "“a”, “b”, “c” and “d” apart?" in question(four)
+    assert "trained on “a”, “b”, “c” and “d”?" in question(four)
     assert "guessing gives 0.25" in metric_in_words(four, METRIC)
     assert "“normal”" in metric_in_words(clear, "recall_minority")

@@ -64,7 +64,7 @@ def test_folds_of_single_images_are_refused_likewise():
 def test_threshold_that_cannot_be_tuned_is_refused_before_anything_is_trained(tmp_path):
     """And the way out is not cv, whose folds are others."""
     data = toy_data(groups=np.r_[np.arange(N_DISCS) // 5, 100 + np.arange(N_SQUARES)])  # 3 rare patients
-    with pytest.raises(ValueError, match=r"A tuned threshold must .* class class 0 has 2 .*Leave thresholds out"):
+    with pytest.raises(ValueError, match=r"A tuned threshold must .* class class 0 has 2 .*Leave out tuned thresholds"):
         lay_out(data, tmp_path, samplers=["threshold"], cv=3)
     lay_out(data, tmp_path, samplers=["none"], cv=3)
 
