@@ -266,11 +266,15 @@ def prepare(
 
     Examples
     --------
-    >>> import tempfile >>> import numpy as np >>> from gan_sampler.evaluation import from_arrays, prepare >>> X =
-    np.random.default_rng(0).integers(0, 256, size=(60, 16, 16), dtype=np.uint8) >>> data = from_arrays(X, np.repeat([0,
-    1], [40, 20]), groups=range(60)) >>> with tempfile.TemporaryDirectory() as folder: ...     evaluation =
-    prepare(data, folder, samplers=["augmentation"], classifiers=["cnn"], seeds=(0, 1), device="cpu") >>>
-    len(evaluation.cells)  # two samplers, "none" included, with two seeds 4
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from gan_sampler.evaluation import from_arrays, prepare
+    >>> X = np.random.default_rng(0).integers(0, 256, size=(60, 16, 16), dtype=np.uint8)
+    >>> data = from_arrays(X, np.repeat([0, 1], [40, 20]), groups=range(60))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     plan = prepare(data, folder, samplers=["augmentation"], classifiers=["cnn"], seeds=(0, 1), device="cpu")
+    >>> len(plan.cells)  # two samplers, as "none" is included, with two seeds
+    4
     """
     resolved = resolve_device(device)
     scoring = check_metric(scoring)

@@ -33,7 +33,7 @@ SHARED = {
     Device of networks: "auto" takes the first CUDA device, or the CPU where there is none; other values are torch's,
     such as "cuda:1".""",
     "n_jobs": """n_jobs : int or None, default=None
-    Number of workers, as in joblib. None takes that of a surrounding :func:`joblib.parallel_config`, which can also
+    Number of workers, as in joblib. None takes that of a surrounding :class:`joblib.parallel_config`, which can also
     name a cluster (``backend="dask"``), or else one worker for each core, as far as memory allows.""",
 }
 

@@ -94,20 +94,22 @@ SHARED = {
     With ``synthetic_classes="all"``, the number of synthetic images of each class, as a fraction of the number of
     images of the largest class in `y`.""",
     "herding": """herding : bool or transformer, default=False
-    Whether to generate four times as many images as needed and to keep a subset whose distribution of features is
-    close to that of the real images (kernel herding, Chen et al., 2010, https://arxiv.org/abs/1203.3472). True uses the
-    features of :class:`EfficientNetLite0Embedder`, a transformer its own. All generated images have to be embedded.
-    Herding rejects implausible images and frequent near-duplicates. `sample`, where there is one, does not use it.""",
+    Whether to generate four times as many images as needed and to keep a subset whose distribution of features is close
+    to that of the real images (kernel herding, Chen et al., 2010, https://arxiv.org/abs/1203.3472). True uses the
+    features of :class:`~gan_sampler.EfficientNetLite0Embedder`, a transformer its own. All generated images have to be
+    embedded. Herding rejects implausible images and frequent near-duplicates. `sample`, where there is one, does not
+    use it.""",
     "quality": """quality : bool or transformer, default=False
     Whether to measure the synthetic images of each class with :func:`gan_sampler.quality_report`, into `quality_`. True
-    uses the features of :class:`EfficientNetLite0Embedder`, a transformer its own. Takes about a minute for each
-    class.""",
+    uses the features of :class:`~gan_sampler.EfficientNetLite0Embedder`, a transformer its own. Takes about a minute
+    for each class.""",
     "on_poor_quality": """on_poor_quality : {"warn", "raise", "repeat"}, default="warn"
     What to do when the synthetic images of a class cannot be used, because they are noise or nearly identical. Every
     fit checks this with a fast comparison with the real images, and with the report where `quality` asks for one.
-    "warn" keeps the images and issues a :class:`QualityWarning`. "raise" raises a :class:`PoorQualityError`; the
-    trained networks are kept, for inspection. "repeat" warns and uses repeated real images of the class instead; with
-    ``synthetic_classes="all"`` this class then has no synthetic images, while the others have.""",
+    "warn" keeps the images and issues a :class:`~gan_sampler.QualityWarning`. "raise" raises a
+    :class:`~gan_sampler.PoorQualityError`; the trained networks are kept, for inspection. "repeat" warns and uses
+    repeated real images of the class instead; with ``synthetic_classes="all"`` this class then has no synthetic images,
+    while the others have.""",
     "device": """device : str or torch.device, default="auto"
     Device to compute on. "auto" takes the first CUDA device, or the CPU where there is none; other values are torch's,
     such as "cuda:1".""",
