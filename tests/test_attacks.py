@@ -31,9 +31,9 @@ def test_a_case_is_decided_by_its_seed():
 
 
 def _leak(monkeypatch):
-    made = AugmentationOverSampler._make_change
+    made = AugmentationOverSampler._make_transform
     monkeypatch.setattr(
-        AugmentationOverSampler, "_make_change", lambda *args: (torch.manual_seed(0), np.random.seed(0), made(*args))[2]
+        AugmentationOverSampler, "_make_transform", lambda *args: (torch.manual_seed(0), np.random.seed(0), made(*args))[2]
     )
 
 
