@@ -32,9 +32,8 @@ def test_a_case_is_decided_by_its_seed():
 
 def _leak(monkeypatch):
     made = AugmentationOverSampler._make_transform
-    monkeypatch.setattr(
-        AugmentationOverSampler, "_make_transform", lambda *args: (torch.manual_seed(0), np.random.seed(0), made(*args))[2]
-    )
+    leaking = lambda *args: (torch.manual_seed(0), np.random.seed(0), made(*args))[2]  # noqa: E731
+    monkeypatch.setattr(AugmentationOverSampler, "_make_transform", leaking)
 
 
 def _touch_an_original(monkeypatch):
