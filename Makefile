@@ -67,8 +67,10 @@ wheel: $(INSTALLED)  ## Build sdist and wheel, install the wheel in an empty env
 	$(WHEEL_VENV)/bin/python -I .ci/check_wheel.py
 	rm -rf $(WHEEL_VENV)
 
-docs: $(INSTALLED_DOCS)  ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict
+docs: $(INSTALLED_DOCS)  ## Build the documentation into build/docs/html, and open every page of it in a browser
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+		-b html -d build/docs/doctrees docs build/docs/html
+	$(BIN)/python -m pytest -q -n 0 tests/test_docs.py
 
 requirements: $(INSTALLED)  ## Resolve requirements/*.txt anew from pyproject.toml; COMPILE_ARGS=--upgrade for newer releases
 	$(UV_COMPILE) --extra dev --output-file requirements/dev.txt
@@ -76,7 +78,7 @@ requirements: $(INSTALLED)  ## Resolve requirements/*.txt anew from pyproject.to
 	$(UV_COMPILE) --extra docs --constraints requirements/dev.txt --output-file requirements/docs.txt
 
 clean:  ## Remove what the other targets made, except .venv and results
-	rm -rf build dist site .coverage .coverage.* .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build dist docs/gallery docs/generated docs/sg_execution_times.rst .coverage .coverage.* .pytest_cache .ruff_cache .import_linter_cache
 	find gan_sampler tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp comes last: an interrupted installation is taken up again at the next call.

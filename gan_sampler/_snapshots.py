@@ -1,27 +1,27 @@
-"""Which snapshots of a training can be used, and which of them is kept; needs no torch, so that reports load fast."""
+"""Which snapshots of a training can be used, and which one is kept; without torch, so that reports load fast."""
 
-# What unseen real images stay within and unusable ones do not; docs/training.md shows both.
+# Limits that unseen real images keep and unusable images exceed; docs/training.md has the experiments.
 UNUSABLE_SCORE = 10.0
 UNUSABLE_SPECTRAL_DISTANCE = 0.7
 LEAST_VARIANCE_RATIO = 0.2
 
 
 def is_unusable(record):
-    """Whether images are so far from the real ones that nothing can be learnt from them.
+    """Whether images are too far from the real ones to train a classifier with.
 
-    So are images that score far worse than unseen real images do, that are all alike, that are a blur, or that are
-    full of speckle. Images that pass may still be poor: that takes :func:`gan_sampler.quality_report`.
+    This finds images that score far worse than unseen real images, that are nearly identical, blurred or noisy. Other
+    images may still be poor, which :func:`gan_sampler.quality_report` measures.
 
     Parameters
     ----------
     record : dict of str to float
-        What `PixelFrechetDistance` returned, or an entry of a history, which holds the same.
+        From `PixelFrechetDistance`, or an entry of a history.
 
     Returns
     -------
     is_unusable : bool
     """
-    return not (  # so that a value that is no number is unusable
+    return not (  # negated, so that NaN is unusable
         record["score"] <= UNUSABLE_SCORE
         and record["spectral_distance"] <= UNUSABLE_SPECTRAL_DISTANCE
         and record["variance_ratio"] >= LEAST_VARIANCE_RATIO
@@ -29,20 +29,20 @@ def is_unusable(record):
 
 
 def rank(record):
-    """Return what snapshots are chosen by, the smaller the better: usable images first, then by score.
+    """Return the sort key of snapshots, the smaller the better: usable images first, then the score.
 
-    The score alone would choose images of the right shapes that are full of speckle, which it cannot see.
+    The score alone does not detect pixel noise.
 
     Parameters
     ----------
     record : dict of str to float
-        What `PixelFrechetDistance` or `PixelFrechetDistanceByClass` returned, or an entry of a history. Of other
-        records ``score`` alone counts.
+        From `PixelFrechetDistance` or `PixelFrechetDistanceByClass`, or an entry of a history. Of other records only
+        ``score`` is used.
 
     Returns
     -------
     rank : tuple of (int, float)
-        How many classes have unusable images, and the score.
+        Number of classes with unusable images, and the score.
     """
     if "n_unusable" in record:
         return record["n_unusable"], record.get("mean_score", record["score"])

@@ -1,6 +1,6 @@
-"""Arrays of images in any accepted layout, to float tensors in [-1, 1] and back.
+"""Conversion of arrays of images in any accepted layout to float tensors in [-1, 1] and back.
 
-The only file that knows shapes, channels, dtypes and value ranges. Everything else sees tensors of shape
+Shapes, channels, dtypes and value ranges are handled here. All other modules use tensors of shape
 ``(n, channels, height, width)`` with values in [-1, 1].
 """
 
@@ -17,14 +17,15 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import StrOptions
 
-MIN_SIDE = 8  # pixels; below this the strides of the networks have nothing to work on
+MIN_SIDE = 8  # pixels; smaller images cannot be down-sampled by the networks
 MAX_CHANNELS = 4
-_BLOCK = 1024  # images looked at together, so that a check of X never copies X
-_FLOAT64_INTEGERS = 2**53  # up to here float64 holds every integer
-_NARROW = 2**62  # differences of integers that far apart, and as far again beyond, are signed 64-bit integers
-_BRIGHTNESS_MODES = {"1", "L", "LA", "RGB", "RGBA", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"}  # of Pillow's images
+_BLOCK = 1024  # images checked at a time, so that X is never copied as a whole
+_FLOAT64_INTEGERS = 2**53  # up to here float64 represents every integer exactly
+_NARROW = 2**62  # ranges below this have differences that fit into signed 64-bit integers
+# Modes of Pillow images whose values are brightness.
+_BRIGHTNESS_MODES = {"1", "L", "LA", "RGB", "RGBA", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"}
 
-# What every estimator that takes images accepts for the three parameters of `check_images`.
+# Constraints of the three parameters of `check_images`, for every estimator of images.
 IMAGE_PARAMETER_CONSTRAINTS = {
     "image_shape": [tuple, list, StrOptions({"row"}), None],
     "data_format": [StrOptions({"auto", "channels_first", "channels_last"})],
@@ -38,7 +39,7 @@ _IMAGE_LAYOUTS = (
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """How an array holds its images: all that is needed to read them and to write them back.
+    """Layout, dtype and value range of an array of images.
 
     Parameters
     ----------
@@ -53,9 +54,10 @@ class ImageFormat:
     dtype : numpy.dtype
         Element type of the array.
     value_range : tuple of (float, float) or (int, int)
-        Values that stand for -1 and 1 in tensors. Of integers they are integers, since floats do not hold all of those.
+        Values that correspond to -1 and 1 in tensors; integers for integer images, since floats cannot represent all of
+        them.
     grey_as_rgb : bool, default=False
-        Whether the three stored channels are equal, so that tensors carry just one of them.
+        Whether the three stored channels are equal, so that tensors have only one.
     """
 
     height: int
@@ -90,7 +92,7 @@ class ImageFormat:
 
     @property
     def limits(self):
-        """Smallest and largest value that the dtype has within `value_range`: integers of integers, else floats."""
+        """Smallest and largest value of the dtype within `value_range`."""
         (low, high), (least, most) = self.value_range, _dtype_limits(self.dtype)
         if self.dtype.kind in "biu":
             return max(math.ceil(low), least), min(math.floor(high), most)
@@ -98,35 +100,35 @@ class ImageFormat:
 
     @property
     def fits_floats(self):
-        """Whether `to_rows` and `from_rows` keep every value; not so for 64-bit integers of more than 53 bits."""
+        """Whether `to_rows` and `from_rows` are exact; they are not for 64-bit integers with a range above 2**53."""
         lowest, highest = self.limits
         return self.dtype.kind not in "iu" or max(abs(lowest - self._base), highest - self._base) <= _FLOAT64_INTEGERS
 
     @property
     def _base(self):
-        """Integer that is taken off exactly, before values become floats, where floats would not tell them apart."""
+        """Integer that is subtracted before conversion to floats, if floats cannot represent the values exactly."""
         low, high = self.value_range
         is_far_off = self.dtype.kind in "iu" and max(-low, high) > _FLOAT64_INTEGERS
         return self.limits[0] if is_far_off and high - low < _NARROW else 0
 
     @property
     def _exact(self):
-        """Float type to compute in: float32 where it holds the whole dtype, and the range is no wider."""
+        """Float type of computations: float32 where it represents all values of the dtype and the range."""
         (low, high), (least, most) = self.value_range, _dtype_limits(self.dtype)
         return np.float32 if self.dtype.itemsize <= 2 and least <= low and high <= most else np.float64
 
     def _as_floats(self, X, dtype):
-        """Return how far values are above `_base`."""
+        """Return values minus `_base` as floats."""
         base = self._base
-        if base:  # modulo 2**64, and thus exact, whatever size and sign the integers are of
+        if base:  # modulo 2**64, which is exact for integers of any size and sign
             X = (X.astype(np.uint64) - np.uint64(base % 2**64)).astype(np.int64)
         return X.astype(dtype, copy=False)
 
     def _as_stored(self, values):
-        """Return floats above `_base` as the nearest values within `limits`; the inverse of `_as_floats`."""
+        """Return the nearest values within `limits`; the inverse of `_as_floats`."""
         base = self._base
         lowest, highest = (limit - base for limit in self.limits)
-        if self.dtype.kind == "f":  # without numpy.clip, which is free to change the sign of a zero
+        if self.dtype.kind == "f":  # not numpy.clip, which may change the sign of a zero
             values = np.where(values < lowest, lowest, np.where(values > highest, highest, values))
             return values.astype(self.dtype)
         values = np.rint(values)
@@ -150,18 +152,18 @@ class ImageFormat:
         """
         low, high = self.value_range
         X = np.asarray(X)
-        # 32- and 64-bit values lose nothing that a picture could show by passing through float32, but the offset must
-        # be taken off before, where a narrow range sits on a large value.
+        # float32 is precise enough for the result, but the offset must be subtracted before, for narrow ranges of large
+        # values.
         exact = self._exact
         offset, scale = exact(low - self._base), exact(2 / ((high - low) or 1))
         images = np.empty((len(X), *self.tensor_shape), dtype=np.float32)
-        for block in gen_batches(len(X), _BLOCK):  # so that no intermediate is as large as the result
+        for block in gen_batches(len(X), _BLOCK):  # blocks, to limit memory
             values = self._as_floats(self._shown_channels(X[block]), exact)
             images[block] = (values - offset) * scale - exact(1)
         return torch.from_numpy(images)
 
     def to_compact_tensor(self, X):
-        """Return the images of `X` as uint8 where they are stored so, in a quarter of the memory of `to_tensor`.
+        """Return the images of `X` as uint8 if they are stored so, with a quarter of the memory of `to_tensor`.
 
         Parameters
         ----------
@@ -171,7 +173,7 @@ class ImageFormat:
         Returns
         -------
         images : torch.Tensor of shape (n, *tensor_shape)
-            uint8, where 0 and 255 stand for -1 and 1, if `X` is uint8 of the full range; else as `to_tensor`.
+            uint8, where 0 and 255 correspond to -1 and 1, if `X` is uint8 of the full range; else as from `to_tensor`.
         """
         if self.dtype != np.uint8 or self.value_range != (0, 255):
             return self.to_tensor(X)
@@ -203,7 +205,7 @@ class ImageFormat:
         return np.ascontiguousarray(values.reshape(len(values), *self.row_shape))
 
     def to_rows(self, X):
-        """Return the pixels of images as floats, for what computes with them.
+        """Return the pixels of images as rows of floats.
 
         Parameters
         ----------
@@ -213,17 +215,17 @@ class ImageFormat:
         Returns
         -------
         rows : ndarray of shape (n, n_features)
-            The values of `X`: floats as they are, but float16 as float32; integers and booleans as the smallest of
-            float32 and float64 that holds them. 64-bit integers beyond that are told by their distance from the
-            smallest, or rounded where these distances are too large themselves; see `fits_floats`.
+            The values of `X`: floats unchanged, but float16 as float32; integers and booleans as the smaller of float32
+            and float64 that represents them. For 64-bit integers beyond 2**53, the differences from the smallest value,
+            which are rounded if they are beyond 2**53 themselves; see `fits_floats`.
         """
         rows = X.reshape(len(X), self.n_features)
-        if self.dtype.kind == "f":  # of float16 the differences may be beyond float16
+        if self.dtype.kind == "f":  # differences of float16 may overflow float16
             return rows.astype(max(self.dtype.newbyteorder("="), np.dtype(np.float32)), copy=False)
         return self._as_floats(rows, np.float32 if self.dtype.itemsize <= 2 else np.float64)
 
     def from_rows(self, rows):
-        """Return pixels as `to_rows` gives them as images of this format, rounded and clipped to its limits."""
+        """Return images from rows of pixels, rounded and clipped; the inverse of `to_rows`."""
         return self._as_stored(rows).reshape(len(rows), *self.row_shape)
 
     def fill(self, X, batches):
@@ -242,7 +244,7 @@ class ImageFormat:
             filled += len(images)
 
     def collapse_grey(self, X, rows):
-        """Return this format with `grey_as_rgb` set when the images ``X[rows]`` all hold three equal channels."""
+        """Return this format with `grey_as_rgb` set if all images ``X[rows]`` have three equal channels."""
         if self.channels != 3:
             return self
         for block in gen_batches(len(rows), _BLOCK):
@@ -255,7 +257,7 @@ class ImageFormat:
         return np.array_equal(images[:, 0], images[:, 1]) and np.array_equal(images[:, 0], images[:, 2])
 
     def check_same(self, X, *, input_name="X", seen=None):
-        """Return `X` as an array, or raise when its elements are not images of this format's shape.
+        """Return `X` as an array; raise an error if its images do not have this format.
 
         Parameters
         ----------
@@ -264,14 +266,13 @@ class ImageFormat:
         input_name : str, default="X"
             Name of `X` in error messages.
         seen : str or None, default=None
-            Where this format comes from, in error messages; None stands for an earlier fit.
+            Origin of this format, for error messages; None is an earlier fit.
 
         Raises
         ------
         ValueError
-            When the shape of an element is another, when the values stand for other brightness (booleans, integers
-            and floats, or values far outside the range of the first images), or when images have colour where the
-            first had none.
+            When images have another shape, another type of numbers (booleans, integers, floats), values far outside the
+            value range, or colour although the first images had none.
         """
         X = as_numeric_array(X, input_name)
         as_known = " as in `n_features_in_`" if seen is None else ""
@@ -283,7 +284,7 @@ class ImageFormat:
                 "and in the same layout."
             )
         (low, high), (lowest, highest) = self.value_range, _extremes(X)
-        slack = 0 if self.dtype == np.uint8 else high - low  # new images may be somewhat brighter than those at fit
+        slack = 0 if self.dtype == np.uint8 else high - low  # new images may exceed the range somewhat
         other_kind = (X.dtype.kind == "f") != (self.dtype.kind == "f")
         other_kind |= X.dtype.kind == "b" and self.dtype.kind != "b" and self.value_range != (0, 1)
         if other_kind or lowest < low - slack or highest > high + slack:
@@ -311,43 +312,43 @@ class ImageFormat:
 
 
 def check_images(X, *, image_shape=None, data_format="auto", value_range=None, input_name="X"):
-    """Check that `X` holds images, and find out how.
+    """Check that `X` holds images, and return their format.
 
     Parameters
     ----------
     X : array-like
         Images as ``(n, H, W)``, ``(n, H, W, C)``, ``(n, C, H, W)`` with C in 1..4, or as rows
         ``(n, H * W * C)`` with `image_shape`: an array, a data frame of rows, a tensor on the CPU, or a list of arrays
-        or of Pillow's images, all of one size and of one mode in which values are brightness. Lists are read as
-        arrays, and pictures stay arrays from there on. Booleans, integers of 8 to 64 bits and floats of 16 to 64 bits,
-        of either byte order; text and objects are read as float64 where they are numbers that it holds.
+        or Pillow images, all of one size and of one mode whose values are brightness. Lists are converted to arrays.
+        Accepted are booleans, integers of 8 to 64 bits and floats of 16 to 64 bits, in either byte order; text and
+        objects are converted to float64 if they are numbers that float64 represents.
     image_shape : tuple of int, "row" or None, default=None
-        Shape ``(H, W)`` or ``(H, W, C)`` of one image; needed for rows. ``"row"`` reads a row as a
-        ``1 x n_features`` image.
+        Shape of one image, ``(H, W)`` or ``(H, W, C)``; needed if `X` is 2-D. ``"row"`` reads each row as an image of
+        ``1 x n_features`` pixels.
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where the channels of 4-D input stand. Rows were ravelled from channels-last images unless
-        ``"channels_first"`` is given.
+        Position of the channel axis in 4-D input; "auto" takes the axis that has at most 4 entries. Rows of 2-D input
+        are read as channels last unless "channels_first" is given.
     value_range : tuple of (float, float) or None, default=None
-        Smallest and largest value an image can have. None stands for 0..255 for uint8, and for what is found
-        in `X` for every other dtype. float64 must hold their difference.
+        Smallest and largest value that a pixel can have. None stands for (0, 255) for uint8, and for the smallest and
+        largest value in `X` for every other dtype.
     input_name : str, default="X"
         Name of `X` in error messages.
 
     Returns
     -------
     X : ndarray
-        The images, not copied when they were an array already.
+        The images; not copied if `X` is an array.
     image_format : ImageFormat
-        How they are stored.
+        Their format.
 
     Raises
     ------
     ValueError
-        When the images are not numeric, not finite, too small, of a rank or channel count that cannot be read,
-        when channels first and last are both possible, when `image_shape` does not fit, or when values are so far
-        apart or so near each other that float64 has no number for their difference.
+        When the images are not numeric, not finite or too small, have the wrong number of axes or channels, when
+        channels first and last are both possible, when `image_shape` does not match, or when the range of values
+        overflows or underflows float64.
     TypeError
-        When `X` is sparse, or an array of objects that are no numbers.
+        When `X` is sparse, or an array of objects that are not numbers.
     """
     X = as_numeric_array(X, input_name)
     if X.ndim == 2:
@@ -383,7 +384,7 @@ def _dtype_limits(dtype):
 
 
 def _round_inwards(value, towards, dtype):
-    """Return the number of a float dtype next to `value`, on the side where `towards` is."""
+    """Return `value` rounded to a float dtype, in the direction of `towards`."""
     dtype = dtype.newbyteorder("=")
     rounded = dtype.type(value)
     if (float(rounded) - value) * towards < 0:
@@ -401,7 +402,7 @@ def _cast_to_64_bits(values, dtype, lowest, highest):
 
 
 def _extremes(X):
-    """Return the smallest and the largest value of an array as Python's numbers, which have no limits."""
+    """Return the smallest and the largest value of an array as Python numbers, which do not overflow."""
     number = float if X.dtype.kind == "f" else int
     return number(X.min()), number(X.max())
 
@@ -416,11 +417,11 @@ def as_numeric_array(X, input_name):
     is_frame = hasattr(X, "iloc") and hasattr(X, "columns")
     if is_frame and not all(dtype.kind in "biuf" and getattr(dtype, "itemsize", 8) <= 8 for dtype in X.dtypes):
         X = X.to_numpy()
-    elif not is_frame and not issparse(X):  # of which scikit-learn takes care
+    elif not is_frame and not issparse(X):  # handled by scikit-learn
         X = _read_as_array(X, input_name)
     if isinstance(X, np.ndarray):
         X = _check_array_is_numeric(X, input_name)
-    with np.errstate(over="ignore", invalid="ignore"):  # it adds all values up, and looks at each if that is not finite
+    with np.errstate(over="ignore", invalid="ignore"):  # it computes the sum first, which may overflow
         X = check_array(X, allow_nd=True, dtype="numeric", input_name=input_name, ensure_min_samples=0)
     if len(X) == 0:
         raise ValueError(
@@ -444,7 +445,7 @@ def _text_message(input_name):
 
 
 def _read_as_array(X, input_name):
-    """Return any container but a data frame as an array."""
+    """Return a container other than a data frame as an array."""
     if isinstance(X, list | tuple):
         _check_pictures(X, input_name)
     elif not hasattr(X, "__array__"):
@@ -458,7 +459,7 @@ def _read_as_array(X, input_name):
         return np.asarray(X, dtype=_shared_dtype(X))
     except ValueError as exc:
         raise ValueError(f"{input_name} must hold images of one size; got a list of unlike shapes.") from exc
-    except (RuntimeError, TypeError) as exc:  # what tensors raise that NumPy cannot read
+    except (RuntimeError, TypeError) as exc:  # from tensors that NumPy cannot read
         raise ValueError(
             f"{input_name} must be readable as a NumPy array; got {_described(X)}: {str(exc).rstrip('.')}. "
             f"Of a tensor, pass {input_name}.detach().cpu().float().numpy()."
@@ -466,7 +467,7 @@ def _read_as_array(X, input_name):
 
 
 def _check_pictures(X, input_name):
-    """Refuse pictures of Pillow's whose values are no brightness, such as places in a palette."""
+    """Refuse Pillow images whose values are not brightness, such as indices of a palette."""
     modes = {image.mode for image in X if isinstance(image, Image.Image)}
     if len(modes) > 1 or not modes <= _BRIGHTNESS_MODES:
         raise ValueError(
@@ -476,7 +477,7 @@ def _check_pictures(X, input_name):
 
 
 def _shared_dtype(X):
-    """Return the dtype of the arrays in a list where they have one, as NumPy would make native ones of others."""
+    """Return the common dtype of the arrays in a list, or None; NumPy would change its byte order."""
     dtypes = {element.dtype for element in X if isinstance(element, np.ndarray)} if isinstance(X, list | tuple) else {}
     return dtypes.pop() if len(dtypes) == 1 and all(isinstance(element, np.ndarray) for element in X) else None
 
@@ -487,7 +488,7 @@ def _described(X):
 
 
 def _check_array_is_numeric(X, input_name):
-    """Return an array of at least two axes as one of a dtype that images can be of, or raise."""
+    """Return an array of at least two axes with an accepted dtype, or raise an error."""
     if X.dtype.kind in "OSU" and X.ndim == 1 and len(X):
         if isinstance(X[0], str | bytes | os.PathLike):
             raise ValueError(_text_message(input_name))
@@ -519,7 +520,7 @@ def _check_array_is_numeric(X, input_name):
 
 
 def _read_numbers(X, input_name):
-    """Return objects or text as float64, or raise where they are no numbers or float64 does not hold them."""
+    """Return objects or text as float64; raise an error if they are not numbers that float64 represents."""
     try:
         numbers = X.astype(np.float64)
     except (ValueError, TypeError, OverflowError) as exc:
@@ -627,7 +628,7 @@ def _check_value_range(X, value_range, input_name):
 
 
 def _read_value_range(value_range, *, is_integer):
-    """Return the two numbers, as integers where images are of integers and they are, else as floats."""
+    """Return the two limits, as integers if images and limits are integers, else as floats."""
     low, high = np.nan, np.nan
     if len(value_range) == 2 and all(isinstance(limit, Real) for limit in value_range):
         are_integers = is_integer and all(isinstance(limit, Integral) for limit in value_range)

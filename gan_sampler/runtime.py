@@ -1,4 +1,4 @@
-"""Device, precision, seeding, grad mode and memory: the only file that touches what the whole process shares."""
+"""Device, precision, seeding, grad mode and memory: all access to state that the whole process shares."""
 
 import contextlib
 import ctypes
@@ -16,7 +16,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 DEVICE_CONSTRAINT = [str, torch.device]  # what every estimator accepts for `device`
 _MAX_SEED = 2**31 - 1
-_MAX_INT_SEED = 2**32 - 1  # NumPy's, and so that of scikit-learn's random_state
+_MAX_INT_SEED = 2**32 - 1  # limit of NumPy and of scikit-learn's random_state
 _CALLED_THROUGH = {"gan_sampler", "imblearn", "sklearn", "joblib"}
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt, from malloc.h
@@ -24,12 +24,12 @@ _WATCH_EVERY = 1.0  # seconds
 
 
 def resolve_device(device):
-    """Turn a device word into a `torch.device` that this machine has.
+    """Return the `torch.device` that a `device` parameter names.
 
     Parameters
     ----------
     device : str or torch.device
-        ``"auto"`` (the first CUDA device, else the CPU) or any word of torch's: ``"cpu"``, ``"cuda:1"``.
+        ``"auto"`` (the first CUDA device, or the CPU where there is none) or a torch device: ``"cpu"``, ``"cuda:1"``.
 
     Returns
     -------
@@ -38,15 +38,15 @@ def resolve_device(device):
     Raises
     ------
     ValueError
-        When torch does not know the word or the machine lacks the device.
+        When torch does not know the device or the machine does not have it.
     """
     if str(device) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-        torch.empty(1, device=resolved).cpu()  # which "meta", a device without memory, cannot do
-    # torch raises RuntimeError for unknown words, AssertionError where it was built without CUDA and
-    # NotImplementedError for backends it only knows by name.
+        torch.empty(1, device=resolved).cpu()  # fails for "meta", a device without memory
+    # torch raises RuntimeError for unknown devices, AssertionError if it was built without CUDA, and
+    # NotImplementedError for backends that are not installed.
     except (RuntimeError, AssertionError, NotImplementedError) as exc:
         found = ["'cpu'", *(f"'cuda:{index}'" for index in range(torch.cuda.device_count()))]
         raise ValueError(
@@ -57,9 +57,9 @@ def resolve_device(device):
 
 
 def stacklevel_of_user():
-    """Return the `stacklevel` at which `warnings.warn`, called where this is, names the user's line.
+    """Return the `stacklevel` for `warnings.warn`, called in the same function, that names the user's line.
 
-    That is the first one outside this package and what its estimators are called through.
+    This is the first line outside of this package, imbalanced-learn, scikit-learn and joblib.
     """
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _CALLED_THROUGH:
@@ -70,7 +70,7 @@ def stacklevel_of_user():
 def own_random_state(random_state):
     """Turn `random_state` (None, int or `numpy.random.RandomState`) into a RandomState.
 
-    As `sklearn.utils.check_random_state`, but None gives a fresh one and leaves NumPy's global stream alone.
+    As `sklearn.utils.check_random_state`, but None gives a new one and not NumPy's global one.
     """
     return np.random.RandomState() if random_state is None else check_random_state(random_state)
 
@@ -87,16 +87,16 @@ def draw_seed(random_state):
     return int(own_random_state(random_state).randint(_MAX_SEED))
 
 
-# Held by whoever changes what all threads of a process share: torch's random streams, default dtype and cuDNN's flags.
+# Lock for changes of state that all threads share: torch's default generators, default dtype and cuDNN's flags.
 _PROCESS = threading.RLock()
 
 
 @contextlib.contextmanager
 def own_modes(device):
-    """Run a block in torch modes of its own: gradients can be recorded, no autocast, new tensors on the CPU.
+    """Run a block with gradients enabled, without autocast and with the CPU as default device, whatever the caller set.
 
-    These belong to a thread, so that blocks in several threads do not disturb each other. The block must draw its
-    random numbers from a `torch.Generator` of its own and name the dtype of the tensors it makes.
+    These modes are specific to a thread, so blocks in several threads are independent. The block has to use its own
+    `torch.Generator` and to state the dtype of new tensors.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def own_modes(device):
         Device on which the block computes.
     """
     _refuse_threads_after_fork()
-    # A device context slows every call of torch, so it is entered only against a default that the caller changed.
+    # A device context slows down every torch call, so it is entered only if the caller changed the default device.
     on_cpu = contextlib.nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
     no_autocast = [torch.autocast(kind, enabled=False) for kind in {"cpu", device.type}]
     with contextlib.ExitStack() as stack:
@@ -115,18 +115,18 @@ def own_modes(device):
 
 @contextlib.contextmanager
 def isolated(device, seed):
-    """Run a block on its own torch random stream, and leave the caller's torch state as it was.
+    """Run a block with seeded torch default generators, and restore the caller's torch state afterwards.
 
-    For what draws from torch's own random streams. They belong to the process, as do the default dtype (float32
-    inside) and cuDNN's choice of algorithms (deterministic inside), so one thread at a time can be in such a block;
-    others wait. All of it is undone at the end, also after an exception. The modes are those of `own_modes`.
+    For code that uses torch's default generators. These are shared by all threads of a process, as are the default
+    dtype (float32 inside) and cuDNN's flags (deterministic inside), so only one thread at a time can run such a block;
+    others wait. Everything is restored at the end, also after an exception. The modes are those of `own_modes`.
 
     Parameters
     ----------
     device : torch.device
-        Device whose random stream is forked beside the CPU's.
+        Device whose generator is seeded and restored, in addition to the CPU's.
     seed : int
-        Seed of both streams.
+        Seed of both generators.
     """
     on_accelerator = device.type != "cpu"
     with _PROCESS, own_modes(device):
@@ -140,7 +140,7 @@ def isolated(device, seed):
                 torch.set_default_dtype(torch.float32)
                 torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
                 torch.default_generator.manual_seed(seed)
-                if on_accelerator:  # torch.manual_seed would seed the caller's other devices too
+                if on_accelerator:  # torch.manual_seed would also seed other devices
                     with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
                         torch.get_device_module(device).manual_seed(seed)
                 yield
@@ -150,17 +150,17 @@ def isolated(device, seed):
 
 
 def training_context(device, seed, networks):
-    """Return the context in which networks train: `own_modes` where that is enough, else `isolated`.
+    """Return the context for training networks: `own_modes` where that is enough, else `isolated`.
 
-    It is not where networks draw from torch's own random streams in training (`draws_from_torch`), nor beside the
-    CPU, where cuDNN's flags matter: there trainings in several threads of one process take turns.
+    `isolated` is needed for networks that use torch's default generators in training (`draws_from_torch`), and on other
+    devices than the CPU, because of cuDNN's flags. Then trainings in several threads of one process run one at a time.
 
     Parameters
     ----------
     device : torch.device
-        Where they train.
+        Device of the training.
     seed : int
-        Seed of torch's streams inside the block, where it is `isolated`.
+        Seed of torch's default generators, if the context is `isolated`.
     networks : iterable of torch.nn.Module
         The networks.
     """
@@ -169,9 +169,9 @@ def training_context(device, seed, networks):
 
 
 def draws_from_torch(network):
-    """Whether a network may draw from torch's own random streams in training, as dropout does.
+    """Whether a network may use torch's default generators in training, as dropout does.
 
-    Of modules of other packages nothing is known, so they are taken to.
+    Assumed for modules of other packages.
     """
     return any(
         type(module).__module__.partition(".")[0] not in ("torch", __package__)
@@ -183,16 +183,16 @@ def draws_from_torch(network):
 
 
 def random_stream(device, seed=None):
-    """Return a `torch.Generator` on `device`, with this seed or one drawn from torch's own stream."""
+    """Return a `torch.Generator` on `device`, with this seed, or one from torch's default generator."""
     if seed is None:
         seed = torch.randint(_MAX_SEED, ()).item()
     return torch.Generator(device=device).manual_seed(seed)
 
 
 def mixed_precision(device):
-    """Return the autocast context in which networks train on `device`: bfloat16 on CUDA, nothing elsewhere.
+    """Return the autocast context of training on `device`: bfloat16 on CUDA, none elsewhere.
 
-    Processors without matrix units for bfloat16 are slower in it than in float32.
+    CPUs without matrix units for bfloat16 are slower in bfloat16 than in float32.
     """
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.autocast("cuda", torch.bfloat16)
@@ -201,9 +201,9 @@ def mixed_precision(device):
 
 @contextlib.contextmanager
 def threads(n_threads):
-    """Run a block with `n_threads` threads inside torch's operators, which decide the rounding of sums on the CPU."""
+    """Run a block with `n_threads` threads inside torch's operators; their number affects rounding on the CPU."""
     before = torch.get_num_threads()
-    if before == n_threads:  # setting it, even to what it is, starts threads anew
+    if before == n_threads:  # setting the same number would still restart the threads
         yield
         return
     torch.set_num_threads(n_threads)
@@ -214,9 +214,9 @@ def threads(n_threads):
 
 
 def memory_of_this_machine():
-    """Return how many bytes an array can have at most.
+    """Return the largest size of an array, in bytes.
 
-    Linux and macOS may promise more than there is, and end the process that uses it. Windows promises no more.
+    Linux and macOS may allocate more than the physical memory, and kill the process when it is used. Windows does not.
     """
     if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -224,12 +224,12 @@ def memory_of_this_machine():
 
 
 def keep_freed_memory():
-    """Let large tensors that are freed be taken again without asking the kernel, for the rest of this process.
+    """Keep freed memory of large tensors in the process, for the rest of its life.
 
-    glibc hands every block of more than 32 MB back to the kernel as soon as it is freed, and the next tensor of that
-    size costs a page fault for each 4 kB of it: at 128 x 128 pixels a seventh of the training time. What it decides by
-    itself cannot be had back once it was set, so this is for programs, which own their process, and no fit calls it.
-    Where there is no glibc, or the user has tuned it through the environment, nothing is changed.
+    glibc returns every freed block of more than 32 MB to the kernel, and the next tensor of that size causes a page
+    fault for each 4 kB: a seventh of the training time for images of 128 x 128 pixels. The settings cannot be reverted,
+    so only programs call this function, never a fit. Nothing is changed without glibc, or if the user has set glibc's
+    environment variables.
     """
     mallopt = _find_mallopt()
     if mallopt is not None:
@@ -248,29 +248,29 @@ def _find_mallopt():
 
 
 def this_process():
-    """Return what tells this process from others, also on other machines."""
+    """Return an identifier of this process that is unique across machines: host name and process id."""
     return socket.gethostname(), os.getpid()
 
 
 @contextlib.contextmanager
 def end_with_parent(sender):
-    """End this process, a worker, within a second or so of the process that started it.
+    """End this worker process within about a second after its parent process has ended.
 
-    A worker whose parent was killed would go on with a training that nobody waits for. A worker of a cluster ends with
-    the process that started it on its machine.
+    Otherwise a worker whose parent was killed would continue its training. On a cluster, the parent is the process that
+    started the worker on the same machine.
 
     Parameters
     ----------
     sender : tuple
-        `this_process` where the work came from.
+        `this_process` of the process that sent the work.
     """
     parent, is_done = os.getppid(), threading.Event()
-    if parent == 1 and not _may_exist(sender):  # killed before its worker came to ask
+    if parent == 1 and not _may_exist(sender):  # the parent was killed before this check
         os._exit(1)
 
     def watch():
         while not is_done.wait(_WATCH_EVERY):
-            if os.getppid() != parent:  # the kernel has given this process to another one
+            if os.getppid() != parent:  # the process was re-parented
                 os._exit(1)
 
     watcher = threading.Thread(target=watch, name="end_with_parent", daemon=True)
@@ -296,7 +296,7 @@ def _may_exist(process):
 
 
 class _Fork:
-    """Whether this process was forked from one in which torch had computed with several threads."""
+    """Whether this process was forked from one in which torch had used several threads."""
 
     had_threads = False  # in this process
     is_unsafe = False
@@ -305,7 +305,7 @@ class _Fork:
 def _note_fork():
     global _PROCESS
     _Fork.is_unsafe = _Fork.had_threads
-    _PROCESS = threading.RLock()  # another thread, which is missing here, may have held the old one
+    _PROCESS = threading.RLock()  # another thread, which does not exist here, may have held the lock
 
 
 if hasattr(os, "register_at_fork"):
@@ -313,13 +313,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def _refuse_threads_after_fork():
-    """Raise where torch would wait for ever for threads that a fork has not taken along."""
+    """Raise an error where torch would wait forever for threads that a fork has not copied."""
     if torch.get_num_threads() == 1:
         return
     if _Fork.is_unsafe:
         raise RuntimeError(
             "This process was forked from one in which torch had already computed with several threads, which are "
-            "missing here: torch would wait for them without end. Start workers anew (joblib's default backend, or "
+            "missing here: torch would wait for them forever. Start workers anew (joblib's default backend, or "
             "multiprocessing's 'spawn'), or call torch.set_num_threads(1) before the first fit or in the worker."
         )
     _Fork.had_threads = True

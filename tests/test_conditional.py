@@ -54,7 +54,7 @@ def test_projection_is_added_to_the_unconditional_logit():
     images = torch.randn(4, *SHAPE)
     plain = Discriminator(SHAPE, base_channels=4)
     plain.load_state_dict(discriminator.unconditional.state_dict())
-    product = torch.stack([features @ discriminator.class_vectors[2] for features in plain.features(images)])
+    product = torch.stack([features @ discriminator.class_embeddings[2] for features in plain.features(images)])
     torch.testing.assert_close(discriminator(images, 2), plain(images) + product)
 
 

@@ -20,6 +20,7 @@ from PIL import EpsImagePlugin, Image, ImageFile
 
 from gan_sampler.datasets import (
     _decoding,
+    _dicom,
     _listing,
     _reading,
     fetch_chest_xray,
@@ -597,6 +598,13 @@ def test_damage_in_a_second_frame_is_told(tmp_path):
 # load_image_folder: what is not read
 
 
+@pytest.fixture
+def no_pydicom(monkeypatch):
+    """A machine on which DICOM files cannot be read."""
+    monkeypatch.setattr(_dicom, "can_read", lambda: False)
+
+
+@pytest.mark.usefixtures("no_pydicom")
 def test_files_of_other_kinds_are_counted_in_one_warning(tmp_path):
     """Scans that nobody reads must not look as if they had been."""
     make_classes(tmp_path)
@@ -609,6 +617,7 @@ def test_files_of_other_kinds_are_counted_in_one_warning(tmp_path):
     assert "7 files were not read in" in str(warning.message)
     assert "1 without suffix" in str(warning.message)
     assert "1 .csv" in str(warning.message)
+    assert 'pip install "gan-sampler[dicom]"' in str(warning.message)
     assert warning.filename == __file__
     assert len(data.images) == 5
 
@@ -803,8 +812,9 @@ def test_images_without_class_folders_raise(tmp_path):
         load_image_folder(tmp_path)
 
 
+@pytest.mark.usefixtures("no_pydicom")
 def test_class_folder_without_images_is_named(tmp_path):
-    """DICOM files, for example, are not read: say so instead of losing the class."""
+    """Without pydicom, DICOM files are not read: say so instead of losing the class."""
     make_classes(tmp_path)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "scan.dcm").write_bytes(b"DICM")
@@ -959,6 +969,7 @@ def test_chest_xray_groups_join_the_images_of_a_patient(tmp_path):
     assert groups[:5] == ["IM-0115"] * 3 + ["person1_bacteria"] * 2
 
 
+@pytest.mark.usefixtures("no_pydicom")
 def test_chest_xray_counts_what_it_does_not_read(tmp_path):
     """The published counts would be off without a word."""
     root = make_chest_xray(tmp_path)
@@ -1238,3 +1249,103 @@ def test_pickle_in_a_medmnist_file_is_not_executed(tmp_path):
     with pytest.raises(OSError, match=r"pneumoniamnist\.npz' is not a file of MedMNIST's, or damaged"):
         fetch_medmnist("pneumoniamnist", data_dir=tmp_path)
     assert not mark.exists()
+
+
+# DICOM
+
+
+def write_dicom(path, pixels, *, photometric="MONOCHROME2", bits=None, **tags):
+    """Write a DICOM file that holds just what is needed."""
+    pydicom = pytest.importorskip("pydicom", reason="the extra dicom is not installed")
+    from pydicom.dataset import FileDataset, FileMetaDataset
+
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = pydicom.uid.SecondaryCaptureImageStorage
+    meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.Rows, dataset.Columns = pixels.shape[:2]
+    dataset.SamplesPerPixel = 1 if pixels.ndim == 2 else 3
+    dataset.PhotometricInterpretation = photometric
+    dataset.BitsAllocated = 8 * pixels.itemsize
+    dataset.BitsStored = bits or dataset.BitsAllocated
+    dataset.HighBit = dataset.BitsStored - 1
+    dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
+    if pixels.ndim == 3:
+        dataset.PlanarConfiguration = 0
+    for name, value in tags.items():
+        setattr(dataset, name, value)
+    dataset.PixelData = pixels.tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+RAMP = np.arange(12 * 10, dtype=np.uint16).reshape(12, 10)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options", "expected"),
+    [
+        (RAMP, {"bits": 12}, RAMP),
+        (RAMP, {"bits": 12, "photometric": "MONOCHROME1"}, 4095 - RAMP),  # high values are dark
+        (RAMP, {"bits": 12, "RescaleSlope": 2, "RescaleIntercept": 100}, 2 * RAMP + 100),
+        (RAMP, {"bits": 12, "RescaleSlope": 1, "RescaleIntercept": -1024}, RAMP + (2**15 - 1024)),  # of a CT scanner
+        (RAMP.astype(np.int16) - 60, {}, RAMP + (2**15 - 60)),
+        (RAMP.astype(np.uint8), {}, RAMP.astype(np.uint8)),
+        (RAMP.astype(np.uint8), {"photometric": "MONOCHROME1"}, 255 - RAMP.astype(np.uint8)),
+    ],
+)
+def test_dicom_gives_values_from_dark_to_bright(tmp_path, pixels, options, expected):
+    """Two files of one scanner must be of one scale, whichever way round it stores them."""
+    for label in ("a", "b"):
+        write_dicom(tmp_path / label / "1.dcm", pixels, **options)
+    data = load_image_folder(tmp_path)
+    assert data.images.dtype == expected.dtype
+    np.testing.assert_array_equal(data.images, [expected, expected])
+    assert load_image_folder(tmp_path, image_size=8).images.shape == (2, 8, 8)
+
+
+def test_dicom_in_colour_is_read_as_colour(tmp_path):
+    """Ultrasound is stored so."""
+    pixels = np.stack([RAMP, RAMP // 2, RAMP // 3], axis=2).astype(np.uint8)
+    for label in ("a", "b"):
+        write_dicom(tmp_path / label / "1.DCM", pixels, photometric="RGB")
+    np.testing.assert_array_equal(load_image_folder(tmp_path).images[0], pixels)
+    assert load_image_folder(tmp_path, color="grey").images.shape == (2, 12, 10)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options", "why"),
+    [
+        (RAMP, {"RescaleSlope": "0.01", "RescaleIntercept": 0}, "rescale slope is 0.01"),
+        (RAMP, {"RescaleSlope": 900, "RescaleIntercept": 0}, "0 to 107100, do not fit 16 bits"),
+        (RAMP, {"photometric": "PALETTE COLOR"}, "PALETTE COLOR"),
+        (np.concatenate([RAMP, RAMP]), {"Rows": 12, "NumberOfFrames": 2}, "2 frames"),
+    ],
+)
+def test_dicom_that_cannot_be_compared_is_refused(tmp_path, pixels, options, why):
+    """A value that would be rounded away, or a stack of which one slice is taken, must not pass unseen."""
+    write_dicom(tmp_path / "a" / "1.dcm", RAMP)
+    write_dicom(tmp_path / "b" / "1.dcm", pixels, **options)
+    with pytest.raises(ValueError, match=rf"b/1\.dcm' cannot be read as an image: .*{why}"):
+        load_image_folder(tmp_path)
+
+
+def test_damaged_dicom_is_named(tmp_path):
+    """Half a file is common after a transfer that broke off."""
+    whole = write_dicom(tmp_path / "a" / "1.dcm", RAMP).read_bytes()
+    for n_bytes in (140, 300, len(whole) - 20):
+        (tmp_path / "b").mkdir(exist_ok=True)
+        (tmp_path / "b" / "1.dcm").write_bytes(whole[:n_bytes])
+        with pytest.raises(ValueError, match=r"b/1\.dcm' cannot be read as an image"):
+            load_image_folder(tmp_path)
+
+
+def test_head_of_a_dicom_file_tells_size_and_bits(tmp_path):
+    """The plan of a balancing reads heads alone."""
+    head = _decoding.read_head(write_dicom(tmp_path / "1.dcm", RAMP))
+    assert (head.format, head.mode, head.size) == ("DICOM", "I;16", (12, 10))
+    with open(tmp_path / "1.dcm", "rb") as file:
+        assert _dicom.is_dicom(file)
+        assert file.tell() == 0

@@ -90,17 +90,10 @@ def test_version_is_the_same_everywhere():
     assert re.search(r"^## \[(\d.+?)\]", _read("CHANGELOG.md"), re.MULTILINE)[1] == version
 
 
-def test_every_public_name_is_in_the_api_page():
-    """A name without a page is one that users do not find."""
-    documented = set(re.findall(r"^::: gan_sampler\.(\w+)$", _read("docs/api.md"), re.MULTILINE))
-    public = {name for name in gan_sampler.__all__ if callable(getattr(gan_sampler, name))}
-    assert public == documented
-
-
 def test_make_targets_named_in_the_documents_exist():
     """The first command that a newcomer types must not be an unknown target."""
     targets = set(re.findall(r"^([a-z]+):", _read("Makefile"), re.MULTILINE))
-    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     for document in documents:
         named = set(re.findall(r"(?:^|`)make ([a-z]+)", document.read_text(encoding="utf-8"), re.MULTILINE))
         assert named <= targets, f"{document.name} names {named - targets}"

@@ -455,7 +455,7 @@ class TestGenerators:
         """A generator that draws the same image over and over, with what can be done about it."""
         X, y = make_shapes(12, 9)
         with pytest.warns(
-            CollapseWarning, match=r"class 'square' \(variance_ratio 0\.\d\d\) are much more alike .*n_steps.*history_"
+            CollapseWarning, match=r"class 'square' \(variance_ratio 0\.\d\d\) vary much less .*n_steps.*history_"
         ) as told:
             clone(SAMPLERS["dcgan"]).fit_resample(X, y)
         assert told[0].filename == __file__  # the line that the user wrote

@@ -125,13 +125,13 @@ class TestLosses:
     def test_a_loss_that_does_not_rise_with_every_generated_logit_allows_no_single_pass(self, name):
         """There is no slope to scale up where the hinge is flat, nor where the square is at its minimum."""
         loss = LOSSES[name]
-        with pytest.raises(ValueError, match=rf"loss may have one_pass=True only if .* '{name}' has the slope"):
+        with pytest.raises(ValueError, match=rf"loss may have one_pass=True only if .* '{name}' has the derivative"):
             check_loss(Loss(name, loss.discriminator, loss.generator, one_pass=True))
 
     def test_a_loss_that_falls_with_generated_logits_allows_no_single_pass(self):
         """The documentation once asked for this."""
         falling = Loss("falling", lambda real, fake: -fake.mean(), generator_loss, one_pass=True)
-        with pytest.raises(ValueError, match=r"rises strictly .* 'falling' has the slope -0.038"):
+        with pytest.raises(ValueError, match=r"increases strictly .* 'falling' has the derivative -0.038"):
             check_loss(falling)
 
     @pytest.mark.parametrize(
@@ -140,7 +140,9 @@ class TestLosses:
     def test_slopes_that_depend_on_other_logits_allow_no_single_pass(self, others):
         """As in relativistic losses: what a grid of logits shows would say nothing of another batch."""
         loss = Loss("coupled", lambda real, fake: (fake - others(real, fake)).exp().mean(), generator_loss, True)
-        with pytest.raises(ValueError, match=r"'coupled' has (slopes that depend on the other logits|the slope)"):
+        with pytest.raises(
+            ValueError, match=r"'coupled' has (derivatives that depend on the other logits|the derivative)"
+        ):
             check_loss(loss)
 
     def test_identity_tells_losses_apart_in_plain_values(self):

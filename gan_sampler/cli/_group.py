@@ -14,7 +14,13 @@ FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 
 # typer has a click of its own in its newer versions, and exports this class alone of its errors.
 _CommandLineError = typer.BadParameter.__mro__[2]
-_EXTRA_OF_MODULE = {"distributed": "dask", "dask": "dask", "medmnist": "medmnist", "kagglehub": "kaggle"}
+_EXTRA_OF_MODULE = {
+    "distributed": "dask",
+    "dask": "dask",
+    "medmnist": "medmnist",
+    "kagglehub": "kaggle",
+    "pydicom": "dicom",
+}
 
 
 class OneLineErrors(TyperGroup):
@@ -46,11 +52,13 @@ class OneLineErrors(TyperGroup):
         except (ValueError, OSError, ImportError, MemoryError) as exc:
             if os.environ.get("GAN_SAMPLER_TRACEBACK"):
                 raise
-            tell(f"error: {explain(exc, self._options())}")
+            tell(f"error: {explain(exc, self._options(args))}")
         return REFUSED
 
-    def _options(self):
-        parameters = (parameter for command in self.commands.values() for parameter in command.params)
+    def _options(self, args):
+        """Return the options of the command that was called, by the names of the arguments in Python."""
+        called = next((self.commands[word] for word in args if word in self.commands), None)
+        parameters = [] if called is None else called.params
         return {parameter.name: parameter.opts[0] for parameter in parameters if parameter.opts[0].startswith("--")}
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from gan_sampler.cli import _words
-from gan_sampler.cli._group import FAILED, INTERRUPTED, one_line, tell
+from gan_sampler.cli._group import FAILED, INTERRUPTED, tell
+from gan_sampler.folders._telling import in_words_of_commands
 
 IMAGES, TRAINING, RUN = "Images", "Training", "How it runs"
 
@@ -15,7 +16,8 @@ Source = Annotated[
     Path,
     typer.Argument(
         metavar="SRC",
-        help="Folder with a folder of images per class, also below train, val and test. It stays as it is.",
+        help="Folder with a folder of images per class, also below train, val and test, or an .npz file with X and y. "
+        "It stays as it is.",
         show_default=False,
     ),
 ]
@@ -78,7 +80,7 @@ def failures(how_to_go_on):
         tell(f"\nInterrupted. {how_to_go_on()}")
         raise typer.Exit(INTERRUPTED) from None
     except (RuntimeError, FloatingPointError) as exc:
-        tell(f"error: {one_line(exc)}")
+        tell(f"error: {in_words_of_commands(exc)}")
         raise typer.Exit(FAILED) from exc
 
 

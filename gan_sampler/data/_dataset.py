@@ -2,7 +2,7 @@
 
 import os
 from multiprocessing.context import get_spawning_popen
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -49,6 +49,9 @@ class BalancedDataset(Dataset):
         Whether real images that a data set reads from files are brought to the size of the sampler's images first, with
         the filter of `load_image_folder`. Otherwise a classifier can tell synthetic images, and with them the class, by
         their sharpness. It comes before the transforms; False leaves it to these.
+    refresh : float, default=1.0
+        Share of the synthetic images that is drawn anew for each epoch, in (0, 1]; with 0.25 each stays for four
+        epochs. Less costs less, which matters where drawing and training share the CPU.
     return_synthetic : bool, default=False
         Whether elements are ``(image, class, is_synthetic)``.
     random_state : int, RandomState instance or None, default=None
@@ -89,6 +92,8 @@ class BalancedDataset(Dataset):
     synthetic ones class by class. How many there are is found from `y` and the sampler's `sampling_strategy`, which may
     be another set of images than the one at fit.
 
+    Images come from the sampler's `sample`, without `herding`, also those of a class that the fit warned of.
+
     Memory: the synthetic images of one epoch, of two with `BalancedDataLoader`, as they are stored at fit.
 
     Each image is transformed with torch's, NumPy's and Python's random streams seeded by epoch and index, and they are
@@ -127,10 +132,13 @@ class BalancedDataset(Dataset):
         transform=None,
         target_transform=None,
         resize=True,
+        refresh=1.0,
         return_synthetic=False,
         random_state=None,
     ):
         _check_sampler(sampler)
+        if not isinstance(refresh, Real) or isinstance(refresh, bool) or not 0 < refresh <= 1:
+            raise ValueError(f"refresh must be a number in (0, 1]; got {refresh!r}.")
         self.transform, self.target_transform = transform, target_transform
         self.return_synthetic = return_synthetic
         self._seed = draw_seed(random_state)
@@ -151,7 +159,7 @@ class BalancedDataset(Dataset):
         self._targets = np.concatenate(
             [self._source.targets[self._rows], *(np.full(n, index, dtype=np.int64) for _, index, n in wanted)]
         ).tolist()
-        self._drawing = Drawing(sampler, wanted, self._seed)
+        self._drawing = Drawing(sampler, wanted, self._seed, refresh)
         self._buffers, self._own_epochs = [self._drawing.allocate()], [_NONE]
         # Epoch, and that of the images in each buffer; what workers see even when they outlive an epoch.
         self._shared = torch.full((3,), _NONE, dtype=torch.int64).share_memory_()
@@ -200,9 +208,10 @@ class BalancedDataset(Dataset):
             )
         self._finish_drawing_ahead(epoch)
         if epoch not in self._shared[1:].tolist():
-            slot = 0 if self._shared[1] != self.epoch or len(self._buffers) == 1 else 1
+            before = self._present()
+            slot = 0 if len(self._buffers) == 1 or self._shared[1] != self.epoch else 1
             self._stamp(slot, _NONE)
-            self._drawing.draw(epoch, self._buffers[slot])
+            self._drawing.draw(epoch, self._buffers[slot], before=before)
             self._stamp(slot, epoch)
         self._shared[0], self._is_used = int(epoch), False
 
@@ -240,9 +249,17 @@ class BalancedDataset(Dataset):
         if self._drawing.n_images == 0 or self._ahead is not None or epoch in self._shared[1:].tolist():
             return
         self._reserve_second_buffer()
-        slot = self._own_epochs.index(self.epoch) ^ 1
+        before = self._present()
+        slot = self._own_epochs.index(before[0]) ^ 1
         self._stamp(slot, _NONE)
-        self._ahead = slot, Ahead(self._drawing, epoch, self._buffers[slot])
+        self._ahead = slot, Ahead(self._drawing, epoch, self._buffers[slot], before)
+
+    def _present(self):
+        """Return the present epoch and its images, in the process that draws; None where there are none."""
+        epoch = self.epoch
+        return (
+            (epoch, self._buffers[self._own_epochs.index(epoch)]) if epoch in self._own_epochs and epoch >= 0 else None
+        )
 
     def _finish_drawing_ahead(self, epoch):
         if self._ahead is None or os.getpid() != self._pid:

@@ -1,5 +1,6 @@
 """The synthetic images of an epoch: drawn in batches on the sampler's device, into memory that workers can see."""
 
+import contextlib
 import threading
 
 import torch
@@ -22,13 +23,17 @@ class Drawing:
         Label, index of the class and number of images.
     seed : int
         The images depend on it, the epoch and the class alone.
+    refresh : float, default=1.0
+        Share of the images that is drawn anew for each epoch; the others stay, none for more than about
+        ``1 / refresh`` epochs.
     """
 
-    def __init__(self, sampler, wanted, seed):
+    def __init__(self, sampler, wanted, seed, refresh=1.0):
         # Held apart from the caller's object, which may be fitted again.
         self.sampler = object.__new__(type(sampler))
         vars(self.sampler).update(vars(sampler))
         self.wanted, self.seed = wanted, seed
+        self._period = max(1, round(1 / refresh))
         self.n_images = sum(n_images for _, _, n_images in wanted)
 
     def allocate(self):
@@ -36,16 +41,40 @@ class Drawing:
         first = self._sample(0, self.wanted[0][0], 0) if self.wanted else torch.empty(0, 1, 0, 0, dtype=torch.uint8)
         return torch.empty((self.n_images, *first.shape[1:]), dtype=first.dtype)
 
-    def draw(self, epoch, images, is_wanted=lambda: True):
-        """Fill `images` with those of an epoch, as long as `is_wanted` returns True."""
+    def draw(self, epoch, images, *, before=None, is_wanted=lambda: True):
+        """Fill `images` with those of an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            The epoch.
+        images : torch.Tensor of shape (n_images, channels, height, width)
+            Written to.
+        before : (int, torch.Tensor) or None, default=None
+            Another epoch and its images, from which those that stay are taken; may be `images` itself. None draws all,
+            and gives the same.
+        is_wanted : callable
+            Asked now and then whether to go on.
+        """
         start = 0
         for label, index, n_images in self.wanted:
-            for chunk, first in enumerate(range(0, n_images, _CHUNK)):
-                if not is_wanted():
-                    return
-                n = min(_CHUNK, n_images - first)
-                images[start : start + n] = self._sample(n, label, seed_of(self.seed, epoch, index, chunk))
-                start += n
+            for turn in range(min(self._period, n_images)):
+                rows = slice(start + turn, start + n_images, self._period)  # that are drawn together
+                born = self._born(epoch, turn)
+                if before is not None and self._born(before[0], turn) == born:
+                    images[rows] = before[1][rows]
+                    continue
+                own = images[rows]
+                for chunk, first in enumerate(range(0, len(own), _CHUNK)):
+                    if not is_wanted():
+                        return
+                    part = own[first : first + _CHUNK]
+                    part.copy_(self._sample(len(part), label, seed_of(self.seed, born, index, chunk)))
+            start += n_images
+
+    def _born(self, epoch, turn):
+        """Return when images that stand in an epoch were drawn, as a number above 0."""
+        return epoch - (epoch - turn) % self._period + self._period
 
     def _sample(self, n_images, label, seed):
         return to_tensor(self.sampler.sample(n_images, label, random_state=seed), self.sampler.image_format_)
@@ -64,10 +93,12 @@ class Ahead:
         The epoch.
     images : torch.Tensor
         Where they are written.
+    before : (int, torch.Tensor)
+        The present epoch and its images.
     """
 
-    def __init__(self, drawing, epoch, images):
-        self.epoch, self.images, self._error = epoch, images, None
+    def __init__(self, drawing, epoch, images, before):
+        self.epoch, self.images, self._before, self._error = epoch, images, before, None
         self._is_cancelled = threading.Event()
         self._thread = threading.Thread(
             target=self._draw, args=(drawing, torch.get_num_threads()), name="BalancedDataset"
@@ -78,7 +109,7 @@ class Ahead:
         try:
             device = drawing.sampler.device_ if hasattr(drawing.sampler, "device_") else torch.device("cpu")
             with threads(n_threads), _own_stream(device):
-                drawing.draw(self.epoch, self.images, self._is_wanted)
+                drawing.draw(self.epoch, self.images, before=self._before, is_wanted=self._is_wanted)
         except BaseException as exc:  # which belongs to who waits for the images
             self._error = exc
 
@@ -100,4 +131,4 @@ class Ahead:
 
 def _own_stream(device):
     """Return a context in which CUDA works beside what the training has queued; elsewhere one that does nothing."""
-    return torch.cuda.stream(torch.cuda.Stream(device) if device.type == "cuda" else None)
+    return torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else contextlib.nullcontext()

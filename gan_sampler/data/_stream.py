@@ -32,8 +32,9 @@ class BalancedIterableDataset(IterableDataset):
     Parameters
     ----------
     stream : iterable of (image, label)
-        Images (H, W), (H, W, C) or (C, H, W), all of one size: arrays, tensors or pictures of Pillow's. Labels: integers,
-        or elements of `classes`. What is iterable once, such as a generator, is read on at the next iteration.
+        Images (H, W), (H, W, C) or (C, H, W), all of one size: arrays, tensors or pictures of Pillow's. Labels:
+        integers, or elements of `classes`. What is iterable once, such as a generator, is read on at the next
+        iteration.
     sampler : DCGANOverSampler, ConditionalDCGANOverSampler or the like
         Has `fit_resample`, `sample` and `get_params`. A clone of it is fitted, with a `sampling_strategy`,
         `synthetic_classes` and `random_state` that are set here. If it is fitted already, its generators serve from the

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from gan_sampler.datasets import _dicom
+
 # Pillow tries every reader it has on any file, whatever its name, and some start other programs (EPS: Ghostscript) or
 # hold no pictures to train on. These are tried, and no others.
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -38,6 +40,11 @@ def suffixes():
     return tuple(sorted(suffix for suffix, name in Image.registered_extensions().items() if name in formats()))
 
 
+def readable():
+    """Return the names of all formats that are read here, for messages."""
+    return (*formats(), "DICOM") if _dicom.can_read() else formats()
+
+
 def read_image(path, size, color):
     """Return one image as an array.
 
@@ -61,7 +68,14 @@ def read_image(path, size, color):
     """
     if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would never end, a device never stop
         raise RefusedImageError("it is a pipe, a device, a socket or a folder, not a file")
-    with _File(path) as file, Image.open(file, formats=formats()) as image:
+    with _File(path) as file:
+        if _dicom.is_dicom(file):
+            return _read_dicom(file, size, color)
+        return _read_with_pillow(file, size, color)
+
+
+def _read_with_pillow(file, size, color):
+    with Image.open(file, formats=formats()) as image:
         _check_extent(image)
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, and as grey, for much less work. Twice the size asked
         # for is left to the better filter below; one side for both, as a photo may yet be turned.
@@ -72,9 +86,22 @@ def read_image(path, size, color):
         if image.mode.startswith("I"):
             return _resize_uint16(_as_uint16(np.asarray(image)), size)
         pixels = _resize_uint8(_as_grey_or_rgb(image, color), size)
-    if color == "auto" and pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
-        return pixels[..., 0]
-    return pixels
+    return pixels[..., 0] if _is_grey_in_colours(pixels, color) else pixels
+
+
+def _read_dicom(file, size, color):
+    (height, width), _ = _dicom.shape_and_mode(file) if _dicom.can_read() else ((1, 1), None)
+    _check_n_pixels(height, width)
+    file.seek(0)
+    pixels = _dicom.read_pixels(file, RefusedImageError)
+    if pixels.dtype == np.uint16:
+        return _resize_uint16(pixels, size)
+    pixels = _resize_uint8(_as_grey_or_rgb(Image.fromarray(pixels), color), size)
+    return pixels[..., 0] if _is_grey_in_colours(pixels, color) else pixels
+
+
+def _is_grey_in_colours(pixels, color):
+    return color == "auto" and pixels.ndim == 3 and bool((pixels == pixels[..., :1]).all())
 
 
 @dataclass(frozen=True)
@@ -105,17 +132,25 @@ def read_head(path):
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None
-        with _File(path) as file, Image.open(file, formats=formats()) as image:
-            is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
-            return Head(
-                image.format,
-                image.mode,
-                image.size if is_turned else image.size[::-1],
-                image.info.get("compression"),
-                getattr(image, "quantization", None),
-            )
+        with _File(path) as file:
+            if _dicom.is_dicom(file):
+                size, mode = _dicom.shape_and_mode(file)
+                return Head("DICOM", mode, size)
+            return _head_by_pillow(file)
     except Exception:  # there is no list of what Pillow's readers raise on damaged bytes
         return None
+
+
+def _head_by_pillow(file):
+    with Image.open(file, formats=formats()) as image:
+        is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) in range(5, 9)
+        return Head(
+            image.format,
+            image.mode,
+            image.size if is_turned else image.size[::-1],
+            image.info.get("compression"),
+            getattr(image, "quantization", None),
+        )
 
 
 def explain(exc):
@@ -125,7 +160,7 @@ def explain(exc):
     if isinstance(exc, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return f"{exc} {_HOW_TO_RAISE_THE_LIMIT}"
     if isinstance(exc, UnidentifiedImageError):
-        return f"its content is damaged, or of none of the formats {', '.join(formats())}"
+        return f"its content is damaged, or of none of the formats {', '.join(readable())}"
     if isinstance(exc, OSError) and exc.errno is not None:  # of the system, not of Pillow
         return f"it cannot be opened ({exc.strerror})"
     return f"it is damaged ({type(exc).__name__}: {exc})"
@@ -149,7 +184,15 @@ class _File(io.BufferedReader):
 
 def _check_extent(image):
     """Refuse what would take much memory, or gives no pixels, while only the head of the file is read."""
-    width, height = image.size
+    _check_n_pixels(*image.size[::-1])
+    # The further pictures of an MPO are previews or depths of the one photo. Else they are a stack or a film, of which
+    # taking the first would drop the others without a word.
+    n_frames = getattr(image, "n_frames", 1)
+    if n_frames > 1 and image.format != "MPO":
+        raise RefusedImageError(f"it holds {n_frames} frames, save each as a file")
+
+
+def _check_n_pixels(height, width):
     if not width or not height:
         raise RefusedImageError(f"it has no pixels, {height} x {width}")
     limit = Image.MAX_IMAGE_PIXELS
@@ -157,11 +200,6 @@ def _check_extent(image):
         raise RefusedImageError(
             f"it has {height} x {width} pixels, more than the {limit:,} that are decoded. {_HOW_TO_RAISE_THE_LIMIT}"
         )
-    # The further pictures of an MPO are previews or depths of the one photo. Else they are a stack or a film, of which
-    # taking the first would drop the others without a word.
-    n_frames = getattr(image, "n_frames", 1)
-    if n_frames > 1 and image.format != "MPO":
-        raise RefusedImageError(f"it holds {n_frames} frames, save each as a file")
 
 
 def _as_grey_or_rgb(image, color):

@@ -25,8 +25,9 @@ def load_image_folder(path, *, image_size=None, color="auto", on_error="raise", 
     The class folders stand in `path` itself, or one level lower in ``train``, ``val`` and ``test`` (also
     ``training``, ``valid``, ``validation`` and ``testing``, in any case of letters). A class folder may have
     folders inside it. AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP files are read, as far as the installed
-    Pillow can. Other files and files outside of class folders are not, and one warning counts them by kind; what begins
-    with a dot, ``__MACOSX``, ``Thumbs.db`` and ``desktop.ini`` is passed over in silence.
+    Pillow can, and DICOM files (``.dcm``) where pydicom is installed (extra ``dicom``). Other files and files outside
+    of class folders are not, and one warning counts them by kind; what begins with a dot, ``__MACOSX``, ``Thumbs.db``
+    and ``desktop.ini`` is passed over in silence, and so is the ``manifest.csv`` that `save_image_folder` writes.
 
     Links to files and folders are followed. A link that leads to a folder which is read anyway, or to one above it, is
     an error like a file that cannot be read (see `on_error`), and so is a folder that cannot be listed.
@@ -107,6 +108,10 @@ def load_image_folder(path, *, image_size=None, color="auto", on_error="raise", 
     small file can so be made to fill the memory; set that number higher for images that you trust. A file of several
     frames, such as a TIFF stack or an animation, is refused too: save each frame as a file. The previews that
     telephones store behind a photo (MPO) do not count as frames.
+
+    Of DICOM files, the values after rescale slope and intercept are taken, dark to bright (MONOCHROME1 is inverted),
+    and no window is applied. They are uint8 where the header allows no others, else uint16, plus 32,768 where it
+    allows values below zero, so that all files of a scanner are of one scale.
 
     Examples
     --------

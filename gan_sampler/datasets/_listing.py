@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from gan_sampler.datasets._decoding import formats, suffixes
+from gan_sampler.datasets import _dicom
+from gan_sampler.datasets._decoding import readable, suffixes
 
 _SPLIT_OF_FOLDER = {
     "train": "train",
@@ -67,8 +68,8 @@ class PassedOver:
         if n_files:
             warnings.warn(
                 f"{n_files} {'file was' if n_files == 1 else 'files were'} not read in {str(root)!r}: "
-                f"{_count_kinds(self._kinds)}. Only {', '.join(formats())} files in class folders are: convert the "
-                "others, or move them away.",
+                f"{_count_kinds(self._kinds)}. Only {', '.join(readable())} files in class folders are: convert the "
+                f"others, or move them away.{_dicom_remedy(self._kinds)}",
                 stacklevel=stacklevel + 1,
             )
 
@@ -79,6 +80,11 @@ def _kind(name):
         return "without suffix"
     kind = "".join(endings[-2:] if endings[-1].lower() in _PACKED else endings[-1:]).lower()
     return kind if kind.isprintable() else ascii(kind)
+
+
+def _dicom_remedy(kinds):
+    is_dicom = any(kind in _dicom.SUFFIXES for kind in kinds) and not _dicom.can_read()
+    return ' For DICOM files: pip install "gan-sampler[dicom]".' if is_dicom else ""
 
 
 def _count_kinds(kinds):
@@ -176,10 +182,11 @@ def class_files(root, class_folder, split, passed_over, seen):
     """
     images, others = _walk(class_folder, passed_over, seen)
     if not images:
-        found = _count_kinds(Counter(map(_kind, others))) or "none"
+        kinds = Counter(map(_kind, others))
+        found = _count_kinds(kinds) or "none"
         raise ValueError(
-            f"every class folder must hold images ({', '.join(formats())}); got {found} in {str(class_folder)!r}. "
-            f"{' '.join([*passed_over.problems, 'Add images or remove the folder.'])}"
+            f"every class folder must hold images ({', '.join(readable())}); got {found} in {str(class_folder)!r}. "
+            f"{' '.join([*passed_over.problems, 'Add images or remove the folder.'])}{_dicom_remedy(kinds)}"
         )
     passed_over.add_files(others)
     filenames = sorted(Path(path).relative_to(root).as_posix() for path in images)
@@ -235,7 +242,8 @@ def _is_folder(entry):
 
 
 def _is_image(name):
-    return name.lower().endswith(suffixes()) and not is_clutter(name)
+    endings = suffixes() + (_dicom.SUFFIXES if _dicom.can_read() else ())
+    return name.lower().endswith(endings) and not is_clutter(name)
 
 
 def _check_same_classes(files):

@@ -1,6 +1,7 @@
 """Images and labels as a folder of files, with the originals linked and the synthetic images listed."""
 
 import csv
+import itertools
 import os
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -235,10 +236,13 @@ class Originals:
     root : Path or None
         Where the files lie.
     all_labels, all_splits : sequence of str, or None for the latter
-        Class and split of each file.
+        Class and split of each file, or of each image where there are none.
+    others : ndarray or None, default=None
+        Images beside the training part, where there are no files.
     """
 
-    def __init__(self, images, labels, filenames, root, all_labels, all_splits):
+    def __init__(self, images, labels, filenames, root, all_labels, all_splits, *, others=None):
+        self._others = images[:0] if others is None else others
         self.images, self.labels = images, labels
         self.n_images = len(labels)
         self.filenames, self.root = filenames, root
@@ -264,31 +268,33 @@ class Originals:
         target = np.asarray(data["target"]).astype(str)
         images = np.asarray(data["images"])
         images = np.moveaxis(images, 1, -1) if images.ndim == 4 and images.shape[3] not in (1, 3) else images
-        begins = (
-            len(X) >= n_train > 0
-            and X.shape[1:] == images.shape[1:]
-            and np.array_equal(labels[:n_train], target[is_train])
-            and all(np.array_equal(X[block], images[order[block]]) for block in gen_batches(n_train, _BLOCK))
-        )
-        if not begins:
+        if not _begins_with(X, labels, images, target, order[:n_train]):
             which = "all images of data" if is_train.all() else "the images of data whose split is 'train'"
             raise ValueError(
                 f"X and y must begin with {which}, {n_train} in their order, as an over-sampler returns them; got "
                 f"{len(X)} others. Pass the data that the sampler was given, or no data to write every image."
             )
+        if n_train < len(order) and _begins_with(X, labels, images, target, order):
+            raise ValueError(
+                "X must not hold the validation and test images of data, which nothing may learn from; it begins with "
+                "all of them. Resample the training part alone: fit_resample(data.images[data.split == 'train'], "
+                "data.target[data.split == 'train'])."
+            )
         filenames = data.get("filenames")
         if filenames is None or data.get("path") is None:
-            if not is_train.all():
-                rest = order[n_train:]
-                raise ValueError(
-                    f"data must have files, or no validation and test images, of which there are {len(rest)}: only "
-                    "files can be linked. Save these images with another call, without data."
-                )
             filenames, root = None, None
         else:
             filenames, root = np.asarray(filenames)[order].tolist(), Path(data["path"])
         splits = None if data.get("split") is None else np.asarray(data["split"])[order].tolist()
-        return cls(images[order[:n_train]], target[order[:n_train]], filenames, root, target[order].tolist(), splits)
+        return cls(
+            images[order[:n_train]],
+            target[order[:n_train]],
+            filenames,
+            root,
+            target[order].tolist(),
+            splits,
+            others=images[order[n_train:]],
+        )
 
     @property
     def folders(self):
@@ -308,7 +314,7 @@ class Originals:
     def add_to(self, writer, verbose=0):
         """Link, copy or write the originals."""
         if self.filenames is None:
-            for image, place in zip(self.images, self.places, strict=True):
+            for image, place in zip(itertools.chain(self.images, self._others), self.places, strict=True):
                 writer.write(encode(image, named_kind("png")), place)
             return
         pairs = zip(self.filenames, self.places, strict=True)
@@ -316,6 +322,17 @@ class Originals:
             pairs, total=len(self.places), desc="Linking images", unit="file", disable=not verbose
         ):
             writer.add_original(self.root / filename, place)
+
+
+def _begins_with(X, labels, images, target, rows):
+    """Return whether images and labels begin with others, taken in the order of `rows`."""
+    n = len(rows)
+    return (
+        len(X) >= n > 0
+        and X.shape[1:] == images.shape[1:]
+        and np.array_equal(labels[:n], target[rows])
+        and all(np.array_equal(X[block], images[rows[block]]) for block in gen_batches(n, _BLOCK))
+    )
 
 
 def _place_of(number, label, split, filename):

@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import type_of_target
 from gan_sampler import datasets
 from gan_sampler.datasets._decoding import formats
 from gan_sampler.datasets._listing import PassedOver, list_files
+from gan_sampler.datasets._npz import read_npz
 from gan_sampler.evaluation._store import digest_of
 from gan_sampler.images import check_images
 
@@ -41,11 +42,11 @@ class ImageData:
         Index of each image's class in `target_names`.
     target_names : list of str
         Names of the classes.
-    groups : ndarray of shape (n,) or None
-        What must not be torn apart between training and test: patients.
-    split : ndarray of shape (n,) of {"train", "val", "test"} or None
+    groups : ndarray of shape (n,) or None, default=None
+        Group of each image, such as its patient; a group is never in both training and test.
+    split : ndarray of shape (n,) of {"train", "val", "test"} or None, default=None
         The split that the data came with.
-    filenames : ndarray of shape (n,), str, or None
+    filenames : ndarray of shape (n,), str, or None, default=None
         Where each image came from.
     """
 
@@ -359,16 +360,7 @@ def _sized(image_size):
 
 
 def _from_npz(path):
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
-    except ValueError as exc:
-        raise ValueError(f"{path} must hold plain arrays, no Python objects: {exc}") from exc
-    if not {"X", "y"} <= set(arrays):
-        raise ValueError(f"{path} must hold arrays X (images) and y (labels); got {', '.join(arrays) or 'none'}.")
-    known = ("X", "y", "groups", "split", "filenames", "target_names")
-    if unknown := sorted(set(arrays) - set(known)):
-        raise ValueError(f"{path} must hold {', '.join(known)} alone; got {', '.join(unknown)} too.")
+    arrays = read_npz(path)
     X, y = arrays.pop("X"), arrays.pop("y")
     return from_arrays(X, y, name=path.stem, **arrays)
 

@@ -11,14 +11,15 @@ from pathlib import Path
 from gan_sampler.datasets._encoding import check_kind, encode, named_kind
 from gan_sampler.datasets._listing import MANIFEST
 from gan_sampler.datasets._places import FolderWriter, check_apart
-from gan_sampler.folders._listing import Notes, count_classes, find_files, read_images, records_of
+from gan_sampler.folders._listing import Notes, records_of
 from gan_sampler.folders._samplers import IN_FILES, SAMPLERS, has_parameter, make_sampler, sampler_name
-from gan_sampler.folders._state import FolderState, digest_of_files
+from gan_sampler.folders._source import find_source
+from gan_sampler.folders._state import FolderState
 from gan_sampler.folders._strategy import wanted_counts
 
 _N_TRIAL = 64  # images of a class in trial runs
-_TRIAL_STEPS = (2, 6, 52)  # where two are done fast, so many that a score is among them
-_SHORT = 1.0  # seconds of a fit
+_MORE_STEPS = (10, 50)  # of trial runs; the last only where they are fast: so many that a score is among them
+_LONG, _VERY_LONG = 2.0, 10.0  # seconds of a trial run after which no longer one, or no other, follows
 _N_ENCODED = 5  # images of a class that tell how large its files will be
 
 
@@ -54,8 +55,8 @@ class Balancing:
     Parameters
     ----------
     source : path-like
-        Folder with a folder of images per class, also below train, val and test, of which train is balanced. Nothing is
-        written into it.
+        Folder with a folder of images per class, also below train, val and test, of which train is balanced; nothing is
+        written into it. Or an ``.npz`` file as `gan_sampler.datasets.load_npz` reads it, whose images become PNG files.
     path : path-like
         Folder to make, or one that the same call was interrupted in.
     sampler : str, default="dcgan"
@@ -116,10 +117,11 @@ class Balancing:
         self._device = device
         self._notes = Notes()
         self._check_words()
-        check_apart(self.path, self.source, argument="DST")
-        self.files, self._train_files = find_files(self.source, self._notes, skip_unreadable=skip_unreadable)
-        check_apart(self.path, self.source, {file.path.parent for file in self.files}, argument="DST")
-        self.counts = count_classes(self._train_files)
+        if self.source.is_dir():
+            check_apart(self.path, self.source, argument="DST")
+        self._images = find_source(self.source, self._notes, skip_unreadable=skip_unreadable)
+        self._images.check_apart(self.path, "DST")
+        self.counts = self._images.counts
         self.wanted = wanted_counts(self.strategy, self.counts)
         options = {
             "SRC": os.path.abspath(self.source),
@@ -132,9 +134,9 @@ class Balancing:
             "--copy": copy,
             "--format": file_format,
         }
-        self._state = FolderState(self.path, options, digest_of_files(self.files), command)
+        free = ("--n-steps", "--on-poor-quality")  # as poor images advise to train longer
+        self._state = FolderState(self.path, options, self._images.digest(), command, free)
         self.is_resumed = self._state.check()
-        self._data = None
 
     @property
     def warnings(self):
@@ -155,22 +157,6 @@ class Balancing:
         if self.file_format is not None:
             named_kind(self.file_format)
 
-    def load(self, *, verbose=0, n_images=None):
-        """Read the training images; with `n_images`, so many of each class at most."""
-        files, taken = [], {}
-        for file in self._train_files:
-            taken[file.label] = taken.get(file.label, 0) + 1
-            if n_images is None or taken[file.label] <= n_images:
-                files.append(file)
-        return read_images(
-            files,
-            self.source,
-            image_size=self.image_size,
-            skip_unreadable=self.skip_unreadable,
-            n_jobs=None if n_images else -1,
-            verbose=verbose,
-        )
-
     def plan(self, *, verbose=0):
         """Tell what will be done, from the heads of the files and a few steps of training.
 
@@ -178,10 +164,10 @@ class Balancing:
         -------
         plan : Plan
         """
-        self._check_sizes()
+        self._images.check_sizes(self.image_size)
         with self._notes.listening():
-            data = self.load(n_images=_N_TRIAL)
-        originals = self._originals(data)
+            data = self._images.load(image_size=self.image_size, n_images=_N_TRIAL)
+        originals = self._images.originals(data)
         kinds = self._kinds(originals, data.images)
         n_bytes = 0
         for label, n_wanted in self.wanted.items():
@@ -189,44 +175,20 @@ class Balancing:
             n_bytes += sum(sizes) / len(sizes) * (n_wanted - self.counts[label])
         copies = self.copy or not self._can_link()
         if copies:
-            n_bytes += sum(os.path.getsize(file.path) for file in self.files)
+            n_bytes += self._images.n_bytes
         return Plan(
             counts=self.counts,
             wanted={label: self.wanted.get(label, count) for label, count in self.counts.items()},
-            n_others=len(self.files) - len(self._train_files),
+            n_others=self._images.n_others,
             seconds=self._estimate(data),
             disk_bytes=int(n_bytes),
             copies=copies,
         )
 
-    def _check_sizes(self):
-        """Raise as `load` would, while only the heads of files are read."""
-        if self.image_size is not None:
-            return
-        from joblib import Parallel, delayed
-
-        from gan_sampler.datasets._decoding import read_head
-
-        heads = Parallel(n_jobs=-1, prefer="threads")(delayed(read_head)(file.path) for file in self._train_files)
-        first = None
-        for file, head in zip(self._train_files, heads, strict=True):
-            if head is None:
-                continue
-            first = first or (file, head)
-            if head.size != first[1].size:
-                sizes = [
-                    f"{' x '.join(map(str, found.size))} in {name.filename!r}" for name, found in (first, (file, head))
-                ]
-                raise ValueError(
-                    f"The images differ in size (height x width): {' and '.join(sizes)}. Pass image_size, for example "
-                    "--image-size 64, the size that synthetic images will have; originals stay as they are."
-                )
-
     def _can_link(self):
         place = Path(os.path.abspath(self.path))
         place = next(folder for folder in (place, *place.parents) if folder.exists())
-        devices = {os.stat(folder).st_dev for folder in {file.path.parent for file in self.files}}
-        return devices == {os.stat(place).st_dev}
+        return self._images.devices == {os.stat(place).st_dev}
 
     def _estimate(self, data):
         """Return about how many seconds training takes, from a few steps of it."""
@@ -238,42 +200,39 @@ class Balancing:
             return None
         counts = dict(zip(*np.unique(data.target, return_counts=True), strict=True))
         strategy = {label: int(counts[label]) + 1 for label in self.wanted}
-        times = []
+
+        def seconds_of(steps):
+            trial = self._make_sampler(strategy, verbose=0).set_params(n_steps=steps, max_time=None)
+            start = time.perf_counter()
+            trial.fit_resample(data.images, data.target)
+            return time.perf_counter() - start
+
+        few = max(2, len(counts))  # one for each class at least
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # these are poor on purpose
-            first, few, many = _TRIAL_STEPS
-            for steps in (first, first, None):  # the first pays for what is loaded once
-                steps = steps or (many if times[-1] < _SHORT else few)
-                trial = self._make_sampler(strategy, verbose=0).set_params(n_steps=steps, max_time=None)
-                start = time.perf_counter()
-                trial.fit_resample(data.images, data.target)
-                times.append(time.perf_counter() - start)
-        seconds = max(times[-1] - times[-2], 0) / (steps - first) * n_steps
+            first = seconds_of(few)  # it pays for what is loaded once
+            if first > _VERY_LONG:
+                rate = first / few
+            else:
+                once = min(first, seconds_of(few))  # what every fit costs
+                for n_more in _MORE_STEPS:
+                    found = seconds_of(few + n_more)
+                    rate = max(found - once, found / 10) / n_more  # on a busy machine times vary
+                    if found > _LONG:
+                        break
+        seconds = rate * n_steps
         return seconds if sampler.max_time is None else min(seconds, sampler.max_time)
 
     def _make_sampler(self, strategy, *, verbose, **parameters):
         return make_sampler(
             self.sampler,
+            n_smallest=min((self.counts[label] for label in self.wanted), default=None),
             sampling_strategy=strategy,
             device=self._device,
             random_state=self.seed,
             verbose=verbose,
             **self._parameters,
             **parameters,
-        )
-
-    def _originals(self, data):
-        from gan_sampler.datasets._saving import Originals
-
-        others = [file for file in self.files if file.split not in (None, "train")]
-        has_splits = self.files[0].split is not None
-        return Originals(
-            data.images,
-            data.target,
-            [*data.filenames.tolist(), *(file.filename for file in others)],
-            self.source,
-            [*data.target.tolist(), *(file.label for file in others)],
-            [*data.split.tolist(), *(file.split for file in others)] if has_splits else None,
         )
 
     def _kinds(self, originals, images):
@@ -304,8 +263,8 @@ class Balancing:
             tell(f"warning: {warning}")
         self._notes.tell = tell
         with self._notes.listening():
-            data = self.load(verbose=verbose)
-        originals = self._originals(data)
+            data = self._images.load(image_size=self.image_size, verbose=verbose)
+        originals = self._images.originals(data)
         kinds = self._kinds(originals, data.images)
         self._make_sampler({}, verbose=0)  # raises where a parameter is not the sampler's
         self._check_room()
@@ -321,7 +280,7 @@ class Balancing:
         place = Path(os.path.abspath(self.path))
         place = next(folder for folder in (place, *place.parents) if folder.exists())
         if self.copy or not self._can_link():
-            needed = sum(os.path.getsize(file.path) for file in self.files)
+            needed = self._images.n_bytes
             free = shutil.disk_usage(place).free
             if needed > free:
                 raise OSError(
@@ -330,6 +289,8 @@ class Balancing:
                 )
 
     def _make(self, data, originals, kinds, tell, verbose):
+        import numpy as np
+
         from gan_sampler.datasets import _saving
 
         writer = FolderWriter(self.path, self.copy)
@@ -342,19 +303,21 @@ class Balancing:
         if self.wanted:
             checkpoints = self.checkpoint_dir or self._state.work / "checkpoints"
             sampler = self._make_sampler(self.wanted, verbose=verbose, checkpoint_dir=os.fspath(checkpoints))
-            with self._notes.listening():
-                images, labels = sampler.fit_resample(data.images, data.target)
+            try:
+                with self._notes.listening():
+                    images, labels = sampler.fit_resample(data.images, data.target)
+            except (ValueError, TypeError, ImportError, MemoryError):
+                if not self.is_resumed and not any(Path(checkpoints).glob("*.safetensors")):
+                    self._state.take_back(originals.places)  # so that another command is not refused for it
+                raise
             records = records_of(sampler)
         if self.is_resumed:
             self._remove_made(originals)
-        is_new = [False] * len(data.target) + [True] * (len(labels) - len(data.target))
-        import numpy as np
-
         made = _saving.write_images(
             writer,
             images,
             labels,
-            np.array(is_new),
+            np.arange(len(labels)) >= len(data.target),
             originals,
             kinds,
             about=_saving.About(sampler_name(self.sampler), self.seed),
@@ -393,7 +356,7 @@ class Balancing:
             "seed": self.seed,
             "image_size": list(images.shape[1:3]),
             "classes": classes,
-            "n_others": len(self.files) - len(self._train_files),
+            "n_others": self._images.n_others,
             "n_linked": writer.n_linked,
             "n_copied": writer.n_copied,
             "n_written": writer.n_written,

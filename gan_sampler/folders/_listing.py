@@ -6,17 +6,9 @@ import warnings
 from pathlib import Path
 
 from gan_sampler.datasets._listing import MANIFEST, PassedOver, list_files, raise_if_classes_are_deeper
+from gan_sampler.folders._telling import in_words_of_commands
 
-# What warnings say to those who write Python.
-_OPTIONS = {
-    "(n_steps)": "(--n-steps)",
-    "(max_time)": "(--max-time)",
-    "by max_time": "by --max-time",
-    "on_poor_quality='repeat'": "--on-poor-quality repeat",
-    ", with a smaller learning_rate, or": ", or",
-    "; history_ shows how it went": "",
-    ", and look at them with report.plot()": "",
-}
+_NAME_OF_MADE = re.compile(r"(^|/)(synthetic|repeated)_[^/]*_\d{6}(_seed\d+)?\.[^./]+$")
 
 
 class Notes:
@@ -39,9 +31,7 @@ class Notes:
 
     def add(self, text):
         """Keep and tell a warning, in the words of the command line."""
-        text = " ".join(str(text).split())
-        for python, option in _OPTIONS.items():
-            text = text.replace(python, option)
+        text = in_words_of_commands(text)
         if text not in self.warnings:
             self.warnings.append(text)
             if self.tell is not None:
@@ -97,6 +87,12 @@ def find_files(source, notes, *, skip_unreadable=False, argument="SRC", least_cl
     train_files = [file for file in files if file.split in (None, "train")]
     if not train_files:
         raise ValueError(f"{argument} must hold a folder train beside val and test; {str(source)!r} has none.")
+    made = next((file.filename for file in files if _NAME_OF_MADE.search(file.filename)), None)
+    if made is not None:
+        raise ValueError(
+            f"{argument} must hold real images alone; {made!r} is called like a synthetic one. Take out what was made "
+            "before, or rename it."
+        )
     labels = {file.label for file in files}
     if len(labels) == 1:
         raise_if_classes_are_deeper(source, files)
@@ -132,10 +128,13 @@ def records_of(sampler):
     """Return what is known of each class's training, of samplers that tell."""
     from gan_sampler.samplers._judging import best_record
 
+    histories = getattr(sampler, "history_", None)
+    if not isinstance(histories, dict):  # one training for all classes, without a score
+        return {}
     return {
         str(label): record_of(history, best_record)
-        for label, history in getattr(sampler, "history_", {}).items()
-        if isinstance(history, list) and history and "score" in history[-1]
+        for label, history in histories.items()
+        if history and "score" in history[-1]
     }
 
 

@@ -14,6 +14,7 @@ SAMPLERS = {
 IN_FILES = ("dcgan", "conditional")  # those that a file can hold, and whose training goes on after an interruption
 _TRAINED = ("dcgan", "conditional", "cyclegan", "deep_smote")
 _OF_PIXELS = {"smote": "SMOTE", "adasyn": "ADASYN", "random": "RandomOverSampler"}
+_NEIGHBORS = {"smote": "k_neighbors", "adasyn": "n_neighbors"}
 _OF_IMAGES = {
     "dcgan": "DCGANOverSampler",
     "conditional": "ConditionalDCGANOverSampler",
@@ -41,18 +42,23 @@ def sampler_class(word):
     return getattr(samplers, _OF_IMAGES[word])
 
 
-def make_sampler(word, **parameters):
+def make_sampler(word, *, n_smallest=None, **parameters):
     """Return an unfitted sampler of images.
 
     Parameters
     ----------
     word : str
         One of `SAMPLERS`.
+    n_smallest : int or None, default=None
+        Number of images of the smallest class that gets more: neighbours are looked for among as many.
     **parameters
         Of the sampler; None, and what it does not have, is left out.
     """
     found = sampler_class(word)
     known = found._get_param_names()
+    neighbors = _NEIGHBORS.get(word)
+    if neighbors is not None and n_smallest is not None:
+        parameters[neighbors] = max(1, min(5, n_smallest - 1))
     sampler = found(**{name: value for name, value in parameters.items() if value is not None and name in known})
     if word in _OF_PIXELS:
         from gan_sampler.samplers import PixelSampler

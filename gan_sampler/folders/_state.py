@@ -31,6 +31,8 @@ class FolderState:
         Digest of what is read.
     command : str
         The command line.
+    free : iterable of str, default=()
+        Options that may change until it is finished.
 
     Attributes
     ----------
@@ -38,7 +40,8 @@ class FolderState:
         What came of it, where it is finished.
     """
 
-    def __init__(self, root, options, source, command):
+    def __init__(self, root, options, source, command, free=()):
+        self._free = set(free)
         self.root = Path(root)
         self.options = json.loads(json.dumps(options))
         self.source, self.command = source, command
@@ -71,7 +74,7 @@ class FolderState:
         differences = [
             f"{name} was {known[0].get(name)}, is {self.options.get(name)}"
             for name in sorted({*known[0], *self.options})
-            if known[0].get(name) != self.options.get(name)
+            if known[0].get(name) != self.options.get(name) and (is_finished or name not in self._free)
         ]
         if differences:
             raise FileExistsError(
@@ -117,6 +120,15 @@ class FolderState:
                 except OSError:  # a disk without locks
                     pass
             yield
+
+    def take_back(self, places):
+        """Remove what was put here: the files at these places, the state, and folders that are then empty."""
+        self.remove_work()
+        for place in [*places, STATE]:
+            (self.root / place).unlink(missing_ok=True)
+        for folder, _, _ in os.walk(self.root, topdown=False):
+            with contextlib.suppress(OSError):  # somebody else's file is in it
+                os.rmdir(folder)
 
     def remove_work(self):
         """Remove what nobody needs any more."""

@@ -1,4 +1,23 @@
-"""Numbers for people."""
+"""Numbers and messages for people."""
+
+# What warnings say to those who write Python.
+_OPTIONS = {
+    "(n_steps)": "(--n-steps)",
+    "(max_time)": "(--max-time)",
+    "by max_time": "by --max-time",
+    "on_poor_quality='repeat'": "--on-poor-quality repeat",
+    ", with a smaller learning_rate, or": ", or",
+    "; history_ shows how it went": "",
+    ", and look at them with report.plot()": "",
+}
+
+
+def in_words_of_commands(text):
+    """Return what is said to those who write Python in one line, with options of the command line."""
+    text = " ".join(str(text).split())
+    for python, option in _OPTIONS.items():
+        text = text.replace(python, option)
+    return text
 
 
 def duration(seconds):

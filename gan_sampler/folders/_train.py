@@ -5,9 +5,9 @@ import shutil
 import time
 from pathlib import Path
 
-from gan_sampler.datasets._places import check_apart
-from gan_sampler.folders._listing import Notes, count_classes, find_files, read_images, records_of
+from gan_sampler.folders._listing import Notes, records_of
 from gan_sampler.folders._samplers import IN_FILES, make_sampler, sampler_name
+from gan_sampler.folders._source import find_source
 
 
 class FolderTraining:
@@ -59,15 +59,14 @@ class FolderTraining:
         if sampler not in IN_FILES:
             raise ValueError(f"sampler must be one of {', '.join(IN_FILES)}, which a file can hold; got {sampler!r}.")
         _check_file(self.file, overwrite)
-        self._files, train_files = find_files(self.source, self.notes, skip_unreadable=skip_unreadable, least_classes=1)
-        check_apart(self.file, self.source, {found.path.parent for found in self._files}, argument="FILE")
-        self._train_files = train_files
-        self.counts = count_classes(train_files)
+        self._images = find_source(self.source, self.notes, skip_unreadable=skip_unreadable, least_classes=1)
+        self._images.check_apart(self.file, "FILE")
+        self.counts = self._images.counts
         self.labels = list(self.counts) if labels is None else list(labels)
         for label in self.labels:
             if label not in self.counts:
                 raise ValueError(f"label must be a class of the folder, {', '.join(self.counts)}; got {label!r}.")
-        self.sampler, self.image_size, self.skip_unreadable = sampler, image_size, skip_unreadable
+        self.sampler, self.image_size = sampler, image_size
         self._is_own_folder = checkpoint_dir is None
         self.checkpoint_dir = Path(checkpoint_dir or f"{self.file}.checkpoints")
         self._parameters = {
@@ -91,14 +90,7 @@ class FolderTraining:
             tell(f"warning: {warning}")
         self.notes.tell = tell
         with self.notes.listening():
-            data = read_images(
-                self._train_files,
-                self.source,
-                image_size=self.image_size,
-                skip_unreadable=self.skip_unreadable,
-                n_jobs=-1,
-                verbose=verbose,
-            )
+            data = self._images.load(image_size=self.image_size, verbose=verbose)
             sampler = make_sampler(
                 self.sampler,
                 sampling_strategy={label: int((data.target == label).sum()) + 1 for label in self.labels},

@@ -1,4 +1,4 @@
-"""Networks of any image size, each from one loop; nothing here trains."""
+"""Networks for images of any size; how they are trained is in `gan_sampler.training`."""
 
 from ._autoencoder import Encoder
 from ._conditional import ConditionalGenerator, GeneratorOfOneClass, ProjectionDiscriminator

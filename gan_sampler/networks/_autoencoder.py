@@ -7,7 +7,7 @@ from ._dcgan import Discriminator
 
 
 class Encoder(Discriminator):
-    """Images to codes: the convolutions of `Discriminator`, and a dense layer with as many outputs as a code has.
+    """Images to codes: the convolutions of `Discriminator`, followed by a dense layer of `latent_dim` outputs.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ class Encoder(Discriminator):
     latent_dim : int
         Length of a code.
     **options
-        ``base_channels``, ``channels`` and ``norm``, as `Discriminator` takes them.
+        ``base_channels``, ``channels`` and ``norm`` of `Discriminator`.
     """
 
     def __init__(self, image_shape, *, latent_dim, **options):

@@ -17,10 +17,10 @@ from ._dcgan import Discriminator, Generator
 
 
 class ClassBatchNorm2d(nn.Module):
-    """Batch normalisation with statistics and scales for each class [3]_, for batches of one class.
+    """Batch normalisation with separate statistics and scales for each class [3]_, for batches of one class.
 
-    If the classes shared statistics, their difference alone would give a batch the variance that batch normalisation
-    asks for, and the generator could draw one image a class, whatever the noise.
+    With shared statistics, the difference between the classes alone could give the batch its variance, and the
+    generator could collapse to one image for each class.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ class ClassBatchNorm2d(nn.Module):
         self.index = 0  # class of the next batch
 
     def forward(self, features):
-        """Normalise features of images of the class `index`."""
+        """Normalise the features of images of class `index`."""
         return self.of_class[self.index](features)
 
 
 class ConditionalGenerator(nn.Module):
-    """Noise and a class to images: `Generator` on noise to which a vector of the class is joined [1]_.
+    """Noise and a class to images: `Generator` on the noise concatenated with a class embedding [1]_.
 
     Parameters
     ----------
@@ -50,20 +50,20 @@ class ConditionalGenerator(nn.Module):
     n_classes : int
         Number of classes.
     latent_dim : int, default=100
-        Length of a noise vector, and of the vector of a class.
+        Length of a noise vector and of a class embedding.
     **options
-        As `Generator` takes them; its batch normalisation is that of each class.
+        Parameters of `Generator`; its batch normalisation is separate for each class.
     """
 
     def __init__(self, image_shape, n_classes, *, latent_dim=100, **options):
         super().__init__()
         self.latent_dim = latent_dim
-        # Short beside the noise: as long as it, the vector would be a bias of a hundred weights, which learns a hundred
-        # times as fast as others and drowns the noise.
-        self.class_vectors = nn.Parameter(torch.randn(n_classes, latent_dim) / latent_dim)
+        # Small relative to the noise: an embedding of the same norm acts as a bias of latent_dim weights, which changes
+        # latent_dim times as fast as others, so that the images hardly depend on the noise.
+        self.class_embeddings = nn.Parameter(torch.randn(n_classes, latent_dim) / latent_dim)
         self.unconditional = Generator(image_shape, latent_dim=2 * latent_dim, **options)
         layers = self.unconditional.layers
-        if options.get("norm", "batch") is None:  # the half of the input that is the class's is next to nothing
+        if options.get("norm", "batch") is None:  # half of the input, the class embedding, is near zero
             nn.init.normal_(layers[0].weight, std=latent_dim**-0.5)
         for i, layer in enumerate(layers):
             if isinstance(layer, nn.BatchNorm2d):
@@ -87,11 +87,11 @@ class ConditionalGenerator(nn.Module):
         for module in self.unconditional.layers:
             if isinstance(module, ClassBatchNorm2d):
                 module.index = index
-        return self.unconditional(torch.cat([noise, self.class_vectors[index].expand(len(noise), -1)], dim=1))
+        return self.unconditional(torch.cat([noise, self.class_embeddings[index].expand(len(noise), -1)], dim=1))
 
 
 class GeneratorOfOneClass(nn.Module):
-    """A conditional generator whose class is fixed: noise to images.
+    """A conditional generator with a fixed class: noise to images.
 
     Parameters
     ----------
@@ -108,15 +108,15 @@ class GeneratorOfOneClass(nn.Module):
         for i, layer in enumerate(self.layers.layers):
             if isinstance(layer, ClassBatchNorm2d):
                 self.layers.layers[i] = layer.of_class[index]
-        self.register_buffer("class_vector", generator.class_vectors[index].detach().clone())
+        self.register_buffer("class_embedding", generator.class_embeddings[index].detach().clone())
 
     def forward(self, noise):
         """Draw images of the class: (n, latent_dim) to (n, channels, height, width) in [-1, 1]."""
-        return self.layers(torch.cat([noise, self.class_vector.expand(len(noise), -1)], dim=1))
+        return self.layers(torch.cat([noise, self.class_embedding.expand(len(noise), -1)], dim=1))
 
 
 class ProjectionDiscriminator(nn.Module):
-    """Images and their class to logits: `Discriminator` plus the product of its features and the class's vector [2]_.
+    """Images and their class to logits: `Discriminator` plus the inner product of features and class embedding [2]_.
 
     Parameters
     ----------
@@ -125,15 +125,15 @@ class ProjectionDiscriminator(nn.Module):
     n_classes : int
         Number of classes.
     **options
-        As `Discriminator` takes them.
+        Parameters of `Discriminator`.
     """
 
     def __init__(self, image_shape, n_classes, **options):
         super().__init__()
         self.unconditional = Discriminator(image_shape, **options)
         n_features = self.unconditional.layers[-1].in_features
-        # so large that both terms begin alike
-        self.class_vectors = nn.Parameter(torch.randn(n_classes, n_features) * n_features**-0.5)
+        # so that both terms have about the same variance at the start
+        self.class_embeddings = nn.Parameter(torch.randn(n_classes, n_features) * n_features**-0.5)
 
     def forward(self, images, index):
         """Return the logits of images.
@@ -143,12 +143,12 @@ class ProjectionDiscriminator(nn.Module):
         images : torch.Tensor of shape (n, channels, height, width)
             Images in [-1, 1].
         index : int
-            The class that they are, or claim to be, of.
+            Class of real images, or class that images were generated for.
 
         Returns
         -------
         logits : torch.Tensor of shape (n,)
-            Positive for images taken to be real and of their class.
+            Positive for images classified as real images of this class.
         """
         features = self.unconditional.features(images)
-        return self.unconditional.logits(features) + features @ self.class_vectors[index]
+        return self.unconditional.logits(features) + features @ self.class_embeddings[index]

@@ -17,23 +17,24 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ._resampling import DownsamplingConv2d, UpsamplingConv2d
 
-_MAX_WIDENING = 8  # a pyramid's deepest layers have at most this many times its base channels, as in DCGAN
-_LEAK = 0.2
-_GAIN = nn.init.calculate_gain("leaky_relu", _LEAK)  # makes up for what the activation takes from the mean square
+_MAX_CHANNEL_FACTOR = 8  # largest number of channels of a pyramid, in multiples of base_channels, as in DCGAN
+_NEGATIVE_SLOPE = 0.2
+# Compensates for the smaller mean square after the activation.
+_GAIN = nn.init.calculate_gain("leaky_relu", _NEGATIVE_SLOPE)
 
 
 def pyramid_sizes(height, width, base_size):
-    """Return the sizes of the feature maps from the deepest one up to the canvas.
+    """Return the sizes of the feature maps, from the smallest one to the canvas that holds the image.
 
-    The deepest map is the smallest whose shorter side is at least `base_size` and from which doublings reach an
-    image of this size; the canvas, the last of them, holds the image and is cropped to it.
+    Each map is twice as large as the one before. The smallest has a shorter side of at least `base_size`. The canvas is
+    the smallest that holds the image; it is cropped to the image.
 
     Parameters
     ----------
     height, width : int
         Size of the images, in pixels.
     base_size : int
-        Wanted length of the shorter side of the deepest map, in pixels.
+        Smallest length of the shorter side of the smallest map, in pixels.
 
     Returns
     -------
@@ -46,14 +47,15 @@ def pyramid_sizes(height, width, base_size):
 
 
 def pyramid_channels(n_maps, base_channels, channels):
-    """Return the number of channels of `n_maps` hidden maps, deepest first.
+    """Return the number of channels of `n_maps` hidden maps, smallest map first.
 
-    ``channels="pyramid"`` halves them as the resolution doubles, down to `base_channels`; ``"flat"`` keeps that number.
+    ``channels="pyramid"`` halves it when the resolution doubles, down to `base_channels`; ``"flat"`` is `base_channels`
+    everywhere.
     """
-    base_channels = operator.index(base_channels)  # torch refuses NumPy's integers in some places
+    base_channels = operator.index(base_channels)  # torch does not accept NumPy's integers everywhere
     if channels == "flat":
         return [base_channels] * n_maps
-    return [base_channels * min(2**i, _MAX_WIDENING) for i in reversed(range(n_maps))]
+    return [base_channels * min(2**i, _MAX_CHANNEL_FACTOR) for i in reversed(range(n_maps))]
 
 
 class Generator(nn.Module):
@@ -68,11 +70,11 @@ class Generator(nn.Module):
     base_channels : int, default=64
         Channels of the last hidden map.
     channels : {"pyramid", "flat"}, default="pyramid"
-        Whether channels halve as the resolution doubles, or stay at `base_channels`.
+        Whether the number of channels halves when the resolution doubles, or is `base_channels` everywhere.
     base_size : int, default=4
-        Shorter side of the map that the noise is projected to, in pixels; the number of doublings follows.
+        Shorter side of the map that the noise is projected to, in pixels; the number of layers follows from it.
     norm : {"batch", "spectral"} or None, default="batch"
-        Normalisation of every layer but the last.
+        Normalisation of all layers except the last.
     """
 
     def __init__(self, image_shape, *, latent_dim=100, base_channels=64, channels="pyramid", base_size=4, norm="batch"):
@@ -106,10 +108,10 @@ class Generator(nn.Module):
         Returns
         -------
         images : torch.Tensor of shape (n, channels, height, width)
-            Images in [-1, 1], the centre of the canvas.
+            Images in [-1, 1], cropped from the centre of the canvas.
         """
         features = self.layers(noise)
-        with torch.autocast(noise.device.type, enabled=False):  # bfloat16 would leave 8 bits to an image
+        with torch.autocast(noise.device.type, enabled=False):  # bfloat16 has 8 bits of precision
             canvas = self.to_image(features.to(noise.dtype))
         top = (canvas.shape[2] - self.height) // 2
         left = (canvas.shape[3] - self.width) // 2
@@ -126,11 +128,11 @@ class Discriminator(nn.Module):
     base_channels : int, default=64
         Channels after the first convolution.
     channels : {"pyramid", "flat"}, default="pyramid"
-        Whether channels double as the resolution halves, or stay at `base_channels`.
+        Whether the number of channels doubles when the resolution halves, or is `base_channels` everywhere.
     norm : {"batch", "spectral"} or None, default=None
-        Normalisation of every convolution; batch normalisation leaves out the first.
+        Normalisation of the convolutions; batch normalisation is not applied to the first.
     dropout : float, default=0.0
-        Probability of dropping a feature before the dense layer, in [0, 1).
+        Dropout probability before the dense layer, in [0, 1).
     """
 
     _BASE_SIZE = 4  # pixels, as in DCGAN
@@ -148,7 +150,7 @@ class Discriminator(nn.Module):
         n_features = map_channels[-1] * math.prod(sizes[0])
         layers += [nn.Flatten(), nn.Dropout(dropout), _maybe_spectral(nn.Linear(n_features, 1), norm)]
         self.layers = nn.Sequential(*layers)
-        _initialise(self, norm, gain=_GAIN)  # images in [-1, 1] have about the mean square of activations, a half
+        _initialise(self, norm, gain=_GAIN)  # images in [-1, 1] have a mean square of about 0.5, as activations
 
     def forward(self, images):
         """Return the logits of images.
@@ -161,12 +163,12 @@ class Discriminator(nn.Module):
         Returns
         -------
         logits : torch.Tensor of shape (n,)
-            Positive for images taken to be real.
+            Positive for images classified as real.
         """
         return self.logits(self.features(images))
 
     def features(self, images):
-        """Return what the last layer sees of images (n, channels, height, width): (n, n_features)."""
+        """Return the input of the last layer: images (n, channels, height, width) to features (n, n_features)."""
         return self.layers[:-1](pad(images, self.padding))
 
     def logits(self, features):
@@ -175,7 +177,7 @@ class Discriminator(nn.Module):
 
 
 def _upsampling(n_in, n_out, norm):
-    # A kernel that the stride divides covers every pixel equally often, which keeps checkerboards out
+    # A kernel size divisible by the stride avoids checkerboard artefacts
     # (https://distill.pub/2016/deconv-checkerboard).
     return _maybe_spectral(UpsamplingConv2d(n_in, n_out, bias=norm != "batch"), norm)
 
@@ -193,26 +195,26 @@ def _norm_and_activation(n_channels, norm):
 
 
 def _activation():
-    return nn.LeakyReLU(_LEAK, inplace=True)  # no layer before it needs what it wrote
+    return nn.LeakyReLU(_NEGATIVE_SLOPE, inplace=True)  # in place: no earlier layer needs its output for the gradient
 
 
 @torch.no_grad()
 def _initialise(network, norm, gain):
-    """Draw the weights: N(0, 0.02²) under a normalisation, as DCGAN does, else so that layers keep the variance.
+    """Initialise the weights: N(0, 0.02²) with batch normalisation, as in DCGAN; without, so that variance is kept.
 
-    Without normalisation DCGAN's small weights would shrink the signal at every layer, and the discriminator would
-    learn nothing for thousands of steps. So every layer's output has variance 1, up to the tanh (He et al. 2015,
-    https://arxiv.org/abs/1502.01852); beside the borders of a map, where inputs are missing, less. Spectral
-    normalisation sets the scale itself, so torch's own draw stays.
+    Without normalisation, DCGAN's small weights would reduce the variance at every layer, and the discriminator would
+    not learn for thousands of steps. So the output of each layer, up to the tanh, has variance 1 (He et al. 2015,
+    https://arxiv.org/abs/1502.01852), except for less at the borders of a map because of the padding. With spectral
+    normalisation the scale of the weights does not matter, and torch's default is kept.
 
     Parameters
     ----------
     network : torch.nn.Module
         Changed in place.
     norm : {"batch", "spectral"} or None
-        As `Generator` takes it.
+        See `Generator`.
     gain : float
-        Of the first layer: one over the root mean square of what the network is given.
+        Of the first layer: the inverse of the root mean square of the network's input.
     """
     if norm == "spectral":
         return
@@ -221,15 +223,15 @@ def _initialise(network, norm, gain):
             nn.init.normal_(module.weight, 0.0, 0.02 if norm == "batch" else gain / math.sqrt(_fan_in(module)))
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-            gain = _GAIN  # of every later layer
+            gain = _GAIN  # of all later layers
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)
 
 
 def _fan_in(layer):
-    """Return of how many inputs an output of the layer is the weighted sum, away from the borders.
+    """Return the number of inputs that contribute to one output of the layer, away from the borders.
 
-    torch counts the outputs of an input in place of that for transposed convolutions.
+    For transposed convolutions torch's own function counts the outputs of one input instead.
     """
     if isinstance(layer, nn.Linear):
         return layer.in_features

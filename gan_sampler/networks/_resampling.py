@@ -1,9 +1,9 @@
-"""The two convolutions of DCGAN, 4 x 4 pixels with stride 2, in the form that suits the processor.
+"""The two convolutions of DCGAN, kernel 4 x 4 and stride 2, implemented to be fast on CPUs.
 
-With few channels on the image's side, oneDNN's transposed convolution, and its gradient with respect to an image,
-run at a tenth of the speed of other convolutions. There both are written as a 2 x 2 convolution between feature maps
-and images folded into blocks of 2 x 2 pixels, which computes the same sums. A bias is added in a pass of its
-own, because in oneDNN its gradient takes nearly as long as that of the features.
+For images of few channels, the transposed convolution of oneDNN, and the gradient of its convolution with respect to
+the image, are ten times slower than other convolutions. In these cases both are computed as a 2 x 2 convolution between
+feature maps and images reshaped to blocks of 2 x 2 pixels (pixel unshuffle), which gives the same result. The bias is
+added separately, because in oneDNN its gradient takes nearly as long as that of the features.
 """
 
 from torch import nn

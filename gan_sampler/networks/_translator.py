@@ -12,19 +12,19 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-_SMALLEST_CANVAS = 8  # pixels; reflection in the deepest map needs two
+_SMALLEST_CANVAS = 8  # pixels; reflection padding needs a smallest map of at least two
 _INITIAL_STD = 0.02
 
 
 class Translator(nn.Module):
-    """Images to images of the same size: two halvings, residual blocks, two doublings (appendix 7.2 of [1]_).
+    """Images to images of the same size: down-sampling, residual blocks, up-sampling (appendix 7.2 of [1]_).
 
     Parameters
     ----------
     image_shape : tuple of (int, int, int)
         Channels, height and width of the images.
     base_channels : int, default=64
-        Channels at full resolution; twice and four times as many at a half and a quarter of it.
+        Channels at full resolution; twice as many at half of it and four times as many at a quarter.
     n_blocks : int, default=6
         Residual blocks.
     """
@@ -39,7 +39,7 @@ class Translator(nn.Module):
             layers += [nn.Conv2d(n_in, 2 * n_in, 3, stride=2, padding=1), *_norm_and_relu(2 * n_in)]
         layers += [ResidualBlock(4 * base_channels) for _ in range(n_blocks)]
         for n_in in (4 * base_channels, 2 * base_channels):
-            # A kernel that the stride divides, against checkerboards; the paper's is one smaller.
+            # Kernel size divisible by the stride, to avoid checkerboard artefacts; the paper has a kernel of 3.
             layers += [nn.ConvTranspose2d(n_in, n_in // 2, 4, stride=2, padding=1), *_norm_and_relu(n_in // 2)]
         self.layers = nn.Sequential(*layers)
         self.to_image = nn.Sequential(
@@ -50,7 +50,7 @@ class Translator(nn.Module):
     def forward(self, images):
         """Translate images: (n, channels, height, width) in [-1, 1] to the same."""
         features = self.layers(pad(images, self.padding, mode="replicate"))
-        with torch.autocast(images.device.type, enabled=False):  # bfloat16 would leave 8 bits to an image
+        with torch.autocast(images.device.type, enabled=False):  # bfloat16 has 8 bits of precision
             canvas = self.to_image(features.to(images.dtype))
         left, _, top, _ = self.padding
         return canvas[:, :, top : top + self.height, left : left + self.width]
@@ -80,14 +80,14 @@ class ResidualBlock(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Images to logits of overlapping patches, so that it sees texture rather than layout [1]_.
+    """Images to logits of overlapping patches, so that it classifies texture rather than layout [1]_.
 
     Parameters
     ----------
     image_shape : tuple of (int, int, int)
         Channels, height and width of the images.
     base_channels : int, default=64
-        Channels after the first convolution; they double with each halving.
+        Channels after the first convolution; they double when the resolution halves.
     """
 
     def __init__(self, image_shape, *, base_channels=64):
@@ -110,7 +110,7 @@ class PatchDiscriminator(nn.Module):
 
 
 def _canvas_padding(height, width):
-    """Return how much to add on the left, right, top and bottom, so that both sides can be halved twice."""
+    """Return the padding on the left, right, top and bottom after which both sides are divisible by four."""
     spare_rows, spare_columns = (max(_SMALLEST_CANVAS, 4 * math.ceil(side / 4)) - side for side in (height, width))
     return spare_columns // 2, -(-spare_columns // 2), spare_rows // 2, -(-spare_rows // 2)
 

@@ -1,4 +1,4 @@
-"""Measures of synthetic images: fidelity, coverage, copies, and whether a classifier can learn from them."""
+"""Quality of synthetic images: fidelity, diversity, copies of training images, and utility for a classifier."""
 
 from ._measures import import_prdc, kernel_inception_distance, realism
 from ._registry import MEASURES, Measure, Sets, register

@@ -1,28 +1,28 @@
-"""What the numbers of a quality report mean: reasons not to use the images, copies, and notes."""
+"""Interpretation of a quality report: faults, copies of training images, and notes."""
 
-MIN_SPREAD = 0.5  # of the real images' own; below it the generator has collapsed
+MIN_SPREAD = 0.5  # relative to the real images; below it, the generator has collapsed
 MIN_PRECISION = 0.1
-MIN_COVERAGE = 0.1  # of the coverage to be expected of as many real images
-MAX_LOSS, MAX_LOSS_ERRORS = 0.2, 4  # of AUC, and standard errors of an AUC by chance
-MAX_COPIES = 0.05  # more than among the real images themselves, and than two standard errors
-MAX_P = 0.01  # of a memorisation that is worth a warning
-OTHER_SOURCE = 0.7  # AUC of real against held-out images above which these are no sample of the same kind
-NOTE_LOW_AUC, NOTE_HIGH_AUC, NOTE_COVERAGE, NOTE_LOSS = 0.35, 0.9, 0.5, 0.1  # beyond these a note is due
+MIN_COVERAGE = 0.1  # relative to the expected coverage of the same number of real images
+MAX_LOSS, MAX_LOSS_ERRORS = 0.2, 4  # of AUC, and in standard errors of an AUC of 0.5
+MAX_COPIES = 0.05  # above the share among the real images, plus two standard errors
+MAX_P = 0.01  # p value below which memorisation is warned about
+OTHER_SOURCE = 0.7  # AUC of real against held-out images above which they are not from the same source
+NOTE_LOW_AUC, NOTE_HIGH_AUC, NOTE_COVERAGE, NOTE_LOSS = 0.35, 0.9, 0.5, 0.1  # limits of notes
 
 
 def find_faults(report):
-    """Yield, as sentences, the reasons why the images of a report should not be used at all."""
+    """Yield the reasons why the images of a report should not be used, as clauses."""
     if report.spread < MIN_SPREAD:
         yield (
-            f"they are much more alike than real ones, spread is {report.spread:.2f}, where 1 would be as varied and "
-            f"less than {MIN_SPREAD} is called collapse"
+            f"they vary much less than real ones (mode collapse), spread is {report.spread:.2f}, where real images "
+            f"have about 1 and {MIN_SPREAD} is the least"
         )
     if report.precision < MIN_PRECISION:
-        yield f"they are unlike any real image, precision is {report.precision:.2f}, where real ones have near 1"
+        yield f"they are unlike any real image, precision is {report.precision:.2f}, where real images have about 1"
     if report.coverage < MIN_COVERAGE * report.coverage_expected:
         yield (
-            f"hardly any real image has one like it among them, coverage is {report.coverage:.2f}, where as many real "
-            f"ones would have {report.coverage_expected:.2f}"
+            f"they cover few kinds of real images, coverage is {report.coverage:.2f}, where the same number of real "
+            f"images would have {report.coverage_expected:.2f}"
         )
     if report.utility_real is not None:
         gained, possible = report.utility_synthetic - 0.5, report.utility_real - 0.5
@@ -36,13 +36,13 @@ def find_faults(report):
 
 
 def find_notes(report):
-    """Yield, as sentences, what numbers far from perfect mean for who wants to train with the images."""
+    """Yield notes on numbers that are far from perfect, as sentences."""
     if min(report.auc_pixels, report.auc_features) < NOTE_LOW_AUC:
-        yield "An AUC far below 0.5: the same images are in both sets, or there are few."
+        yield "An AUC far below 0.5: the same images are in both sets, or there are very few images."
     if max(report.auc_pixels, report.auc_features) > NOTE_HIGH_AUC:
         yield (
-            "A classifier separates nearly all synthetic from real images: where one class alone has them, artefacts "
-            "stand for the class."
+            "A classifier separates nearly all synthetic from real images: if only one class has synthetic images, "
+            "their artefacts predict the class."
         )
     if report.coverage < NOTE_COVERAGE:
         yield "Most kinds of real images are missing."
@@ -51,24 +51,24 @@ def find_notes(report):
 
 
 def find_copying(report):
-    """Yield, as what can be said of the images, signs that they repeat the images trained on."""
-    remedy = "Train on more images or less long, or let the networks see changed images (augmentation)."
+    """Yield signs that the images repeat training images, as predicates of a sentence."""
+    remedy = "Train on more images, for fewer steps, or with augmentation."
     share = report.near_copies
     error = (share * (1 - share) / report.n_synthetic) ** 0.5
     if share - 2 * error > report.near_copies_among_real + MAX_COPIES:
         yield (
-            f"are in part near-copies of real ones: near_copies is {share:.2f}, among the real "
-            f"images themselves {report.near_copies_among_real:.2f}. Do not publish them as anonymous. {remedy}"
+            f"are in part near-copies of real ones: near_copies is {share:.2f}, and "
+            f"{report.near_copies_among_real:.2f} among the real images. Do not publish them as anonymous. {remedy}"
         )
     if report.memorisation is None or report.memorisation_p > MAX_P:
         return
     difference = max(report.reference["auc_pixels"], report.reference["auc_features"])
-    found = f"memorisation is {report.memorisation:.2f} (p = {report.memorisation_p:.2g}), where .5 would be none"
+    found = f"memorisation is {report.memorisation:.2f} (p = {report.memorisation_p:.2g}), where 0.5 is no memorisation"
     if difference > OTHER_SOURCE:
         yield (
-            "are nearer to the images trained on than held-out ones are, but memorisation cannot be inferred from it: "
-            f"{found}, but the held-out ones are of another kind, a classifier separates them from X_real with an AUC "
-            f"of {difference:.2f}. Hold out images from the same source."
+            "are nearer to the training images than held-out ones are, but this is no evidence of memorisation: "
+            f"{found}, but the held-out images are from another source: a classifier separates them from X_real with "
+            f"an AUC of {difference:.2f}. Hold out images from the same source."
         )
     else:
-        yield f"are nearer to single images trained on than held-out ones are: {found}. {remedy}"
+        yield f"are nearer to single training images than held-out ones are: {found}. {remedy}"

@@ -1,4 +1,4 @@
-"""Measures of synthetic images against real ones, as functions of features; each says which direction is good.
+"""Measures that compare synthetic with real images, as functions of features.
 
 References
 ----------
@@ -28,19 +28,18 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 from torch.nn.functional import avg_pool2d
 
-N_NEIGHBORS = 5  # of density, coverage, precision, recall and realism, as in [2]_
-COPY_RATIO = 1 / 3  # of the way from a real image to its third-nearest real one; nearer is a near-copy
+N_NEIGHBORS = 5  # for density, coverage, precision, recall and realism, as in [2]_
+COPY_RATIO = 1 / 3  # of the distance from a real image to its third-nearest real one; closer images are near-copies
 MIN_DIFFERENT = 5  # real images, so that each has four others
 _N_FOLDS = 5
-_COARSE = 32  # pixels to which large images are averaged down before they are looked at shifted
+_COARSE = 32  # pixels; larger images are averaged to about this size before shifted versions are compared
 
 
 def kernel_inception_distance(real, synthetic):
     """Return the squared maximum mean discrepancy under the kernel of KID [1]_ and its standard error.
 
-    0 for two samples of one distribution, where the estimate may fall below 0; the lower the better. The estimate is
-    the unbiased one over all images, of which that over random subsets is a noisy version, and the error is that of
-    the jackknife.
+    0 for two samples of one distribution, where the estimate may be negative; the lower the better. This is the
+    unbiased estimate over all images, without random subsets. The standard error is the jackknife's.
 
     Parameters
     ----------
@@ -60,7 +59,7 @@ def kernel_inception_distance(real, synthetic):
     variance = 0.0
     for this, other, cross in ((0, 1, between.sum(1)), (1, 0, between.sum(0))):
         size, size_of_other = (n, m) if this == 0 else (m, n)
-        without = (  # the estimate without each image in turn
+        without = (  # leave-one-out estimates
             (within[this].sum() - 2 * within[this].sum(1)) / ((size - 1) * (size - 2))
             + means[other]
             - 2 * (between.sum() - cross) / ((size - 1) * size_of_other)
@@ -70,11 +69,11 @@ def kernel_inception_distance(real, synthetic):
 
 
 def fidelity_and_diversity(real, synthetic):
-    """Return density, coverage, precision and recall [2]_, as the package prdc computes them.
+    """Return density, coverage, precision and recall [2]_, computed by the package prdc.
 
-    Precision and density ask whether synthetic images lie among real ones, coverage and recall whether all kinds of
-    real images are among the synthetic ones. All are 1 or near it when the two are of one distribution; density may
-    exceed 1, the others go from 0 to 1. Higher is better.
+    Precision and density measure whether synthetic images lie within the distribution of real ones, coverage and recall
+    whether they cover it. All are about 1 for two samples of one distribution; density may exceed 1, the others are in
+    [0, 1]. Higher is better.
 
     Returns
     -------
@@ -87,10 +86,10 @@ def fidelity_and_diversity(real, synthetic):
 
 
 def expected_coverage(n_real, n_synthetic):
-    """Return the coverage to be expected where both are of one distribution: few images cover few.
+    """Return the expected coverage of two samples of one distribution, which is low for few synthetic images.
 
-    A real image is not covered when its five nearest among all the others are real, which in random order has the
-    chance that the first five places of ``n_real - 1 + n_synthetic`` go to real ones.
+    A real image is not covered if its five nearest neighbours among all other images are real. For one distribution the
+    order of neighbours is random, which gives the probability.
     """
     n_others = n_real - 1 - np.arange(_count_neighbors(n_real, n_synthetic))
     return float(1 - np.prod(n_others / (n_others + n_synthetic)))
@@ -101,7 +100,7 @@ def _count_neighbors(n_real, n_synthetic):
 
 
 def import_prdc():
-    """Return `prdc.compute_prdc`, or raise an ImportError that says how to get it."""
+    """Return `prdc.compute_prdc`, or raise an ImportError that names the package."""
     try:
         from prdc import compute_prdc
     except ImportError as exc:
@@ -112,17 +111,18 @@ def import_prdc():
 def relative_spread(real, synthetic):
     """Return the mean distance within pairs of synthetic images over that within pairs of real ones.
 
-    1 when the synthetic images differ as much from each other; 0 when they are all alike.
+    1 if the synthetic images vary as much as the real ones; 0 if they are identical.
     """
     spreads = [_off_diagonal(euclidean_distances(x)).sum() / (len(x) * (len(x) - 1)) for x in (real, synthetic)]
     return float(spreads[1] / max(spreads[0], np.finfo(float).tiny))
 
 
 def two_sample_auc(real, synthetic, classifier, random_state):
-    """Return how well a classifier separates synthetic from real images it has not seen [3]_.
+    """Return how well a classifier separates synthetic from real test images [3]_.
 
-    Area under the ROC curve over five folds: .5 when it cannot, 1 when it always can. Lower is better. Copies, of
-    which one falls into the training folds as real and one into the test fold as synthetic, push it below .5.
+    Area under the ROC curve over five folds: 0.5 if it cannot, 1 if it separates all. Lower is better. Exact copies of
+    real images can give less than 0.5, when one copy is in the training folds as real and the other in the test fold as
+    synthetic.
 
     Parameters
     ----------
@@ -141,11 +141,11 @@ def two_sample_auc(real, synthetic, classifier, random_state):
 
 
 def find_near_copies(real, synthetic):
-    """Find synthetic images that are much nearer to a real one than other real images are.
+    """Find synthetic images that are much nearer to a real image than other real images are.
 
-    A near-copy lies nearer to its nearest real image than a third of the way from there to the third-nearest real
-    image; the third, so that an image which is in the data twice does not hide the copies of it. Real images are put to
-    the same test, each left out in turn: data with many near-doubles have many near-copies already.
+    For a near-copy, the distance to its nearest real image is at most a third of the distance between this image and
+    its third-nearest real image. The third-nearest, so that duplicates in the data do not hide copies. The same test is
+    applied to the real images, each left out in turn, because some data contain many near-duplicates.
 
     Parameters
     ----------
@@ -157,15 +157,15 @@ def find_near_copies(real, synthetic):
     -------
     is_copy : ndarray of shape (n_synthetic,), bool
     is_double : ndarray of shape (n_real,), bool
-        The same for the real images among each other.
+        The same for each real image, compared with the other ones.
     """
     neighbors = NearestNeighbors(algorithm="brute").fit(real)
-    among_real, who = neighbors.kneighbors(n_neighbors=4)  # of each real image, itself left out
+    among_real, who = neighbors.kneighbors(n_neighbors=4)  # without the image itself
     to_real, nearest = (found[:, 0] for found in neighbors.kneighbors(synthetic, n_neighbors=1))
     is_copy = to_real <= COPY_RATIO * among_real[nearest, 2]
 
     nearest = who[:, 0]
-    is_among_three = (who[nearest, :3] == np.arange(len(real))[:, None]).any(1)  # of its nearest image's neighbours
+    is_among_three = (who[nearest, :3] == np.arange(len(real))[:, None]).any(1)  # neighbours of its nearest image
     third = np.where(is_among_three, among_real[nearest, 3], among_real[nearest, 2])
     return is_copy, among_real[:, 0] <= COPY_RATIO * third
 
@@ -173,37 +173,35 @@ def find_near_copies(real, synthetic):
 def memorisation(held_out, synthetic):
     """Return how often a synthetic image copies its nearest training image more closely than a held-out one does.
 
-    The test of [4]_, one-sided, with another score than the distance to the nearest of all training images, because
-    blur brings an image nearer to every other. The score of an image is how much nearer, in squares, its nearest
-    training image is than the third-nearest: ``(d_3**2 - d_1**2) / max(d_3**2, s)``, where s is the median of
-    ``d_3**2`` over held-out images. It is near 1 for a copy. Blur and noise add about as much to every squared
-    distance of an image, so the numerator keeps still; the denominator lets images far from everything score low. The
-    third, so that an image which is in the data twice does not hide the copies of it. Of several spaces, the largest
-    score counts.
+    The test of [4]_, one-sided, with another score than the distance to the nearest training image, because a blurred
+    image is nearer to all others. The score of an image is ``(d_3**2 - d_1**2) / max(d_3**2, s)``, with the distances
+    d_1 and d_3 to its nearest and third-nearest training image, and the median s of ``d_3**2`` over held-out images. It
+    is near 1 for a copy. Blur and noise change all squared distances of an image by about the same amount, which
+    cancels in the numerator; the denominator gives images far from all training images a low score. The third-nearest
+    is used so that duplicates in the data do not hide copies. Of several feature spaces, the largest score is taken.
 
     Parameters
     ----------
     held_out, synthetic : list of (rows, squares)
-        What `three_nearest` found among the training images, in features, in pixels...
+        From `three_nearest`, in each feature space, such as features and pixels.
 
     Returns
     -------
     share : float
-        Chance that the score of a synthetic image is above that of a held-out one (Mann and Whitney's U over its
-        maximum): .5 when training images are no nearer than to others of their kind, 1 when every image is a copy.
-        Lower is better.
+        Probability that the score of a synthetic image exceeds that of a held-out one (Mann-Whitney U, divided by its
+        maximum): 0.5 without memorisation, 1 if every image is a copy. Lower is better.
     p_value : float
-        Chance, at most, of scores as high if, given the training images, synthetic and held-out ones were drawn from
-        one distribution: by exponential ranks, which look at the top, with an F approximation [7]_. Synthetic images
-        with the same nearest training image count as about one, so that a generator that draws one image again and
-        again proves nothing.
+        Upper bound of the probability of such high scores if synthetic and held-out images were from one distribution.
+        Computed from exponential scores of the ranks, which give the largest ones most weight, with an F approximation
+        [7]_. Synthetic images with the same nearest training image count as about one, so that repetitions of one image
+        are not counted as independent.
 
     Notes
     -----
-    At a level of .01, 200 synthetic X-rays that all are copies were found with ten held-out images in at least 35 of 40
-    draws. If one in ten is a copy, 50 held-out images do not suffice; 500 found it in 22 to 40 of 40 draws where 400 to
-    5,000 were trained on, in 13 to 17 where 40 were. One in a hundred is not found with 500 held out.
-    docs/memorisation.md has the table.
+    Power at a level of .01, with 200 synthetic X-rays: if all are copies, ten held-out images found it in at least 35
+    of 40 repetitions. If one in ten is a copy, 50 held-out images are not enough; 500 found it in 22 to 40 of 40
+    repetitions with 400 to 5,000 training images, and in 13 to 17 with 40. If one in a hundred is a copy, 500 held-out
+    images do not find it. docs/memorisation.md has the table.
     """
     scores = [[], []]
     for (_, of_held_out), (_, of_synthetic) in zip(held_out, synthetic, strict=True):
@@ -224,23 +222,23 @@ def memorisation(held_out, synthetic):
 
 
 def _exponential_scores(values, weights):
-    """Return what values of these ranks have on average in a sample of the exponential distribution; the top counts."""
+    """Return the expected values of exponential order statistics for the ranks of `values`."""
     which = np.unique(values, return_inverse=True)[1]
     order = np.argsort(which, kind="stable")
     at_risk = weights[order][::-1].cumsum()[::-1]
     cumulated = (weights[order] / at_risk).cumsum()
-    return (np.bincount(which[order], cumulated) / np.bincount(which))[which]  # equal values share theirs
+    return (np.bincount(which[order], cumulated) / np.bincount(which))[which]  # ties get the mean
 
 
 def three_nearest(train, versions):
-    """Find the training images nearest to images of which there are several versions, the nearest of which counts.
+    """Find the nearest training images of images; of several versions of an image, the nearest one counts.
 
     Parameters
     ----------
     train : ndarray of shape (n_train, n_features)
         At least three images, no two of them equal.
     versions : list of ndarray of shape (n, n_features)
-        The same images as they are, shifted, mirrored...
+        The same images in each version: unchanged, shifted, mirrored.
 
     Returns
     -------
@@ -256,9 +254,10 @@ def three_nearest(train, versions):
 
 
 def versions_of(images):
-    """Return images, and the same mirrored, each in place and shifted by a pixel in four directions.
+    """Return images and their mirror images, each unshifted and shifted by a pixel in four directions.
 
-    Where the shift would have to invent a border, all lose one; sides of more than 32 pixels are averaged down first.
+    All versions are cropped by a pixel, so that the shift needs no padding. Images with sides of more than 32 pixels
+    are averaged to about this size first.
 
     Parameters
     ----------
@@ -267,7 +266,7 @@ def versions_of(images):
     Returns
     -------
     versions : list of ndarray of shape (n, n_features)
-        Ten of them, or six where the height is less than three pixels; the first is that in place.
+        Ten versions, or six if the height is less than three pixels; the first one is unshifted.
     """
     height, width = images.shape[2:]
     images = avg_pool2d(torch.from_numpy(images), (max(1, height // _COARSE), max(1, width // _COARSE))).numpy()
@@ -282,11 +281,11 @@ def versions_of(images):
 
 
 def utility(real, synthetic, rest, classifier, random_state, held_out=None):
-    """Return how well a classifier trained on synthetic images, and one trained on real ones, recognises the class.
+    """Return the AUC of classifiers of a class that are trained on synthetic, and on real, images of it.
 
-    Train on synthetic, test on real [6]_: the area under the ROC curve of this class against the others, over five
-    folds of real images, or, where there are any, on held-out images of the class and the test folds of the others.
-    Higher is better; useful images come close to what real ones give, or surpass it.
+    Train on synthetic, test on real [6]_: area under the ROC curve of this class against the others, over five folds of
+    real images; if there are held-out images of the class, they replace those of the test folds. Higher is better; for
+    useful images both are about equal.
 
     Parameters
     ----------
@@ -298,7 +297,7 @@ def utility(real, synthetic, rest, classifier, random_state, held_out=None):
     random_state : RandomState
         Shuffles the folds.
     held_out : ndarray of shape (n, n_features) or None, default=None
-        More real images of the class.
+        Further real images of the class.
 
     Returns
     -------
@@ -310,35 +309,35 @@ def utility(real, synthetic, rest, classifier, random_state, held_out=None):
     for train, test in StratifiedKFold(_N_FOLDS, shuffle=True, random_state=random_state).split(X, y):
         positives = X[test][y[test] == 1] if held_out is None else held_out
         negatives = X[test][y[test] == 0]
-        judged = np.concatenate([positives, negatives])
-        truth = np.repeat([1, 0], [len(positives), len(negatives)])
+        X_test = np.concatenate([positives, negatives])
+        y_test = np.repeat([1, 0], [len(positives), len(negatives)])
         others = X[train][y[train] == 0]
         for name, images in (("synthetic", synthetic), ("real", X[train][y[train] == 1])):
             fitted = clone(classifier).fit(
                 np.concatenate([images, others]), np.repeat([1, 0], [len(images), len(others)])
             )
-            scores = getattr(fitted, _scoring(classifier))(judged)
-            areas[name].append(roc_auc_score(truth, scores if scores.ndim == 1 else scores[:, 1]))
+            scores = getattr(fitted, _scoring(classifier))(X_test)
+            areas[name].append(roc_auc_score(y_test, scores if scores.ndim == 1 else scores[:, 1]))
     return float(np.mean(areas["synthetic"])), float(np.mean(areas["real"]))
 
 
 def realism(real, synthetic):
-    """Return how plausible each synthetic image is.
+    """Return the realism score of each synthetic image.
 
-    The realism score of [5]_ (equation 3): the largest ratio, over the real images in the denser half, of the
-    distance from the real image to its fifth nearest to that from it to the synthetic image. From 1 upwards the image
-    is in the midst of real ones, infinite for a copy; higher is better.
+    Equation 3 of [5]_: the distance from a real image to its fifth-nearest one, divided by its distance to the
+    synthetic image; the largest ratio over the real images in the denser half. At least 1 if the image lies within the
+    distribution of real ones, infinite for a copy; higher is better.
 
     Returns
     -------
     scores : ndarray of shape (n_synthetic,)
     """
     n_neighbors = min(N_NEIGHBORS, len(real) - 1)
-    radii = np.partition(euclidean_distances(real), n_neighbors, axis=1)[:, n_neighbors]  # at 0 each finds itself
+    radii = np.partition(euclidean_distances(real), n_neighbors, axis=1)[:, n_neighbors]  # index 0 is the image itself
     to_real = euclidean_distances(synthetic, real[radii <= np.median(radii)])
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = radii[radii <= np.median(radii)] / to_real
-    return np.nan_to_num(ratios, nan=1.0, posinf=np.inf).max(1)  # 0 / 0: an image in the midst of its doubles
+    return np.nan_to_num(ratios, nan=1.0, posinf=np.inf).max(1)  # 0 / 0: a copy of an image with duplicates
 
 
 def _kernel(x, y):

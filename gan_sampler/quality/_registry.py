@@ -1,4 +1,4 @@
-"""The measures of the quality report: each one `Measure`, in one place."""
+"""The measures of the quality report, each a `Measure`."""
 
 import keyword
 from collections.abc import Callable
@@ -22,29 +22,29 @@ from ._measures import (
 )
 
 MEASURES = {}  # by name, in the order of the table
-RESERVED = set()  # names that a report needs for itself
+RESERVED = set()  # names of other attributes of a report
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of the quality report; once registered it is computed, printed and an attribute of every report.
+    """A measure of the quality report. Once registered, it is computed, printed and an attribute of every report.
 
     Parameters
     ----------
     name : str
         Name of the attribute.
     label : str
-        Words for it in the table.
+        Name in the printed table.
     ideal : str
-        What a perfect generator would have, as the table shows it; empty where no value is good or bad by itself.
+        Value of a perfect generator, as shown in the table; empty if there is none.
     compute : callable
         Takes `Sets` and returns a float.
     heading : str, default="Other measures"
-        Line under which it stands.
+        Heading of its group in the table.
     needs : {"held_out", "rest"} or None, default=None
-        Set of images without which the measure is None.
+        Set of images that it requires; without this set the measure is None.
     of_held_out : bool, default=True
-        Whether it is computed for held-out images in place of the synthetic ones, too, for comparison.
+        Whether it is also computed for held-out images in place of the synthetic ones, for comparison.
     digits : str, default=".2f"
         Format of its value.
 
@@ -68,18 +68,19 @@ class Measure:
 
 
 def register(measure):
-    """Add a measure to every quality report from now on; ``del MEASURES[name]`` takes it out.
+    """Add a measure to all later quality reports; ``del MEASURES[name]`` removes it.
 
     Parameters
     ----------
     measure : Measure
+        The measure to add.
 
     Raises
     ------
     TypeError
-        When it is no `Measure`.
+        When `measure` is not a `Measure`.
     ValueError
-        When its name is no name of an attribute, or another measure has it.
+        When its name cannot be that of an attribute, or is in use.
     """
     if not isinstance(measure, Measure):
         raise TypeError(f"measure must be a Measure; got {measure!r}.")
@@ -94,27 +95,28 @@ def register(measure):
 
 @dataclass(frozen=True)
 class Sets:
-    """The sets of images that measures compare: features, scaled together, and pixels in [-1, 1], one image a row.
+    """The sets of images that measures compare, as features on a common scale and as pixels in [-1, 1]; one row each.
 
     Parameters
     ----------
     real, other : ndarray of shape (n, n_features), float64
-        Features of the real images, and of the synthetic or, for comparison, held-out ones.
+        Features of the real images, and of the synthetic images or, for comparison, the held-out ones.
     different : ndarray of shape (n_different, n_features), float64
-        Features of all different real images.
+        Features of all real images without duplicates.
     pixels_real, pixels_other, pixels_different : ndarray of shape (n, n_pixels), float32
         The same images.
     held_out, pixels_held_out : ndarray or None
-        Different real images that the generator never saw.
+        Features and pixels of real images that the generator was not trained on, without duplicates.
     rest : ndarray or None
         Features of real images of other classes.
     unscaled : tuple of (ndarray, ndarray)
-        Features of `real` and `other` as the embedder gives them.
+        Features of `real` and `other` from the embedder, unscaled.
     tensor_shape : tuple of (int, int, int)
         Shape of an image: channels, height, width.
     forest, linear : estimator
         Classifiers for pixels and for features.
     random_state : RandomState
+        Source of random numbers.
     """
 
     real: np.ndarray
@@ -144,14 +146,14 @@ class Sets:
 
     @cached_property
     def near_copies(self):
-        """Which of the other images are near-copies of a real one, and which real ones of each other."""
+        """Which of `other` are near-copies of real images, and which real images are near-copies of each other."""
         spaces = (self.different, self.other), (self.pixels_different, self.pixels_other)
         found = [find_near_copies(*space) for space in spaces]
         return tuple(np.logical_or(*either) for either in zip(*found, strict=True))
 
     @cached_property
     def memorisation(self):
-        """Share and p value."""
+        """Memorisation and its p value."""
         train, held_out, synthetic = (
             versions_of(pixels.reshape(-1, *self.tensor_shape))
             for pixels in (self.pixels_different, self.pixels_held_out, self.pixels_other)

@@ -1,4 +1,4 @@
-"""The quality report: all measures of one class at once, readable and drawable."""
+"""The quality report: all measures of the synthetic images of one class."""
 
 import warnings
 from collections import Counter
@@ -23,65 +23,67 @@ from ._judgement import find_copying, find_faults, find_notes
 from ._measures import MIN_DIFFERENT, import_prdc, realism
 from ._registry import MEASURES, RESERVED, Sets
 
-MIN_IMAGES = 10  # of either kind: two for each fold, and neighbours for density and coverage
-_LARGEST_FEATURE = 1e20  # the kernel of KID takes the sixth power, and its error the square of that
+MIN_IMAGES = 10  # of each set: two for each fold, and enough neighbours for density and coverage
+_LARGEST_FEATURE = 1e20  # the kernel of KID has the sixth power, and its error the square of that
 _SHOWN = 6  # images in a row of the figure
 
 
 class QualityWarning(UserWarning):
-    """Synthetic images are of no use, copies of real ones, or all alike."""
+    """Synthetic images are unusable, copies of real ones, or nearly identical."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class QualityReport:
-    """Measures of the synthetic images of one class, made by `quality_report`; ``print`` shows them as a table.
+    """Measures of the synthetic images of one class, from `quality_report`; ``print`` shows them as a table.
 
-    Each measure is an attribute, also those that `gan_sampler.quality.register` added.
+    Each measure is an attribute, including those that `gan_sampler.quality.register` added.
 
     Attributes
     ----------
     n_real, n_synthetic, n_held_out, n_rest : int
         Number of images that were compared.
     kid, kid_error : float
-        Kernel inception distance, in the features of the embedder, and its standard error; 0 is perfect. It compares
-        images within one embedder only.
+        Kernel inception distance, in the features of the embedder, and its standard error; 0 is perfect. Values of
+        different embedders cannot be compared.
     density, precision : float
-        Whether synthetic images lie among real ones; 1 is perfect.
+        Whether synthetic images lie within the distribution of real ones; 1 is perfect.
     recall, coverage, coverage_expected : float
-        Whether every kind of real image is among the synthetic ones; 1 is perfect. A few images cover few: what
-        coverage as many real images would have.
+        Whether synthetic images cover the distribution of real ones; 1 is perfect. Few images have a low coverage:
+        `coverage_expected` is that of the same number of real images.
     spread : float
-        Mean distance within pairs of synthetic images over that within pairs of real ones; 1 is perfect.
+        Mean distance between synthetic images, divided by that between real ones; 1 is perfect.
     auc_pixels, auc_features : float
-        How well a classifier separates synthetic from real; .5 is perfect, at 1 artefacts mark every synthetic image.
+        AUC of a classifier of synthetic against real images; 0.5 is perfect, 1 means that all synthetic images have
+        detectable artefacts.
     near_copies, near_copies_among_real : float
-        Share of synthetic images that are near-copies of a real one, and what share of the real images would be
-        called so; in [0, 1].
+        Fraction of synthetic images that are near-copies of a real one, and fraction of real images that are
+        near-copies of another one; in [0, 1].
     memorisation, memorisation_p : float or None
-        How often a synthetic image copies a single training image more closely than a held-out one does, .5 is perfect,
-        and the chance of so high a share without memorisation. None without held-out images.
+        Probability that a synthetic image is closer to a single training image, relative to others, than a held-out one
+        (0.5 is perfect), and its p value without memorisation. None without held-out images.
     utility_synthetic, utility_real : float or None
-        Area under the ROC curve of a classifier that learnt the class from synthetic, or from real images, tested on
-        real ones. None without images of other classes.
+        AUC of classifiers of the class against others that are trained on synthetic, and on real, images of it, and
+        tested on real images. None without images of other classes.
     measures : dict of str to float or None
-        All of these by name, from `kid` on.
+        All measures by name.
     reference : dict of str to float
-        The same measures for held-out real images in place of the synthetic ones; empty where there are none.
+        The measures of held-out real images in place of the synthetic ones; empty without held-out images.
     faults : tuple of str
-        Reasons why the images should not be used, as clauses; empty where there is none. The generator has collapsed
-        (spread below .5), images are nothing like real ones (precision below .1, or coverage below a tenth of
-        `coverage_expected`), or teach a classifier little (utility .2 below that of real images, and less than half as
-        far above .5; also by four standard errors). No real images in the place of synthetic ones reached a threshold
-        in simulations, but for distributions with tails so heavy that their variance is infinite or nearly so.
+        Reasons why the images should not be used, as clauses; empty if there is none. The generator has collapsed
+        (spread below 0.5), the images are unlike real ones (precision below 0.1, or coverage below a tenth of
+        `coverage_expected`), or a classifier learns little from them (utility lower than that of real images by 0.2 and
+        by four standard errors, and less than half as far above 0.5). In simulations, real images in place of synthetic
+        ones never reached these limits, except for distributions of (nearly) infinite variance.
     is_poor : bool
         Whether there are faults.
     rows_synthetic : ndarray of shape (n_synthetic,), int
-        Which synthetic images were compared, where there were more than `max_images`.
+        Rows of the synthetic images that were compared: all, or `max_images` chosen at random.
     realism : ndarray of shape (n_synthetic,)
-        How plausible each of them is, the higher the better.
+        Realism score of each of these; the higher, the more plausible.
     nearest : ndarray of shape (n_synthetic,), int
-        Row of its nearest real image, in the array given.
+        Row of the nearest real image in `X_real`.
     is_near_copy : ndarray of shape (n_synthetic,), bool
+        Whether each of these is a near-copy of a real image.
     """
 
     n_real: int
@@ -94,11 +96,11 @@ class QualityReport:
     realism: np.ndarray
     nearest: np.ndarray
     is_near_copy: np.ndarray
-    _lines: tuple = ()  # the measures, without their functions, which do not pickle
+    _lines: tuple = ()  # the measures without their functions, which cannot be pickled
     _shown: dict = field(default_factory=dict)
 
     def __getattr__(self, name):
-        measures = vars(self).get("measures", {})  # which are not there yet while a report is unpickled
+        measures = vars(self).get("measures", {})  # not set yet while a report is unpickled
         if name not in measures:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return measures[name]
@@ -141,10 +143,10 @@ class QualityReport:
         return f"QualityReport({numbers})"
 
     def __getstate__(self):
-        return {**self.__dict__, "_shown": {}}  # real images must not travel with a pickled sampler
+        return {**self.__dict__, "_shown": {}}  # no real images in pickles of samplers
 
     def __copy__(self):
-        return self  # nothing in it changes
+        return self  # it is immutable
 
     def __deepcopy__(self, memo):
         return self
@@ -210,67 +212,68 @@ def quality_report(
     random_state=None,
     name="The synthetic images",
 ):
-    """Measure how good, how varied and how copied the synthetic images of one class are.
+    """Measure fidelity, diversity and copying of the synthetic images of one class.
 
     Parameters
     ----------
     X_real : array-like of shape (n_real, ...)
-        The real images that the generator was trained on, in any layout that the samplers take; at least 10.
+        The real images that the generator was trained on, in any layout of the samplers; at least 10.
     X_synthetic : array-like of shape (n_synthetic, ...)
         Images from the generator, in the same layout; at least 10.
     X_holdout : array-like or None, default=None
-        Real images of the class that the generator never saw, drawn at random from the same source; at least 10. With
-        them, memorisation is tested, and every measure is shown for real images too.
+        Real images of the class that the generator was not trained on, a random sample of the same source; at least 10.
+        With them, memorisation is tested, and the measures are also computed for real images, for comparison.
     X_rest : array-like or None, default=None
         Real images of the other classes; at least 10. With them, utility is measured.
     embedder : transformer or None, default=None
-        Turns images into features; cloned and fitted to `X_real`. None stands for `EfficientNetLite0Embedder`.
+        Computes features of images; cloned and fitted to `X_real`. None is `EfficientNetLite0Embedder`.
     image_shape : tuple of int, "row" or None, default=None
-        Shape ``(H, W)`` or ``(H, W, C)`` of one image when the arrays hold rows; an `embedder` needs it too.
+        Shape ``(H, W)`` or ``(H, W, C)`` of one image if the arrays are 2-D; an `embedder` then needs it too.
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where the channels of 4-D input stand.
+        Position of the channel axis in 4-D input.
     value_range : tuple of (float, float) or None, default=None
-        Values of black and white. None stands for 0..255 for uint8 and for what is found in `X_real` otherwise.
+        Smallest and largest value that a pixel can have. None stands for (0, 255) for uint8, and for the smallest and
+        largest value in `X_real` otherwise.
     max_images : int, default=1000
-        Sets of more images are thinned to as many at random, because time and memory grow with the square. Copies are
-        looked for among all real images nevertheless.
+        Larger sets are replaced by a random sample of this size, because time and memory are quadratic. Copies are
+        still searched for among all real images.
     random_state : int, RandomState instance or None, default=None
-        Chooses images, folds and permutations.
+        Seed of samples and folds.
     name : str, default="The synthetic images"
-        What warnings call them.
+        Name of the images in warnings.
 
     Returns
     -------
     report : QualityReport
-        Print it; ``report.plot()`` draws the most and least plausible images.
+        All measures; ``print(report)`` shows a table, ``report.plot()`` the most and least plausible images.
 
     Warns
     -----
     QualityWarning
         When the images should not be used (`QualityReport.faults`), when many are near-copies of real ones, when they
-        are nearer to images trained on than `X_holdout` is, or when images of `X_holdout` stand in `X_real`.
+        are nearer to training images than `X_holdout` is, or when `X_holdout` and `X_real` share images.
 
     Raises
     ------
     ValueError
-        When a set is too small, of another shape than `X_real`, of another kind of numbers (booleans, integers,
-        floats) or far brighter, when `embedder` returns no features, equal ones or ones beyond 1e50, or `max_images` is
-        less than 10.
+        When a set is too small, or has another shape, type of numbers (booleans, integers, floats) or value range than
+        `X_real`; when `embedder` returns no features, equal ones or ones beyond 1e20; or when `max_images` is less than
+        10.
     TypeError
-        When `embedder` is no transformer.
+        When `embedder` is not a transformer.
     ImportError
         When prdc or, for the default embedder, EfficientNet-Lite0 is not installed.
 
     Notes
     -----
-    Synthetic images made from `X_real` are nearer to it than new images would be, so fidelity, diversity, artefacts
-    and, without held-out images, utility flatter a generator that copies.
+    Synthetic images are compared with `X_real`, the training images, so fidelity, diversity, artefacts and, without
+    held-out images, utility are too optimistic for a generator that copies.
 
-    Classifiers are a random forest on pixels, which sees noise and blur, and a linear discriminant with shrinkage on
-    features. Copies are looked for in pixels and in features: either will do. A real image that was mirrored, or
-    shifted by a pixel, need not be a near-copy: only the test with `X_holdout` looks for those. On X-rays it nearly
-    always found a generator that makes nothing but copies, with ten held-out images; one copy in ten more often than
-    not with 500, where 400 or more were trained on; and one in a hundred not at all (docs/memorisation.md).
+    The classifiers are a random forest on pixels, which detects noise and blur, and linear discriminant analysis with
+    shrinkage on features. Copies are searched for in pixels and in features. A mirrored real image, or one shifted by a
+    pixel, need not be a near-copy; only the test with `X_holdout` includes these. On X-rays, this test nearly always
+    detected a generator of copies only, with ten held-out images; it detected one copy in ten in most repetitions with
+    500 held-out and at least 400 training images; and it did not detect one copy in a hundred (docs/memorisation.md).
 
     References
     ----------
@@ -317,7 +320,7 @@ def quality_report(
     unscaled = {argument: _embed(embedder, X, argument) for argument, X in sets.items()}
     features = _scale(unscaled)
     pixels = {argument: _pixels(image_format, X) for argument, X in sets.items() if argument != "X_rest"}
-    for space in (unscaled, features, pixels):  # copies are looked for among all real images, each once
+    for space in (unscaled, features, pixels):  # copies are searched for among all different real images
         space["different"], space["X_real"] = space["X_real"][different], space["X_real"][rows["X_real"]]
     compared = _compare(sets, unscaled, features, pixels, image_format.tensor_shape, random_state)
     measures = {name: _compute(measure, compared["X_synthetic"]) for name, measure in MEASURES.items()}
@@ -326,7 +329,7 @@ def quality_report(
         for name, measure in MEASURES.items()
         if measure.of_held_out and "X_holdout" in compared
     }
-    plausible = realism(features["X_real"], features["X_synthetic"])
+    realism_scores = realism(features["X_real"], features["X_synthetic"])
     nearest = different[pairwise_distances_argmin(features["X_synthetic"], features["different"])]
     report = QualityReport(
         n_real=len(X_real),
@@ -336,11 +339,11 @@ def quality_report(
         measures=measures,
         reference={name: value for name, value in reference.items() if value is not None},
         rows_synthetic=rows["X_synthetic"],
-        realism=plausible,
+        realism=realism_scores,
         nearest=nearest,
         is_near_copy=compared["X_synthetic"].near_copies[0],
         _lines=tuple(replace(measure, compute=None) for measure in MEASURES.values()),
-        _shown=_choose_shown(image_format, X_real, sets["X_synthetic"], plausible, nearest),
+        _shown=_choose_shown(image_format, X_real, sets["X_synthetic"], realism_scores, nearest),
     )
     _warn_of(report, name)
     return report
@@ -352,7 +355,7 @@ def _require_images(X, argument):
 
 
 def _check_sets(given, image_format, max_images, random_state):
-    """Return the sets that were given, all but the real ones thinned, and which rows are looked at in each."""
+    """Return the sets that were given, sampled except for X_real, and the sampled rows of each."""
     sets, rows = {}, {}
     for argument, X in given.items():
         if X is None:
@@ -379,34 +382,34 @@ def _warn_of(report, name):
 
 
 def _first_of_each(X):
-    """Return the rows at which each different image stands first."""
+    """Return the rows of the first occurrence of each different image."""
     first = {}
     for row, image in enumerate(X):
-        first.setdefault(_fingerprint(image), row)
+        first.setdefault(_image_hash(image), row)
     return np.array(list(first.values()))
 
 
-def _fingerprint(image):
-    """Return what only images of equal values share, whatever their dtype."""
+def _image_hash(image):
+    """Return a hash of the values of an image, independent of its dtype."""
     if image.dtype.kind in "biu":
         widest = np.uint64 if image.max() > np.iinfo(np.int64).max else np.int64
         parts = [image.astype(widest)]
     else:
         parts, rest = [], image
-        while not parts or rest.any():  # float64 holds all but longdouble, which takes two or three
-            parts.append(rest.astype(np.float64) + 0.0)  # + 0: no -0.0
+        while not parts or rest.any():  # one float64 part is exact, except for longdouble
+            parts.append(rest.astype(np.float64) + 0.0)  # + 0.0 removes the sign of -0.0
             rest = rest - parts[-1]
     return blake2b(b"".join(part.tobytes() for part in parts), digest_size=16).digest()
 
 
 def _check_held_out(X_real, X_holdout):
-    """Warn of held-out images that stand among those trained on."""
-    held_out = Counter(map(_fingerprint, X_holdout))
-    n_known = sum(held_out.pop(print_, 0) for print_ in map(_fingerprint, X_real))
+    """Warn about held-out images that are also training images."""
+    held_out = Counter(map(_image_hash, X_holdout))
+    n_known = sum(held_out.pop(image_hash, 0) for image_hash in map(_image_hash, X_real))
     if n_known:
         _warn(
-            f"X_holdout must hold images that the generator never saw; {n_known} of its {len(X_holdout)} images stand "
-            "in X_real, too, so that memorisation is underestimated. Leave them out."
+            f"X_holdout must hold images that the generator was not trained on; {n_known} of its {len(X_holdout)} "
+            "images are also in X_real, so that memorisation is underestimated. Leave them out."
         )
 
 
@@ -419,20 +422,20 @@ _LINEAR = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
 
 
 def _embed(embedder, X, argument):
-    """Return the features of a set of images, or raise where they are too large to be compared."""
+    """Return the features of a set of images; raise an error if they are too large."""
     features = embed(embedder, X, "embedder")
     largest = np.abs(features).max()
     if largest > _LARGEST_FEATURE:
         raise ValueError(
-            f"embedder must be a transformer that returns numbers of at most {_LARGEST_FEATURE:g}, whose powers can be "
-            f"computed with; {type(embedder).__name__} returned {largest:.3g} for an image of {argument}. Scale the "
-            "images or what it returns."
+            f"embedder must be a transformer that returns numbers of at most {_LARGEST_FEATURE:g}, because powers of "
+            f"them are computed; {type(embedder).__name__} returned {largest:.3g} for an image of {argument}. Scale "
+            "the images or the features."
         )
     return features
 
 
 def _scale(features):
-    """Return all features less the mean of the real ones, over the largest of these, so that no square underflows."""
+    """Return features minus the mean of the real ones, divided by the largest, so that no square underflows."""
     center = features["X_real"].mean(0)
     largest = np.abs(features["X_real"] - center).max()
     if largest <= 8 * np.finfo(float).eps * np.abs(center).max() or largest < np.finfo(float).tiny:
@@ -444,8 +447,9 @@ def _scale(features):
 
 
 def _compare(sets, unscaled, features, pixels, tensor_shape, random_state):
-    """Return what measures get, for the synthetic images and, if there are any, for the held-out ones."""
-    held_out = _first_of_each(sets["X_holdout"]) if "X_holdout" in sets else None  # each once, as those trained on
+    """Return the input of the measures, for the synthetic images and, if there are any, the held-out ones."""
+    # Without duplicates, as the training images.
+    held_out = _first_of_each(sets["X_holdout"]) if "X_holdout" in sets else None
     return {
         argument: Sets(
             real=features["X_real"],
@@ -469,14 +473,14 @@ def _compare(sets, unscaled, features, pixels, tensor_shape, random_state):
 
 
 def _compute(measure, sets):
-    """Return the value of one measure, None where the images that it needs were not given."""
+    """Return the value of one measure, or None if the images that it needs were not given."""
     if measure.needs is not None and getattr(sets, measure.needs) is None:
         return None
     return float(measure.compute(sets))
 
 
 def _pixels(image_format, X):
-    return image_format.to_tensor(X).flatten(1).numpy()  # float32: one set of 1,000 large images is a gigabyte
+    return image_format.to_tensor(X).flatten(1).numpy()  # float32, because sets of large images need gigabytes
 
 
 def _choose_shown(image_format, X_real, X_synthetic, plausible, nearest):

@@ -1,4 +1,4 @@
-"""What goes into a Pipeline: one file per method, and what all methods share in ``_base.py``."""
+"""Over-samplers for images, with imbalanced-learn's `fit_resample`."""
 
 from ._augmentation import AugmentationOverSampler
 from ._base import BaseImageOverSampler

@@ -1,4 +1,4 @@
-"""The classical baseline: small changes to real images."""
+"""Over-sampling by random transformations of real images."""
 
 import math
 from numbers import Real
@@ -149,23 +149,23 @@ class AugmentationOverSampler(BaseImageOverSampler):
         self.vertical_flip = vertical_flip
 
     def _score(self, X, y, label, random_state):
-        return None  # small changes to real images are as varied, and as good, as these
+        return None  # transformed real images need no comparison with real images
 
     def _synthesise(self, X, y, label, n_images, random_state):
         images = self.image_format_.to_tensor(X[y == label]).to(self.device_)
-        change = self._make_change(*images.shape[2:])
+        transform = self._make_transform(*images.shape[2:])
         passes = -(-n_images // len(images))
         order = np.concatenate([random_state.permutation(len(images)) for _ in range(passes)])[:n_images]
         for batch in gen_batches(n_images, _BATCH_SIZE):
-            with isolated(self.device_, draw_seed(random_state)):  # torchvision draws from torch's own stream
-                changed = torch.stack([change(images[row]) for row in order[batch]])
+            with isolated(self.device_, draw_seed(random_state)):  # torchvision uses torch's default generator
+                changed = torch.stack([transform(images[row]) for row in order[batch]])
             yield changed
 
     def _margins(self, height, width):
-        """Return how far images are continued outwards, so that a moved one shows no empty wedge that gives it away.
+        """Return the padding that avoids empty corners after a rotation, shift or change of size.
 
-        Turned by an angle, an image reaches for ``cos`` times its own side plus ``sin`` times the other one, both
-        longer by the shift; the worst angle up to `rotation` counts.
+        After a rotation, a side extends over ``cos`` times its own length plus ``sin`` times that of the other side,
+        and the shift is added. The largest extent over all angles up to `rotation` is taken.
         """
         angles = torch.deg2rad(torch.linspace(0, self.rotation, 181, dtype=torch.float64, device="cpu"))
         cos, sin = angles.cos().abs(), angles.sin().abs()
@@ -174,19 +174,20 @@ class AugmentationOverSampler(BaseImageOverSampler):
         reach_x = longer * (cos * width + sin * height).max().item()
         return math.ceil((reach_y - height) / 2) + 1, math.ceil((reach_x - width) / 2) + 1
 
-    def _make_change(self, height, width):
-        """Return a function from one image (channels, height, width) in [-1, 1] to a changed one."""
+    def _make_transform(self, height, width):
+        """Return a function that transforms one image, (channels, height, width) in [-1, 1]."""
         from torchvision.transforms import v2  # takes as long to import as torch, and no other sampler needs it
 
         margin_y, margin_x = self._margins(height, width)
-        mirrored_y, mirrored_x = min(margin_y, height - 1), min(margin_x, width - 1)  # as far as mirroring goes
+        # The largest padding by reflection.
+        mirrored_y, mirrored_x = min(margin_y, height - 1), min(margin_x, width - 1)
         move = v2.Compose(
             [
                 v2.Pad([mirrored_x, mirrored_y], padding_mode="reflect"),
                 v2.Pad([margin_x - mirrored_x, margin_y - mirrored_y], padding_mode="edge"),
                 v2.RandomAffine(
                     degrees=self.rotation,
-                    # torchvision counts a shift in sides of what it is given, here with the margins
+                    # torchvision takes the shift as a fraction of the padded side
                     translate=(
                         self.translation * width / (width + 2 * margin_x),
                         self.translation * height / (height + 2 * margin_y),
@@ -201,9 +202,9 @@ class AugmentationOverSampler(BaseImageOverSampler):
         )
         jitter = v2.ColorJitter(brightness=self.brightness, contrast=self.contrast)
 
-        def change(image):
+        def transform(image):
             image = (move(image) + 1) / 2
-            n_colours = 1 if len(image) <= 2 else 3  # a second or fourth channel is opacity and keeps its values
+            n_colours = 1 if len(image) <= 2 else 3  # a second or fourth channel is opacity, which is not changed
             return torch.cat([jitter(image[:n_colours]), image[n_colours:]]) * 2 - 1
 
-        return change
+        return transform

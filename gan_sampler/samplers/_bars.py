@@ -1,23 +1,23 @@
-"""Bars that show how far a fit is."""
+"""Progress bars of a fit."""
 
 from tqdm.auto import tqdm
 
 
 class TrainingBar:
-    """A bar of training steps, whose time left knows of `max_time`.
+    """A progress bar of training steps, whose remaining time takes `max_time` into account.
 
     Parameters
     ----------
     title : str
-        What is trained.
+        Text before the bar.
     n_steps : int
         Number of steps.
     max_time : float or None
-        Seconds after which training ends even if steps are left.
+        Time limit of training, in seconds.
     verbose : int
-        Whether to show it.
+        Whether to show the bar.
     first_step : int, default=0
-        Steps made in an earlier fit.
+        Number of steps of an earlier fit that is continued.
     """
 
     def __init__(self, title, *, n_steps, max_time, verbose, first_step=0):
@@ -31,7 +31,7 @@ class TrainingBar:
         self._bar.close()
 
     def say(self, message):
-        """Print a line above the bar, where there is one."""
+        """Print a line above the bar, if it is shown."""
         if not self._bar.disable:
             self._bar.write(message, file=self._bar.fp)
 
@@ -40,7 +40,7 @@ class TrainingBar:
         if self._bar.disable:
             return
         step, seconds = record["step"], record["seconds"]
-        if self._max_time is not None and seconds > 0:  # as many steps as there will be time for
+        if self._max_time is not None and seconds > 0:  # number of steps expected within the time limit
             self._bar.total = max(step, min(self._n_steps, round(step * self._max_time / seconds)))
         numbers = {name: f"{record[name]:.3f}" for name in record if name not in ("step", "seconds")}
         self._bar.set_postfix(numbers, refresh=False)
@@ -48,8 +48,8 @@ class TrainingBar:
 
 
 def counted(batches, title, n_images, verbose):
-    """Yield batches of images unchanged, and show how many of `n_images` there were."""
+    """Yield batches of images unchanged, and show their number in a progress bar."""
     with tqdm(desc=title, total=n_images, unit="image", disable=not verbose) as bar:
         for batch in batches:
-            bar.update(len(batch))  # before the last one is taken, after which nobody may ask for more
+            bar.update(len(batch))  # before the yield, because the last batch may not be followed by another request
             yield batch

@@ -1,4 +1,4 @@
-"""What every image over-sampler shares: plan, learn, judge, make, measure."""
+"""Base class of image over-samplers: plan, train, judge, generate, measure."""
 
 import copy
 from abc import abstractmethod
@@ -19,7 +19,7 @@ from ..quality import QualityWarning, import_prdc
 from ..runtime import DEVICE_CONSTRAINT, draw_seed, own_modes, own_random_state, resolve_device
 from ..training import PixelFrechetDistance
 from ._bars import counted
-from ._choosing import CANDIDATES, Chooser
+from ._choosing import CANDIDATES, HerdingSelector
 from ._docstrings import document
 from ._input import ImagesMixin, check_image_target
 from ._judging import REPEATED, PoorQualityError, describe_poor, find_poor, measure, warn, warn_of_poor
@@ -65,8 +65,8 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
     """
 
     _network_attributes = ()  # names of fitted attributes that hold a network, or a dict of networks by class
-    _cut_off = {}  # trainings that max_time ended, by name, with their last step
-    _min_images = 2  # of a class; below this there is no variety that anything could learn
+    _cut_off = {}  # trainings that max_time ended early: last step by name
+    _min_images = 2  # of a class; one image has no variance to learn from
 
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
@@ -125,7 +125,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         n_images : int
             Number of images wanted.
         random_state : RandomState
-            To draw from, of this class alone.
+            Source of random numbers for this class.
 
         Yields
         ------
@@ -133,8 +133,8 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
             New images in [-1, 1]; the batches add up to `n_images`.
         """
 
-    def _rows_learnt(self, y, rows):
-        """Return the rows of the images that are learnt from, which decide whether there is colour to be learnt."""
+    def _training_rows(self, y, rows):
+        """Return the rows of the images that the networks are trained on."""
         return np.concatenate(list(rows.values()))
 
     def _learn(self, X, y, rows, random_states):
@@ -147,22 +147,22 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         y : ndarray of shape (n,)
             Their labels.
         rows : dict of label to ndarray of int
-            Where the images of each class to be over-sampled stand in `X`.
+            Rows in `X` of the images of each class to be over-sampled.
         random_states : dict of label to RandomState
-            To draw from, for every class in `y`, and for all classes together under None.
+            Source of random numbers for each class in `y`, and, under None, for all classes together.
         """
 
     def _score(self, X, y, label, random_state):
-        """Return how like the real images of a class its synthetic ones are: the record of a `PixelFrechetDistance`.
+        """Compare synthetic with real images of a class: return a record of `PixelFrechetDistance`, or None.
 
-        Where training has no such record, images are drawn for it. None where there is nothing to judge.
+        If training did not record one, images are drawn for it. None means that there is nothing to judge.
         """
         with own_modes(self.device_):
             score = PixelFrechetDistance(self.image_format_.to_compact_tensor(X[y == label]).to(self.device_))
             return score(torch.cat(list(self._synthesise(X, y, label, score.n_images, random_state))))
 
     def _advice(self):
-        """Return what may help against poor images, for a warning."""
+        """Return advice against poor images, for a warning."""
         if self._cut_off:
             return "Give training more time (max_time); history_ shows how it went."
         if not hasattr(self, "n_steps"):
@@ -177,7 +177,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
 
     def _check_X_y(self, X, y):
         X, y, binarize_y = check_image_target(self, X, y)
-        if callable(self.sampling_strategy):  # asked once; this is a copy of the caller's sampler
+        if callable(self.sampling_strategy):  # called once; `self` is a copy of the user's sampler
             self.sampling_strategy = self.sampling_strategy(y)
             check_counts(self.sampling_strategy, "a callable that returns a dict", y)
         elif isinstance(self.sampling_strategy, Mapping):
@@ -188,17 +188,17 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         self.device_ = self._resolve_devices()[0]
         self.sampling_strategy_ = {plain_label(label): int(n) for label, n in self.sampling_strategy_.items()}
         random_state = own_random_state(self.random_state)
-        # A stream for every class, so that its images do not depend on which others are over-sampled.
+        # One generator for each class, so that its images do not depend on which other classes are over-sampled.
         random_states = {
             label: np.random.RandomState(draw_seed(random_state)) for label in [None, *map(plain_label, np.unique(y))]
         }
         plan = make_plan(y, self.sampling_strategy_, self.synthetic_classes, self.synthetic_ratio)
         self._check_enough_images(plan.rows)
         resampled = Resampled(X, y, sum(plan.n_repeated.values()) + sum(plan.n_synthetic.values()))
-        herder, embedder = (self._embedder(name, X, plan.rows) for name in ("herding", "quality"))
+        herding_embedder, quality_embedder = (self._embedder(name, X, plan.rows) for name in ("herding", "quality"))
         if plan.rows:
-            # What is learnt decides whether colour can be left out, so that no other image is read.
-            self.image_format_ = self.image_format_.collapse_grey(X, self._rows_learnt(y, plan.rows))
+            # Grey images in three channels are trained in one; only the training images decide this.
+            self.image_format_ = self.image_format_.collapse_grey(X, self._training_rows(y, plan.rows))
         self._learn(X, y, plan.rows, random_states)
         self._judge(X, y, plan, random_states)
 
@@ -207,10 +207,10 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         places = {label: resampled.add(label, n_images) for label, n_images in plan.n_synthetic.items()}
         for label, place in places.items():
             n_images = plan.n_synthetic[label]
-            images = self._make(X, y, label, n_images, herder, random_states[label])
+            images = self._make(X, y, label, n_images, herding_embedder, random_states[label])
             self.image_format_.fill(resampled.X[place], images)
-        if embedder is not None:
-            self._measure(X, y, plan, places, resampled, embedder, random_states)
+        if quality_embedder is not None:
+            self._measure(X, y, plan, places, resampled, quality_embedder, random_states)
         resampled.sort()
         self.synthetic_mask_ = resampled.is_synthetic
         self.class_counts_ = resampled.count()
@@ -220,7 +220,8 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         leave_out = "name the other classes alone in sampling_strategy={label: n_images}"
         if self.synthetic_classes == "all":
             leave_out = 'use synthetic_classes="resampled"'
-        least = max(self._min_images, 2 if _is_on(self.herding) else 0)  # herding needs distances between real images
+        # Herding computes distances between real images.
+        least = max(self._min_images, 2 if _is_on(self.herding) else 0)
         for label, found in rows.items():
             if len(found) < least:
                 raise ValueError(
@@ -230,7 +231,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
                 )
 
     def _embedder(self, parameter, X, rows):
-        """Return the transformer that a parameter asks for, or None; what it lacks must show before training."""
+        """Return the transformer of a parameter, or None; it is tried before training, to fail early."""
         embedder = getattr(self, parameter)
         if not _is_on(embedder):
             return None
@@ -252,7 +253,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         return embedder
 
     def _judge(self, X, y, plan, random_states):
-        """Judge the images of each class before they are made, and do with poor ones as `on_poor_quality` says."""
+        """Judge the generators before images are drawn, and handle poor ones according to `on_poor_quality`."""
         records = {label: self._score(X, y, label, random_states[label]) for label in plan.n_synthetic}
         collapsed, unusable = find_poor({label: record for label, record in records.items() if record is not None})
         if not collapsed and not unusable:
@@ -267,7 +268,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         warn_of_poor(collapsed, unusable, advice)
 
     def _measure(self, X, y, plan, places, resampled, embedder, random_states):
-        """Set `quality_`, the report of each class, and do with poor images as `on_poor_quality` says."""
+        """Set `quality_`, the report of each class, and handle poor images according to `on_poor_quality`."""
         self.quality_ = {}
         title = f"{type(self).__name__} measuring"
         for label, place in tqdm(places.items(), title, unit="class", disable=not self.verbose):
@@ -282,7 +283,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
                 value_range=self._value_range_seen(),
                 random_state=random_states[label],
             )
-            if report is None or not report.is_poor or self.on_poor_quality == "warn":  # which the report has done
+            if report is None or not report.is_poor or self.on_poor_quality == "warn":  # the report has warned
                 continue
             faults = f"The images made for class {label!r} should not be used: {'; '.join(report.faults)}."
             if self.on_poor_quality == "raise":
@@ -290,32 +291,34 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
             resampled.repeat(random_states[label].permutation(plan.rows[label]), place)
             warn(f"{faults} {REPEATED} {self._advice()}", QualityWarning)
 
-    def _make(self, X, y, label, n_images, herder, random_state):
-        """Return batches of new images of one class, those chosen by herding where there is a transformer for it."""
-        n_candidates = n_images if herder is None else self._n_candidates(y, label, n_images)
+    def _make(self, X, y, label, n_images, herding_embedder, random_state):
+        """Return batches of new images of one class, selected by herding if there is a transformer for it."""
+        n_candidates = n_images if herding_embedder is None else self._n_candidates(y, label, n_images)
         title = f"{type(self).__name__} drawing class {label!r}"
         candidates = self._synthesise(X, y, label, n_candidates, random_state)
         candidates = counted(candidates, title, n_candidates, self.verbose)
-        if herder is None:
+        if herding_embedder is None:
             return candidates
-        return Chooser(herder, self.image_format_).choose(X[y == label], candidates, n_candidates, n_images, label)
+        return HerdingSelector(herding_embedder, self.image_format_).choose(
+            X[y == label], candidates, n_candidates, n_images, label
+        )
 
     def _n_candidates(self, y, label, n_images):
-        """Return how many images herding shall choose `n_images` from, at least as many."""
+        """Return the number of candidates from which herding selects `n_images`."""
         return CANDIDATES * n_images
 
     def _value_range_seen(self):
-        """Return the values of black and white, for what looks at a part of the images; None where all are alike."""
+        """Return the value range, for transformers of a part of the images; None where all values are equal."""
         low, high = self.image_format_.value_range
         return (low, high) if low < high else None
 
-    def _has_learnt(self):
+    def _has_fitted_networks(self):
         return any(vars(self).get(name) for name in self._network_attributes)
 
     def __getstate__(self):
         state = super().__getstate__()
         networks = {name: _copy_to_cpu(state[name]) for name in self._network_attributes if name in state}
-        if networks:  # a pickle must load on machines that lack this one's accelerator
+        if networks:  # so that the pickle can be loaded on machines without this accelerator
             state = {**state, **networks, "device_": torch.device("cpu")}
         return state
 
@@ -326,9 +329,9 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         return tags
 
 
-def _is_on(asked):
-    """Return whether a parameter that takes a boolean or a transformer asks for something."""
-    return not isinstance(asked, bool | np.bool_) or bool(asked)
+def _is_on(value):
+    """Return whether a parameter that takes a boolean or a transformer is switched on."""
+    return not isinstance(value, bool | np.bool_) or bool(value)
 
 
 def _copy_to_cpu(networks):

@@ -1,4 +1,4 @@
-"""Drawing more images than are wanted, and choosing those that are kept."""
+"""Selection of images from more candidates than are needed."""
 
 import warnings
 
@@ -13,35 +13,35 @@ from ..runtime import stacklevel_of_user
 from ._herding import herd
 from ._labels import plain_label
 
-CANDIDATES = 4  # images drawn for each one that herding keeps
-_MAX_HERDED = 1000  # images of either kind that are herded together, so that the time stays proportional
+CANDIDATES = 4  # images generated for each image that herding keeps
+_MAX_HERDED = 1000  # largest number of images in one run of herding, whose time is quadratic
 
 
-class Chooser:
-    """Keeps, of more images than are wanted, those that together are most like the real ones.
+class HerdingSelector:
+    """Selects, from candidates, images whose distribution of features is close to that of the real images.
 
     Parameters
     ----------
     embedder : transformer
-        Turns images into the features that are compared; cloned and fitted to the real images.
+        Computes the features that are compared; cloned and fitted to the real images.
     image_format : ImageFormat
-        Format of the real images, in which the embedder is shown the others.
+        Format of the real images, to which candidates are converted for the embedder.
     """
 
     def __init__(self, embedder, image_format):
         self.embedder, self.image_format = embedder, image_format
 
     def choose(self, real, candidates, n_candidates, n_images, label):
-        """Yield the chosen images.
+        """Yield the selected images.
 
         Parameters
         ----------
         real : ndarray of shape (n_real, *row_shape)
             Real images of the class.
         candidates : iterable of torch.Tensor of shape (n, channels, height, width)
-            Images to choose from, in batches that add up to `n_candidates`.
+            Candidates, in batches that add up to `n_candidates`.
         n_candidates, n_images : int
-            How many there are and how many are wanted, at most as many.
+            Number of candidates and number of images to select.
         label : object
             The class, for messages.
 
@@ -53,7 +53,7 @@ class Chooser:
         Warns
         -----
         QualityWarning
-            When the embedder fails on the way; the images that are left are then taken as they come.
+            When the embedder fails; further images are then taken in the order in which they were drawn.
         """
         sizes = [batch.stop - batch.start for batch in gen_batches(n_images, _MAX_HERDED)]
         drawn = np.diff([0, *(np.cumsum(sizes) * n_candidates // n_images)])
@@ -65,7 +65,7 @@ class Chooser:
             try:
                 choose = choose or self._fitted_to(real)
                 chosen = choose(images, n_kept)
-            except Exception as exc:  # whatever an embedder raises, hours of training must not be lost to it
+            except Exception as exc:  # any error of an embedder, which must not lose hours of training
                 warnings.warn(
                     f"Herding chose no images of class {plain_label(label)!r} from here on, they are taken as they "
                     f"were drawn: {type(self.embedder).__name__} failed with {type(exc).__name__}: {exc}",
@@ -88,7 +88,7 @@ class Chooser:
 
 
 def regroup(batches, sizes):
-    """Yield tensors of the given lengths from batches of any lengths that add up to the same."""
+    """Yield tensors of the given lengths from batches whose lengths have the same sum."""
     left, n_left, batches = [], 0, iter(batches)
     for size in sizes:
         while n_left < size:

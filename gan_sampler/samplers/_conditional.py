@@ -1,4 +1,4 @@
-"""One class-conditional DCGAN for all classes, behind `fit_resample`."""
+"""Over-sampling with one class-conditional DCGAN for all classes."""
 
 from ..networks import ConditionalGenerator, GeneratorOfOneClass, ProjectionDiscriminator
 from ._dcgan import DCGANOverSampler

@@ -1,4 +1,4 @@
-"""CycleGAN behind `fit_resample`."""
+"""Over-sampling with CycleGAN."""
 
 from numbers import Integral, Real
 
@@ -201,7 +201,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         self.learning_rate = learning_rate
         self.callback = callback
 
-    def _rows_learnt(self, y, rows):
+    def _training_rows(self, y, rows):
         return np.arange(len(y))
 
     def _learn(self, X, y, rows, random_states):
@@ -278,7 +278,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         return min(super()._n_candidates(y, label, n_images), max(n_images, int((y != label).sum())))
 
     def _translate(self, X, rows, label):
-        for batch in gen_batches(len(rows), _BATCH_SIZE):  # so that no more than these are held as floats
+        for batch in gen_batches(len(rows), _BATCH_SIZE):  # so that only one batch is converted to floats at a time
             images = self.image_format_.to_tensor(X[rows[batch]])
             yield from translate_images(self.translators_[label], images)
 

@@ -1,4 +1,4 @@
-"""DCGAN behind `fit_resample`."""
+"""Over-sampling with DCGAN."""
 
 from numbers import Integral, Real
 
@@ -9,8 +9,8 @@ from ..training import augment_mildly
 from ._docstrings import document
 from ._gan import BaseGANOverSampler
 
-# Images below which augmentation="auto" changes them: 150 of 32 x 32 pixels, and with the square of the area, 2,400 of
-# 64 x 64. It separates the classes that gained from those that lost, in docs/training.md; a rule of thumb.
+# augmentation="auto" is on for fewer images than this: 150 of 32 x 32 pixels, and proportional to the square of the
+# area, so 2,400 of 64 x 64. A rule of thumb, from the experiments in docs/training.md.
 _SMALL_CLASS, _SMALL_CLASS_PIXELS = 150, 32 * 32
 
 
@@ -52,7 +52,7 @@ class DCGANOverSampler(BaseGANOverSampler):
     {checkpoint_dir}
     n_jobs : int or None, default=None
         Number of classes that are trained at the same time, through joblib: None is 1 and -1 all processors, unless a
-        :func:`joblib.parallel_config` context says otherwise. The images do not depend on it. On the CPU each training
+        :class:`joblib.parallel_config` context says otherwise. The images do not depend on it. On the CPU each training
         takes as many threads as torch has in the calling process. Ctrl-C kills the other processes; with
         `checkpoint_dir` they continue from their last saved state.
     {callback}

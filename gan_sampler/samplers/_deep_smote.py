@@ -1,4 +1,4 @@
-"""DeepSMOTE behind `fit_resample`."""
+"""Over-sampling with DeepSMOTE."""
 
 from numbers import Integral, Real
 
@@ -51,7 +51,7 @@ class DeepSMOTE(BaseImageOverSampler):
         Number of images of all classes, and of images of one class, in one update.
     learning_rate : float, default=2e-4
         Learning rate of Adam.
-    {callback}
+    {callback_of_all_classes}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -190,7 +190,7 @@ class DeepSMOTE(BaseImageOverSampler):
         self.learning_rate = learning_rate
         self.callback = callback
 
-    def _rows_learnt(self, y, rows):
+    def _training_rows(self, y, rows):
         return np.arange(len(y))
 
     def _learn(self, X, y, rows, random_states):
@@ -246,7 +246,7 @@ class DeepSMOTE(BaseImageOverSampler):
             warn_of_early_end({"the autoencoder": (last_step, self.n_steps)})
 
     def _synthesise(self, X, y, label, n_images, random_state):
-        """Yield images decoded between the codes of those of the class."""
+        """Yield images decoded from points between the codes of the class."""
         real, codes = X[y == label], []
         with own_modes(self.device_), torch.inference_mode():
             for batch in gen_batches(len(real), _BATCH_SIZE):
@@ -259,7 +259,7 @@ class DeepSMOTE(BaseImageOverSampler):
             yield images
 
     def _mix(self, codes, n_images, random_state):
-        """Return `n_images` new codes between those given, by SMOTE, which needs a second class that plays no part."""
+        """Return `n_images` new codes by SMOTE, which requires a second class; its codes are not used."""
         n_all = len(codes) + n_images
         smote = SMOTE(
             sampling_strategy={1: n_all},

@@ -1,4 +1,4 @@
-"""What samplers that train a generator for each class share: training, checkpoints, files, drawing more."""
+"""Base class of samplers with generators: training, checkpoints, files, `sample`."""
 
 import dataclasses
 import hashlib
@@ -28,8 +28,8 @@ from ._labels import check_label
 from ._persistence import describe_networks, load_sampler, save_sampler, to_json
 from ._training import ClassTraining, ConditionalTraining, Pretraining
 
-_ALL_CLASSES = None  # stands for the label where all are learnt together; no class can be called so
-# How long, where and how visibly: an interrupted training may go on with other values of these.
+_ALL_CLASSES = None  # key in place of a label for a training on all classes; None cannot be a label
+# Parameters that may change when an interrupted training continues: the weights do not depend on them.
 _FREE_TO_CHANGE = {
     "sampling_strategy",
     "synthetic_classes",
@@ -80,6 +80,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
     {checkpoint_dir}
     n_jobs : int or None, default=None
         Number of classes that are trained at the same time; see `DCGANOverSampler`.
+    {callback}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -194,8 +195,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
         Returns
         -------
         networks : tuple of torch.nn.Module
-            Generator, with attribute ``latent_dim``, and discriminator; untrained, on the CPU. They are also made on
-            torch's meta device, to compare them with files, so all their tensors must be in their ``state_dict``.
+            Generator, with attribute ``latent_dim``, and discriminator; untrained, on the CPU. To check files, they are
+            also made on torch's meta device, so all their tensors must be in their ``state_dict``.
         """
 
     def _train(self, networks, images, **options):
@@ -208,8 +209,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
         images : torch.Tensor of shape (n, channels, height, width)
             Real images: uint8 in 0..255, or float32 in [-1, 1].
         **options
-            ``classes``, ``max_time``, ``score``, ``stream``, ``checkpoint``, ``report`` and ``callback``, as
-            `gan_sampler.training.train_gan` takes them, and whatever else a subclass adds.
+            ``classes``, ``max_time``, ``score``, ``stream``, ``checkpoint``, ``report`` and ``callback`` of
+            `gan_sampler.training.train_gan`, and others that a subclass adds.
 
         Returns
         -------
@@ -232,18 +233,18 @@ class BaseGANOverSampler(BaseImageOverSampler):
         )
 
     def _generator_of(self, generator, index):
-        """Return the generator of the class of this index, noise to images, from what was trained."""
+        """Return the generator, noise to images, of the class with this index."""
         return generator
 
     def _resolve_devices(self):
-        words = self.device if isinstance(self.device, list | tuple) else [self.device]
-        if not words:
+        devices = self.device if isinstance(self.device, list | tuple) else [self.device]
+        if not devices:
             raise ValueError("device must name at least one device; got an empty list.")
-        return [resolve_device(word) for word in words]
+        return [resolve_device(device) for device in devices]
 
-    def _rows_learnt(self, y, rows):
-        only_those = self.pretrain is None and not self._is_conditional
-        return super()._rows_learnt(y, rows) if only_those else np.arange(len(y))
+    def _training_rows(self, y, rows):
+        only_over_sampled = self.pretrain is None and not self._is_conditional
+        return super()._training_rows(y, rows) if only_over_sampled else np.arange(len(y))
 
     def _learn(self, X, y, rows, random_states):
         """Train a generator for each class, and set `generators_` and `history_`."""
@@ -253,15 +254,15 @@ class BaseGANOverSampler(BaseImageOverSampler):
         if not rows:
             return
         seeds = {label: draw_seed(random_state) for label, random_state in random_states.items()}
-        trained = self._without_fit()  # what goes to other processes has none of the generators
+        trained = self._without_fit()  # the copy for other processes has no generators
         trained.image_format_ = self.image_format_
         shared = {"sampler": trained, "n_threads": torch.get_num_threads()}
         folder = _make_folder(self.checkpoint_dir)
-        learn = self._learn_together if self._is_conditional else self._learn_apart
-        learn(X, y, rows, seeds, self._resolve_devices(), folder, shared)
+        train = self._train_on_all_classes if self._is_conditional else self._train_each_class
+        train(X, y, rows, seeds, self._resolve_devices(), folder, shared)
         warn_of_early_end({name: (step, self.n_steps) for name, step in self._cut_off.items()})
 
-    def _learn_together(self, X, y, rows, seeds, devices, folder, shared):
+    def _train_on_all_classes(self, X, y, rows, seeds, devices, folder, shared):
         labels, classes = np.unique(y, return_inverse=True)
         indices = {label: int(np.flatnonzero(labels == label)[0]) for label in rows}
         scored = list(indices.values())
@@ -286,7 +287,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
             self._keep(label, self._generator_of(trained.generator, index), own)
         self._note_end(trained)
 
-    def _learn_apart(self, X, y, rows, seeds, devices, folder, shared):
+    def _train_each_class(self, X, y, rows, seeds, devices, folder, shared):
         states, pretrained_on, max_time = None, None, self.max_time
         if self.pretrain is not None:
             pretrained_on = _describe(X)
@@ -336,7 +337,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
                 self._keep(label, trained.generator, trained.history)
                 self._note_end(trained)
         except KeyboardInterrupt as exc:
-            if exc.args or n_at_once == 1:  # which say where it happened; here it was in other processes
+            if exc.args or n_at_once == 1:  # the message says where; otherwise it was in other processes
                 raise
             raise KeyboardInterrupt(self._interruption(folder)) from exc
 
@@ -411,7 +412,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
             raise ValueError(f"n must be an integer of at least 0; got {n!r}.")
         try:
             images = np.empty((n, *self.image_format_.row_shape), dtype=self.image_format_.dtype)
-        except (MemoryError, OverflowError, ValueError) as exc:  # the last two: beyond what an array can be
+        # OverflowError and ValueError: larger than an array can be.
+        except (MemoryError, OverflowError, ValueError) as exc:
             raise MemoryError(f"n={n} images do not fit in memory. Draw fewer at a time.") from exc
         self.image_format_.fill(images, self._draw(label, n, draw_seed(random_state)))
         return images
@@ -467,12 +469,12 @@ class BaseGANOverSampler(BaseImageOverSampler):
         return load_sampler(cls, path, device)
 
     def _checkpoint(self, folder, name, X, seed, **about):
-        """Return the checkpoint of a training, whose identity is all that changes its result; None without a folder."""
+        """Return the checkpoint of a training, with all that its result depends on; None without a folder."""
         if folder is None:
             return None
-        free = _FREE_TO_CHANGE | {"loss"}  # which has an entry of its own
+        free = _FREE_TO_CHANGE | {"loss"}  # it has its own entry
         if self.pretrain:
-            free = free - {"n_steps"}  # both trainings would grow, one for nothing
+            free = free - {"n_steps"}  # pretraining could not continue without repeating the rest
         about = {
             "sampler": f"{type(self).__module__}.{type(self).__qualname__}",
             "loss": check_loss(self.loss).identity,
@@ -483,21 +485,21 @@ class BaseGANOverSampler(BaseImageOverSampler):
             },
             "images": _describe(X),
             "image_format": to_json(dataclasses.asdict(self.image_format_), "image_format_"),
-            "seed": None if self.random_state is None else seed,  # any seed is as good as another where none was set
+            "seed": None if self.random_state is None else seed,  # without a given seed, a fit may continue with any
             **about,
         }
         return Checkpoint(folder / f"{type(self).__name__}-{name}.safetensors", about)
 
 
 def _run(trainings, n_jobs):
-    """Yield what came of trainings, in their order, each as soon as it and those before it are done."""
+    """Yield the results of trainings in their order, as soon as they are available."""
     backend, _ = joblib.parallel.get_active_backend(prefer="processes")
     return_as = "generator" if backend.supports_return_generator else "list"
     yield from joblib.Parallel(n_jobs=n_jobs, return_as=return_as)(map(joblib.delayed(ClassTraining.run), trainings))
 
 
 def _record_of(record, index):
-    """Return the record of a training of several classes as that of the class of this index."""
+    """Return the record of one class from that of a training on all classes."""
     common = {
         name: value
         for name, value in record.items()
@@ -507,13 +509,13 @@ def _record_of(record, index):
 
 
 def _name_of_class(label):
-    """Return a readable name of a file, which no two labels share."""
+    """Return a readable and unique file name for a label."""
     digest = hashlib.sha256(repr(label).encode()).hexdigest()[:8]
     return f"class-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(label))[:40]}-{digest}"
 
 
 def _make_folder(folder):
-    """Make a folder, and return a path to it that means the same in every process; None where there is none."""
+    """Make a folder and return its absolute path, the same in every process; None for None."""
     if folder is None:
         return None
     path = Path(folder).expanduser().absolute()

@@ -1,4 +1,4 @@
-"""What every sampler of images does with its input, and when it takes on what it learnt."""
+"""Input checks, `fit` and `fit_resample` of all image samplers."""
 
 import numpy as np
 from imblearn.utils import check_target_type
@@ -15,9 +15,9 @@ def check_image_target(sampler, X, y):
     Parameters
     ----------
     sampler : estimator
-        Has parameters `image_shape`, `data_format` and `value_range`.
+        Estimator with parameters `image_shape`, `data_format` and `value_range`.
     X : array-like
-        Images, as `gan_sampler.images.check_images` takes them.
+        Images, as for `gan_sampler.images.check_images`.
     y : array-like of shape (n,)
         Labels.
 
@@ -28,12 +28,12 @@ def check_image_target(sampler, X, y):
     y : ndarray of shape (n,)
         The labels.
     binarize_y : bool
-        Whether labels came one-vs-all encoded.
+        Whether labels were one-vs-all encoded.
 
     Raises
     ------
     ValueError
-        When images or labels are not what they must be, or differ in number.
+        When images or labels are invalid, or differ in number.
     """
     y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
     y = np.asarray(y)
@@ -47,7 +47,7 @@ def check_image_target(sampler, X, y):
             "give it a leading axis: X[None]."
         )
     if X.ndim == 2:
-        validate_data(sampler, X=X_as_given, y=y, reset=True, skip_check_array=True)  # takes the names of columns
+        validate_data(sampler, X=X_as_given, y=y, reset=True, skip_check_array=True)  # sets feature_names_in_
     sampler.n_features_in_ = image_format.n_features
     sampler.image_format_ = image_format
     sampler.image_shape_ = image_format.image_shape
@@ -55,16 +55,16 @@ def check_image_target(sampler, X, y):
 
 
 class OneHot:
-    """Labels given as columns of zeros and a one, which shall come back so.
+    """One-hot encoded labels, which are returned in the same encoding.
 
-    imbalanced-learn would return two columns as one, of another dtype.
+    imbalanced-learn would return one column for two, with another dtype.
 
     Parameters
     ----------
     y : list, ndarray or DataFrame of shape (n, n_classes)
         The labels.
     columns : ndarray of shape (n, n_classes)
-        The same.
+        The labels as an array.
     """
 
     def __init__(self, y, columns):
@@ -73,7 +73,7 @@ class OneHot:
 
     @classmethod
     def find(cls, y):
-        """Return the encoding of `y`, or None where it is none."""
+        """Return the encoding of `y`, or None if `y` is not one-hot encoded."""
         columns = np.asarray(y)
         if columns.ndim != 2 or columns.shape[1] < 2 or columns.dtype.kind not in "biuf":
             return None
@@ -81,7 +81,7 @@ class OneHot:
         return cls(y, columns) if is_one_hot else None
 
     def encode(self, labels):
-        """Return labels, column numbers, in the form in which they came."""
+        """Return labels, given as column numbers, in the encoding of `y`."""
         columns = np.eye(self._n_classes, dtype=self._dtype)[labels]
         if isinstance(self._y, list):
             return columns.tolist()
@@ -91,10 +91,10 @@ class OneHot:
 class ImagesMixin:
     """`fit` and `fit_resample` of imbalanced-learn's samplers, for images.
 
-    Both work on a copy of the sampler that has its parameters alone, and take over its fitted attributes together at
-    the end. So nothing is left of an earlier fit, and a fit that fails leaves the sampler as it was. If that had learnt
-    nothing yet, what the fit had learnt is kept; so it is after Ctrl-C, an exception in a callback and a
-    `PoorQualityError`.
+    Both work on a copy of the sampler without fitted attributes, and set its fitted attributes on the sampler at the
+    end. So nothing is left of an earlier fit, and a fit that fails leaves the sampler unchanged. There are two
+    exceptions: the networks of a failed fit are kept if the sampler was not fitted before, and always after Ctrl-C, an
+    exception in a callback and a `PoorQualityError`.
     """
 
     _callback_error = None  # what a callback raised in this fit
@@ -109,7 +109,7 @@ class ImagesMixin:
         y : array-like of shape (n,)
             Labels.
         **params : dict
-            Must be empty; here because imbalanced-learn's samplers have it.
+            Not used; present for compatibility with imbalanced-learn.
 
         Returns
         -------
@@ -118,7 +118,7 @@ class ImagesMixin:
         Raises
         ------
         ValueError
-            When images, labels or parameters cannot be used.
+            When images, labels or parameters are invalid.
         """
         check_labels(y)
         encoding = OneHot.find(y)
@@ -128,7 +128,7 @@ class ImagesMixin:
         return self
 
     def fit_resample(self, X, y, **params):
-        """Learn from images, and return them resampled.
+        """Fit the sampler and return the resampled images.
 
         Parameters
         ----------
@@ -137,23 +137,23 @@ class ImagesMixin:
         y : array-like of shape (n,)
             Labels: integers, booleans, strings or whole floats.
         **params : dict
-            Must be empty; here because imbalanced-learn's samplers have it.
+            Not used; present for compatibility with imbalanced-learn.
 
         Returns
         -------
         X_resampled : ndarray of shape (n_resampled, *X.shape[1:]), or what `X` was
-            Images in the same layout, dtype and value range: of an over-sampler those of `X`, untouched and in their
-            order, then repeated ones if any, then new ones. A DataFrame comes back as a DataFrame and a list as a list
-            of arrays.
+            Images in the same layout, dtype and value range. Over-samplers return the images of `X`, unchanged and in
+            their order, then repeated ones, if any, then synthetic ones. A DataFrame gives a DataFrame, and a list a
+            list of arrays.
         y_resampled : ndarray of shape (n_resampled,), or what `y` was
             Their labels.
 
         Raises
         ------
         ValueError
-            When images, labels or parameters cannot be used, or a class has too few images to learn from.
+            When images, labels or parameters are invalid, or a class has too few images.
         MemoryError
-            When there is no room for the resampled images; before anything is learnt.
+            When the resampled images do not fit in memory; raised before training.
         TypeError
             When `X` is sparse.
         """
@@ -165,23 +165,23 @@ class ImagesMixin:
                 as_numeric_array(X, "X") if is_list else X, y if encoding is None else encoding.labels, **params
             )
         except BaseException as exc:
-            is_asked_for = isinstance(exc, KeyboardInterrupt | PoorQualityError) or exc is fitted._callback_error
-            if fitted._has_learnt() and (is_asked_for or not self._has_learnt()):
+            keeps_networks = isinstance(exc, KeyboardInterrupt | PoorQualityError) or exc is fitted._callback_error
+            if fitted._has_fitted_networks() and (keeps_networks or not self._has_fitted_networks()):
                 self._take_over(fitted)
             raise
         self._take_over(fitted)
         X_resampled = list(X_resampled) if is_list else X_resampled
         return X_resampled, y_resampled if encoding is None else encoding.encode(y_resampled)
 
-    def _has_learnt(self):
-        """Return whether a fit that failed has something worth keeping."""
+    def _has_fitted_networks(self):
+        """Return whether there are fitted networks."""
         return False
 
     def _without_fit(self):
-        """Return a copy without fitted attributes, whose parameters are Python's numbers in place of NumPy's.
+        """Return a copy without fitted attributes, in which NumPy scalars are replaced by Python numbers.
 
-        The parameters themselves are not copied: a RandomState moves on, and a wrapped estimator is cloned where it is
-        used. NumPy's numbers stay in the caller's sampler; torch and JSON do not take them.
+        Other parameters are not copied: a RandomState has to advance, and a wrapped estimator is cloned where it is
+        used. NumPy scalars are replaced because torch and JSON do not accept them; the user's sampler keeps them.
         """
         copied = object.__new__(type(self))
         own = {name: value for name, value in vars(self).items() if not _is_fitted_attribute(name)}

@@ -1,4 +1,4 @@
-"""Whether the images of a fit can be used: a cheap judgement of each, and the quality report where it is wanted."""
+"""Checks whether the images of a fit can be used: a fast comparison, and the quality report where requested."""
 
 import warnings
 
@@ -12,35 +12,34 @@ from ..training import LEAST_VARIANCE_RATIO, is_unusable, rank
 from ._labels import plain_label
 
 REPEATED = "Real images are repeated in their place (on_poor_quality='repeat')."
-_MAX_REST = 1000  # images of other classes that the quality report looks at
+_MAX_REST = 1000  # images of other classes in the quality report
 
 
 class CollapseWarning(QualityWarning):
-    """The images that a generator draws are much more alike than the real ones."""
+    """The images of a generator vary much less than the real ones (mode collapse)."""
 
 
 class PoorQualityError(RuntimeError):
-    """The images of a class are unusable, and `on_poor_quality="raise"` asked for this error."""
+    """The images of a class cannot be used; raised with ``on_poor_quality="raise"``."""
 
 
 def best_record(history):
-    """Return the record of the report whose snapshot was kept: the first of the smallest `rank`."""
+    """Return the record of the snapshot that was kept, the first with the smallest `rank`."""
     return min(history, key=rank)
 
 
 def find_poor(records):
-    """Return what is wrong with the images of each class whose images cannot be used.
+    """Return the classes whose images cannot be used, with the reason.
 
     Parameters
     ----------
     records : dict of label to dict
-        ``score``, ``variance_ratio`` and ``spectral_distance`` of the images of each class, as
-        `PixelFrechetDistance` returns them.
+        ``score``, ``variance_ratio`` and ``spectral_distance`` of each class, from `PixelFrechetDistance`.
 
     Returns
     -------
     collapsed, unusable : dict of label to str
-        Classes whose images are much too alike, and others whose images are too far from the real ones.
+        Classes whose images vary too little, and other classes whose images are too far from the real ones.
     """
     collapsed = {
         label: f"variance_ratio {record['variance_ratio']:.2f}"
@@ -61,41 +60,40 @@ def describe_poor(collapsed, unusable):
     messages = []
     if collapsed:
         messages.append(
-            f"The images drawn for {_classes(collapsed)} are much more alike than the real ones (1 would be as varied)."
+            f"The images drawn for {_classes(collapsed)} vary much less than the real ones, whose variance_ratio is 1."
         )
     if unusable:
         messages.append(
-            f"The images drawn for {_classes(unusable)} are not like the real ones: a classifier would learn noise "
-            "from them."
+            f"The images drawn for {_classes(unusable)} are too far from the real ones to train a classifier with."
         )
     return " ".join(messages)
 
 
 def warn_of_poor(collapsed, unusable, advice):
-    """Warn of classes whose images cannot be used, once for all of them."""
+    """Issue one warning for all classes whose images cannot be used."""
     if collapsed or unusable:
         category = QualityWarning if unusable else CollapseWarning
         warn(f"{describe_poor(collapsed, unusable)} {advice}", category)
 
 
 def warn_of_early_end(ends):
-    """Warn of trainings that `max_time` cut off.
+    """Warn about trainings that `max_time` ended early.
 
     Parameters
     ----------
     ends : dict of str to (int, int)
-        For each of them, steps made and wanted.
+        Steps made and steps asked for, of each training.
     """
     if ends:
-        told = ", ".join(f"{name} after {made:,} of {wanted:,} steps" for name, (made, wanted) in ends.items())
+        described = ", ".join(f"{name} after {made:,} of {wanted:,} steps" for name, (made, wanted) in ends.items())
         warn(
-            f"Training was cut off by max_time: {told}. Give it more time (max_time).",
+            f"Training was cut off by max_time: {described}. Give it more time (max_time).",
             ConvergenceWarning,
         )
 
 
 def measure(X, y, label, made, *, random_state, **options):
-    """Return the quality report of the images made for one class; None with a warning where none can be made.
+    """Return the quality report of the synthetic images of one class, or None, with a warning, if it fails.
 
     Parameters
     ----------
@@ -106,11 +104,11 @@ def measure(X, y, label, made, *, random_state, **options):
     label : object
         The class.
     made : ndarray
-        Its synthetic images.
+        Synthetic images of the class.
     random_state : RandomState
-        Chooses images.
+        Selects images of other classes.
     **options
-        As `quality_report` takes them.
+        Parameters of `quality_report`.
     """
     others = random_state.permutation(np.flatnonzero(y != label))[:_MAX_REST]
     try:
@@ -122,17 +120,17 @@ def measure(X, y, label, made, *, random_state, **options):
             name=f"The images made for class {plain_label(label)!r}",
             **options,
         )
-    except Exception as exc:  # whatever a report or its embedder raises, hours of training must not be lost to it
+    except Exception as exc:  # any error of a report or an embedder, which must not lose hours of training
         reason = str(exc) if isinstance(exc, ValueError) else f"{type(exc).__name__}: {exc}"
         warn(f"The quality of class {plain_label(label)!r} was not measured: {reason}", QualityWarning)
         return None
 
 
-def _classes(told):
-    words = ", ".join(f"{plain_label(label)!r} ({reason})" for label, reason in told.items())
-    return f"class {words}" if len(told) == 1 else f"classes {words}"
+def _classes(reasons):
+    words = ", ".join(f"{plain_label(label)!r} ({reason})" for label, reason in reasons.items())
+    return f"class {words}" if len(reasons) == 1 else f"classes {words}"
 
 
 def warn(message, category):
-    """Warn at the line that the user wrote."""
+    """Warn, with the location of the user's call."""
     warnings.warn(message, category, stacklevel=stacklevel_of_user())

@@ -1,21 +1,21 @@
-"""Labels: what a class may be called, and how messages write it."""
+"""Checks of labels, and their form in messages."""
 
 from collections import Counter
 from numbers import Number
 
 import numpy as np
 
-_SHOWN = 3  # kinds of labels in a message
+_SHOWN = 3  # types of labels listed in a message
 
 
 def plain_label(label):
-    """Return a label as Python writes it: 'sick', not numpy.str_('sick')."""
+    """Return a label as a Python object: 'sick', not numpy.str_('sick')."""
     return label.item() if isinstance(label, np.generic) else label
 
 
 def check_label(label, known):
-    """Raise a ValueError unless `label` is one of the classes in `known` that were over-sampled at fit."""
-    # a list compares, where a dict would ask for a hash; an array of one label is equal to it, and has none
+    """Raise a ValueError unless `label` is in `known`, the classes that were over-sampled at fit."""
+    # a list, because a label may not be hashable; an array of one label would compare equal
     if isinstance(label, np.ndarray) or label not in list(known):
         over_sampled = f"the classes over-sampled at fit, {list(map(plain_label, known))}"
         if not known:
@@ -24,12 +24,12 @@ def check_label(label, known):
 
 
 def check_labels(y):
-    """Raise a ValueError where imbalanced-learn's message would not say what is wrong with labels.
+    """Check labels, with clearer messages than imbalanced-learn's.
 
     Parameters
     ----------
     y : object
-        What was given as labels.
+        The labels that the user passed.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def check_labels(y):
             f"y must hold labels that are integers, booleans or strings; got dtype {labels.dtype}. Convert it, for "
             f"example with y.astype(str).{' Complex data not supported.' if labels.dtype.kind == 'c' else ''}"
         )
-    if isinstance(y, list | tuple) and labels.dtype.kind in "SU":  # NumPy turns numbers among strings into strings
+    if isinstance(y, list | tuple) and labels.dtype.kind in "SU":  # NumPy converts numbers among strings to strings
         labels = np.array(y, dtype=object)
     _check_missing(labels)
     if labels.dtype == object and labels.ndim == 1:
@@ -91,7 +91,7 @@ def _is_missing(label):
         return True
     try:
         return bool(label != label)  # NaN and NaT
-    except (TypeError, ValueError):  # pandas' NA says neither yes nor no
+    except (TypeError, ValueError):  # pandas' NA has no truth value
         return True
 
 

@@ -1,4 +1,4 @@
-"""Fitted samplers in files; parameters and fitted attributes in the words of JSON, and back."""
+"""Saving and loading of fitted samplers; conversion of parameters and fitted attributes to JSON and back."""
 
 import dataclasses
 import hashlib
@@ -90,7 +90,7 @@ def load_sampler(cls, path, device):
 
 
 def _restored(cls, values):
-    """Return a sampler with all that it holds beside networks."""
+    """Return a sampler with parameters and fitted attributes, but without networks."""
     parameters = _member(values, "parameters", dict)
     unlike = parameters.keys() ^ set(cls._get_param_names())
     if unlike:
@@ -147,10 +147,10 @@ def _sampling_strategy(values):
 
 
 def _generators(sampler, tensors, n_classes):
-    """Return the generators of the classes, made of the tensors of a file.
+    """Return the generators of the classes from the tensors of a file.
 
-    The networks that the parameters ask for are first made without memory, so that a file that asks for more than is in
-    it is refused before anything is allocated, and then take the file's tensors for their own.
+    The networks are first made on the meta device, so that a file whose parameters do not match its tensors is refused
+    before memory is allocated; then the tensors of the file are assigned to them.
     """
     states = {str(i): {} for i in range(n_classes)}
     for name, tensor in tensors.items():
@@ -172,7 +172,7 @@ def _generators(sampler, tensors, n_classes):
 
 
 def _without_memory(sampler):
-    """Return a generator as those of a sampler are, but on the meta device: tensors without values."""
+    """Return a generator of a sampler on the meta device, whose tensors have no values."""
     network = _networks_without_memory(sampler)[0]
     with isolated(torch.device("cpu"), 0), torch.device("meta"):
         return sampler._generator_of(finish(network), 0)
@@ -184,7 +184,7 @@ def _networks_without_memory(sampler):
 
 
 def describe_networks(sampler):
-    """Return what tells the networks that a sampler trains from others: their classes, and a hash of their layers."""
+    """Return a description of a sampler's networks, for checkpoints: their classes, and a hash of their layers."""
     return [
         f"{type(network).__module__}.{type(network).__qualname__} "
         + hashlib.sha256(f"{network} {_shapes(network)}".encode()).hexdigest()[:16]
@@ -197,18 +197,17 @@ def _shapes(network):
 
 
 def to_json(value, name, *, keep_types=False):
-    """Return `value` in the words of JSON, from which `from_json` makes an equal value again; of a path, its string.
+    """Convert `value` to JSON, from which `from_json` restores an equal value; a path becomes a string.
 
     Parameters
     ----------
     value : object
         None, a bool, number, str, path, device, RandomState, NumPy scalar or dtype, or a list, tuple or dict of these.
     name : str
-        What it is called, for the message.
+        Name of the value, for the message.
     keep_types : bool, default=False
-        Whether NumPy scalars come back as such, as labels must. Otherwise they are written as Python's numbers, by
-        their value, so that a parameter of ``np.int64(16)`` is one of 16. ``np.float32(0.1)`` is not 0.1 but
-        0.10000000149011612, here as in every comparison with ``==``.
+        Whether NumPy scalars are restored as such, as labels have to be. Otherwise they become Python numbers of the
+        same value: ``np.int64(16)`` becomes 16, and ``np.float32(0.1)`` becomes 0.10000000149011612.
 
     Raises
     ------
@@ -222,7 +221,7 @@ def to_json(value, name, *, keep_types=False):
         return elements if isinstance(value, list) else _typed("tuple", elements)
     if isinstance(value, dict):
         pairs = [[to_json(element, name, keep_types=keep_types) for element in pair] for pair in value.items()]
-        is_object = all(type(key) is str for key, _ in pairs)  # which JSON has a form for
+        is_object = all(type(key) is str for key, _ in pairs)  # which is a JSON object
         return _typed("dict", dict(pairs) if is_object else pairs)
     if isinstance(value, np.dtype) and value.kind in _DTYPE_KINDS:
         return _typed("dtype", value.str)
@@ -241,7 +240,7 @@ def to_json(value, name, *, keep_types=False):
 
 
 def from_json(value):
-    """Return what `to_json` was given.
+    """Return the value from which `to_json` made `value`.
 
     Raises
     ------
@@ -280,7 +279,7 @@ def _read_dtype(value):
 
 def _read_random_state(value):
     keys, position, *gauss = value
-    # NumPy does not check the position, and would read beyond the keys.
+    # NumPy does not check the position, and would read out of bounds.
     if len(keys) != _KEYS_OF_MT19937 or type(position) is not int or not 0 <= position <= _KEYS_OF_MT19937:
         raise ValueError("a RandomState must have 624 keys and a position among them")
     random_state = np.random.RandomState()

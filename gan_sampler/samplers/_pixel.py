@@ -1,4 +1,4 @@
-"""Any imbalanced-learn sampler on images."""
+"""Imbalanced-learn samplers on the pixels of images."""
 
 from collections import defaultdict
 
@@ -14,7 +14,7 @@ from ..images import IMAGE_PARAMETER_CONSTRAINTS
 from ._docstrings import document
 from ._input import ImagesMixin, check_image_target
 
-_BLOCK = 1024  # images converted together, so that no intermediate is as large as the output
+_BLOCK = 1024  # images converted at a time, to limit memory
 
 
 @document
@@ -102,23 +102,23 @@ class PixelSampler(ImagesMixin, MetaEstimatorMixin, BaseSampler):
 
     def _fit_resample(self, X, y):
         sampler = clone(self.sampler)
-        resample = self._resample_places if _looks_at_labels_alone(sampler) else self._resample_pixels
+        resample = self._resample_rows if _uses_labels_only(sampler) else self._resample_pixels
         X_resampled, y_resampled = resample(sampler, X, y)
         self.sampler_ = sampler
-        del self.sampling_strategy_  # which imbalanced-learn derived without knowing the wrapped sampler
+        del self.sampling_strategy_  # from imbalanced-learn, which does not know the wrapped sampler
         for name in ("sampling_strategy_", "sample_indices_"):
             if hasattr(sampler, name):
                 setattr(self, name, getattr(sampler, name))
         return X_resampled, y_resampled
 
-    def _resample_places(self, sampler, X, y):
-        places, y_resampled = sampler.fit_resample(np.arange(len(X))[:, None], y)
+    def _resample_rows(self, sampler, X, y):
+        rows, y_resampled = sampler.fit_resample(np.arange(len(X))[:, None], y)
         sampler.n_features_in_ = self.image_format_.n_features
-        return np.take(X, places[:, 0], axis=0), y_resampled
+        return np.take(X, rows[:, 0], axis=0), y_resampled
 
     def _resample_pixels(self, sampler, X, y):
         image_format = self.image_format_
-        # Floats, because imbalanced-learn would cut off what it interpolates towards zero; here it is rounded.
+        # Floats, because imbalanced-learn truncates interpolated integers; here they are rounded.
         rows, y_resampled = sampler.fit_resample(image_format.to_rows(X), y)
         _check_rows(rows, sampler, image_format.n_features)
         X_resampled = np.empty((len(rows), *X.shape[1:]), dtype=X.dtype)
@@ -136,13 +136,13 @@ class PixelSampler(ImagesMixin, MetaEstimatorMixin, BaseSampler):
         tags.input_tags.sparse = False
         tags.input_tags.three_d_array = True
         if hasattr(self.sampler, "__sklearn_tags__"):
-            inner = getattr(self.sampler.__sklearn_tags__(), "sampler_tags", None)  # a Pipeline of samplers has none
+            inner = getattr(self.sampler.__sklearn_tags__(), "sampler_tags", None)  # a Pipeline has none
             tags.sampler_tags.sample_indices = inner is not None and inner.sample_indices
         return tags
 
 
-def _looks_at_labels_alone(sampler):
-    """Return whether a sampler neither computes with the values of `X` nor makes new ones."""
+def _uses_labels_only(sampler):
+    """Return whether a sampler does not use the values of `X`."""
     return type(sampler) is RandomUnderSampler or (type(sampler) is RandomOverSampler and sampler.shrinkage is None)
 
 
@@ -158,7 +158,7 @@ def _check_rows(rows, sampler, n_features):
 
 
 def _keys(image_format, X, y):
-    """Yield, for each image, what tells it from others: the hash of its floats, and its label."""
+    """Yield a key for each image: the hash of its floats, and its label."""
     for block in gen_batches(len(X), _BLOCK):
         rows = X[block] if image_format is None else image_format.to_rows(X[block])
         for row, label in zip(rows.astype(np.float64), np.asarray(y[block]).tolist(), strict=True):
@@ -166,7 +166,7 @@ def _keys(image_format, X, y):
 
 
 def _match(known_keys, keys):
-    """Return, for each of `keys`, where it stands in `known_keys`, or -1; equal ones are taken in turn."""
+    """Return the position of each key in `known_keys`, or -1; repeated keys get different positions in turn."""
     places, n_taken, sources = defaultdict(list), defaultdict(int), []
     for place, key in enumerate(known_keys):
         places[key].append(place)
@@ -178,7 +178,7 @@ def _match(known_keys, keys):
 
 
 def _restore(X_resampled, X, sources, rows, image_format):
-    """Overwrite with ``X[sources]`` where the sampler returned just that, and -1 does not say otherwise."""
+    """Replace rows that equal their source in floats by ``X[sources]``; a source of -1 is unknown."""
     for block in gen_batches(len(rows), _BLOCK):
         originals = X[sources[block]]
         is_kept = (sources[block] >= 0) & (image_format.to_rows(originals) == rows[block]).all(axis=1)

@@ -1,4 +1,4 @@
-"""What a fit is to make, and the arrays that it goes into."""
+"""How many images a fit adds to each class, and the arrays of its output."""
 
 import math
 import sys
@@ -15,16 +15,16 @@ from ._labels import plain_label
 
 @dataclass
 class Plan:
-    """How many images each class gets, beside those it has.
+    """Numbers of images that are added to the classes.
 
     Attributes
     ----------
     rows : dict of label to ndarray of int
-        Where the images of each class that gets some stand.
+        Rows of the images of each class that gets synthetic images.
     n_repeated : dict of label to int
-        Real images to repeat.
+        Number of real images to repeat.
     n_synthetic : dict of label to int
-        Images to make.
+        Number of images to generate.
     """
 
     rows: dict
@@ -32,12 +32,12 @@ class Plan:
     n_synthetic: dict
 
     def repeat_instead(self, label):
-        """Give a class repeated images in place of synthetic ones."""
+        """Replace the synthetic images of a class by repeated ones."""
         self.n_repeated[label] = self.n_repeated.get(label, 0) + self.n_synthetic.pop(label)
 
 
 def check_counts(counts, form, y):
-    """Raise a ValueError unless `counts`, from `sampling_strategy` in this form, can be reached from labels `y`."""
+    """Raise a ValueError unless `counts`, from a `sampling_strategy` of this form, is valid for labels `y`."""
     wanted = f"sampling_strategy must be {form} of classes to numbers of images"
     if not isinstance(counts, Mapping):
         raise ValueError(f"{wanted}; got {type(counts).__name__}.")
@@ -60,23 +60,23 @@ def check_counts(counts, form, y):
 
 
 def make_plan(y, sampling_strategy, synthetic_classes, synthetic_ratio):
-    """Plan what to make.
+    """Return the numbers of images to add to each class.
 
     Parameters
     ----------
     y : ndarray of shape (n,)
         Labels.
     sampling_strategy : dict of label to int
-        What each class lacks, as imbalanced-learn's `check_sampling_strategy` returns it.
+        Number of images to add to each class, from imbalanced-learn's `check_sampling_strategy`.
     synthetic_classes : {"resampled", "all"}
-        Whether what is lacking is made, or repeated while every class gets equally many synthetic images.
+        Whether these are synthetic, or repeated while every class gets the same number of synthetic images.
     synthetic_ratio : float
-        With "all", the number of synthetic images of each class as a share of the largest class's number.
+        With "all", the number of synthetic images of each class as a fraction of the size of the largest class.
 
     Returns
     -------
     plan : Plan
-        Without zeros.
+        Classes without added images are left out.
     """
     wanted = {label: n_images for label, n_images in sampling_strategy.items() if n_images > 0}
     if synthetic_classes == "resampled":
@@ -89,7 +89,7 @@ def make_plan(y, sampling_strategy, synthetic_classes, synthetic_ratio):
 
 
 class Resampled:
-    """The resampled images and labels: the originals, then what is added class by class.
+    """The resampled images and labels: the originals, then the added images class by class.
 
     Parameters
     ----------
@@ -98,14 +98,14 @@ class Resampled:
     y : ndarray of shape (n,)
         Their labels.
     n_new : int
-        Number of images that will be added. The room for them is reserved at once, before hours of training.
+        Number of images that will be added. Memory is allocated here, before training.
 
     Attributes
     ----------
     X, y : ndarray
         The resampled images and labels.
     is_synthetic : ndarray of bool
-        Which of them were made.
+        Which of them are synthetic.
     """
 
     def __init__(self, X, y, n_new):
@@ -117,7 +117,8 @@ class Resampled:
             self.X = np.empty((n, *X.shape[1:]), dtype=X.dtype)
             self.y = np.empty(n, dtype=y.dtype)
             self.is_synthetic = np.zeros(n, dtype=bool)
-        except (MemoryError, OverflowError, ValueError) as exc:  # the last two: beyond what an array can be
+        # OverflowError and ValueError: larger than an array can be.
+        except (MemoryError, OverflowError, ValueError) as exc:
             raise MemoryError(
                 f"sampling_strategy asks for {n_new:,} new images, with which there would be {n:,}: "
                 f"{needed / 2**30:,.1f} GiB, for which there is no room in memory. Ask for fewer."
@@ -126,14 +127,14 @@ class Resampled:
         self._n_originals = self._filled = len(X)
 
     def add(self, label, n_images):
-        """Return where images that are added to a class are to be written, as a slice of `X`."""
+        """Reserve rows for images of a class, and return them as a slice of `X`."""
         place = slice(self._filled, self._filled + n_images)
         self.y[place], self.is_synthetic[place] = label, True
         self._filled += n_images
         return place
 
     def repeat(self, rows, place):
-        """Write the images that stand in `rows` to a place, each as often as the others, give or take one."""
+        """Write repeated images from `rows` to a slice, equally often up to a difference of one."""
         n_images = place.stop - place.start
         np.take(self.X, np.resize(rows, n_images), axis=0, out=self.X[place], mode="clip")
         self.is_synthetic[place] = False
@@ -150,7 +151,7 @@ class Resampled:
         }
 
     def sort(self):
-        """Bring repeated images before synthetic ones, where some were repeated late."""
+        """Move repeated images before synthetic ones."""
         new = slice(self._n_originals, None)
         order = np.argsort(self.is_synthetic[new], kind="stable")
         if not np.array_equal(order, np.arange(len(order))):

@@ -1,4 +1,4 @@
-"""One training of a sampler's networks, here or in another process."""
+"""One training of a sampler's networks, in this or another process."""
 
 import contextlib
 import pickle
@@ -22,24 +22,24 @@ from ._callback import for_training, raised_by
 
 
 class Trained(NamedTuple):
-    """What came of a training.
+    """Result of a training.
 
     Parameters
     ----------
     name : str
-        What was trained.
+        Name of the training, for messages.
     generator : torch.nn.Module
         Frozen, on the CPU.
     history : list of dict
         One record for each report.
     is_cut_off : bool
-        Whether `max_time` ended it.
+        Whether `max_time` ended it early.
     states : list of dict or None
-        State of each network, on the CPU, where it was asked for.
+        ``state_dict`` of each network, on the CPU, if needed.
     interruption : str or None
-        Where Ctrl-C ended it and how to go on, if it did.
+        Message about Ctrl-C and how to continue; None if it was not interrupted.
     error : Exception or None
-        What the callback raised, if it did.
+        Exception that the callback raised, if it did.
     """
 
     name: str
@@ -59,28 +59,28 @@ def is_cut_off(history, n_steps, max_time):
 
 @dataclass
 class Training:
-    """A training that can run anywhere: pickles to another process.
+    """A training; can be pickled and run in another process.
 
     Parameters
     ----------
     sampler : BaseGANOverSampler
-        Makes the networks (`_networks`) and trains them (`_train`).
+        Provides the networks (`_networks`) and the training (`_train`).
     name : str
-        What is trained, for messages: ``"class 'sick'"``.
+        Name of the training, for messages: ``"class 'sick'"``.
     X : ndarray of shape (n, ...)
         The images, in the sampler's format.
     seed : int
-        Of networks and training.
+        Seed of networks and training.
     device : torch.device
         Where to train.
     n_threads : int
         Threads inside torch's operators.
     max_time : float or None
-        Seconds of it.
+        Time limit, in seconds.
     checkpoint : Checkpoint or None, default=None
-        Where its state is kept.
+        Where its state is saved.
     position : str, default=""
-        Which one it is of several, for the bar: ``"1 of 3"``.
+        Its number among several, for the progress bar: ``"1 of 3"``.
     """
 
     sampler: object
@@ -94,15 +94,15 @@ class Training:
     position: str = ""
     _sender: tuple = field(default_factory=this_process)
 
-    classes = label = indices = None  # of a training of all classes, of one, and of all again
+    classes = label = indices = None  # of a training on all classes, on one class, and again on all classes
     kept = "The best snapshots so far are in generators_, and sample draws from them."
     keeps_states = False
 
     def start(self, networks):
-        """Prepare networks that were just made."""
+        """Initialise new networks further."""
 
     def score(self, images):
-        """Return what judges the snapshots, or None."""
+        """Return the function that scores snapshots, or None."""
         return PixelFrechetDistance(images)
 
     def run(self):
@@ -187,7 +187,7 @@ class Training:
         return error
 
     def _check_resumption(self, keeper):
-        """Return the step from which training goes on."""
+        """Return the step from which training continues."""
         state = keeper.read()
         step = 0 if state is None else state[1]["step"]
         n_steps = self.sampler.n_steps
@@ -214,7 +214,7 @@ class ClassTraining(Training):
     label : object
         The class.
     states : list of dict or None, default=None
-        State of each network to start from.
+        ``state_dict`` of each network to start from.
     """
 
     label: object = None
@@ -227,7 +227,7 @@ class ClassTraining(Training):
 
 @dataclass
 class Pretraining(Training):
-    """Training on the images of every class, for others to start from."""
+    """Training on the images of every class, from which the trainings of single classes start."""
 
     keeps_states = True
     kept = "No class had been trained yet, so nothing is kept: name a checkpoint_dir to go on the next time."
@@ -245,9 +245,9 @@ class ConditionalTraining(Training):
     classes : ndarray of shape (n,), int
         Index of the class of each image.
     scored : list of int
-        Indices of the classes that decide which snapshot is the best.
+        Indices of the classes whose scores decide which snapshot is the best.
     indices : dict of label to int
-        The same by label.
+        These indices by label.
     """
 
     classes: np.ndarray = None

@@ -1,4 +1,4 @@
-"""Adversarial training on tensors; knows no scikit-learn, no folders and prints nothing."""
+"""Training of networks on tensors: GANs, CycleGAN and an autoencoder. Independent of scikit-learn."""
 
 from .._snapshots import LEAST_VARIANCE_RATIO, is_unusable, rank
 from ._augment import augment_mildly, brighten, stretch_contrast, translate

@@ -1,4 +1,4 @@
-"""Differentiable changes of images before the discriminator sees them, so that it cannot memorise a small class.
+"""Differentiable augmentation of the discriminator's input, so that it does not memorise a small class.
 
 References
 ----------
@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 
 def translate(images, share=1 / 8, *, generator=None):
-    """Shift each image by up to `share` of its sides [1]_; what comes in is 0, mid-grey.
+    """Shift each image by up to `share` of its sides [1]_; pixels without a source are 0, mid-grey.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def translate(images, share=1 / 8, *, generator=None):
     share : float, default=1/8
         Largest shift, in [0, 1).
     generator : torch.Generator or None, default=None
-        What the changes are drawn from, on the device of the images; None stands for torch's own stream.
+        Source of random numbers, on the device of the images; None is torch's default generator.
 
     Returns
     -------
@@ -38,16 +38,16 @@ def translate(images, share=1 / 8, *, generator=None):
 
 
 def brighten(images, reach=0.1, *, generator=None):
-    """Add a number of up to `reach` to each image.
+    """Add a random number between ``-reach`` and ``reach`` to each image.
 
     Parameters
     ----------
     images : torch.Tensor of shape (n, channels, height, width)
-        Images in [-1, 1]; values beyond are not clipped, so that gradients pass.
+        Images in [-1, 1]; the result is not clipped, to keep its gradient.
     reach : float, default=0.1
-        Half of that share of the range from -1 to 1.
+        Largest change.
     generator : torch.Generator or None, default=None
-        What the changes are drawn from, on the device of the images; None stands for torch's own stream.
+        Source of random numbers, on the device of the images; None is torch's default generator.
 
     Returns
     -------
@@ -57,16 +57,16 @@ def brighten(images, reach=0.1, *, generator=None):
 
 
 def stretch_contrast(images, reach=0.2, *, generator=None):
-    """Multiply each image's distances from its mean by a factor of ``1 - reach`` to ``1 + reach``.
+    """Multiply the deviations of an image from its mean by a random factor from ``1 - reach`` to ``1 + reach``.
 
     Parameters
     ----------
     images : torch.Tensor of shape (n, channels, height, width)
-        Images in [-1, 1]; values beyond are not clipped.
+        Images in [-1, 1]; the result is not clipped.
     reach : float, default=0.2
-        In [0, 1).
+        Largest relative change, in [0, 1).
     generator : torch.Generator or None, default=None
-        What the changes are drawn from, on the device of the images; None stands for torch's own stream.
+        Source of random numbers, on the device of the images; None is torch's default generator.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def stretch_contrast(images, reach=0.2, *, generator=None):
 def augment_mildly(images, *, generator=None):
     """Shift by up to an eighth, change contrast by up to a fifth and brightness by up to a twentieth of the range.
 
-    Far less than in [1]_: strong changes of brightness cost grey images more than they give.
+    Much weaker than in [1]_: strong changes of brightness made grey images worse.
     """
     return brighten(stretch_contrast(translate(images, generator=generator), generator=generator), generator=generator)
 

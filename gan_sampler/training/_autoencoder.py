@@ -31,11 +31,11 @@ def train_autoencoder(
     report=None,
     callback=None,
 ):
-    """Train an encoder and a decoder as DeepSMOTE does (algorithm 1 of [1]_), and keep the best of them.
+    """Train an encoder and a decoder as DeepSMOTE does (algorithm 1 of [1]_), and keep the best weights.
 
-    Each step reconstructs a batch of images of all classes, and a second one of a class chosen at random whose codes
-    are exchanged for each other's before they are decoded: what is lost there is the penalty that accustoms the decoder
-    to codes beside those of the image. Both losses are mean squared errors, and count alike.
+    Each step reconstructs a batch of images of all classes, and a second batch of one randomly chosen class, whose
+    codes are permuted before they are decoded. The reconstruction error of the second batch is a penalty, which trains
+    the decoder on codes of other images of the class. Both losses are mean squared errors of equal weight.
 
     Parameters
     ----------
@@ -50,29 +50,29 @@ def train_autoencoder(
     max_time : float or None, default=None
         Seconds after which training ends even if steps are left.
     batch_size : int, default=100
-        Images in either half of a step; all images where there are fewer.
+        Images in each of the two batches of a step; all images where there are fewer.
     learning_rate : float, default=2e-4
         Learning rate of Adam.
     stream : torch.Generator or None, default=None
-        What batches and exchanges are drawn from, on the device of the networks; None stands for one whose seed is
-        drawn from torch's own stream.
+        Source of random numbers, on the device of the networks; None is a new generator seeded from torch's default
+        one.
     report : callable or None, default=None
-        Called with the newest entry of the history every 50 steps and at the end.
+        Called with the latest entry of the history every 50 steps and at the end.
     callback : callable or None, default=None
         Called after `report` with a `TrainingProgress`, which can draw images; returning True ends the training.
 
     Returns
     -------
     history : list of dict
-        At each report ``step``, ``seconds``, and the means since the last one ``loss_reconstruction`` and
-        ``loss_penalty``, and their sum as ``score``. The networks hold the weights of the report with the smallest one.
+        At each report ``step``, ``seconds``, the mean losses ``loss_reconstruction`` and ``loss_penalty`` since the
+        previous report, and their sum ``score``. The networks have the weights of the report with the lowest score.
 
     Raises
     ------
     FloatingPointError
         When a loss is not finite.
     TrainingInterrupted
-        At Ctrl-C after the first report; holds the networks at their best, in a `torch.nn.ModuleList`.
+        On Ctrl-C after the first report; holds the best networks so far, in a `torch.nn.ModuleList`.
     CallbackError
         When `callback` raised an exception, which is its cause; holds the same.
     """
@@ -90,11 +90,11 @@ def train_autoencoder(
             index = torch.randint(len(rows_of_class), (), generator=stream, device=images.device).item()
             of_class = rows_of_class[index]
             of_class = of_class[shuffle(len(of_class))[:batch_size]]
-            batch, alike = normalised(images[rows]), normalised(images[of_class])
+            batch, same_class = normalised(images[rows]), normalised(images[of_class])
 
             networks.zero_grad()
             reconstruction = mse_loss(decoder(encoder(batch)), batch)
-            penalty = mse_loss(decoder(encoder(alike)[shuffle(len(alike))]), alike)
+            penalty = mse_loss(decoder(encoder(same_class)[shuffle(len(same_class))]), same_class)
             (reconstruction + penalty).backward()
             adam.step()
 

@@ -12,14 +12,14 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 @torch.no_grad()
 def move_average(average, network, step, decay):
-    """Move an exponential average of weights [1]_ towards the network's; early on it forgets faster.
+    """Update an exponential moving average of weights [1]_; its decay is smaller in the first steps.
 
     Parameters
     ----------
     average, network : torch.nn.Module
-        Of the same shapes; the first is changed.
+        Networks with the same parameters; those of the first are changed.
     step : int
-        Updates of the network so far: the decay is at most ``(1 + step) / (10 + step)``.
+        Number of updates of the network so far; the decay is at most ``(1 + step) / (10 + step)``.
     decay : float
         Decay in [0, 1); 0 keeps the newest weights.
     """

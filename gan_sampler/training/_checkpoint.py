@@ -1,4 +1,4 @@
-"""A training on disk, from which an interrupted one goes on."""
+"""The state of a training on disk, from which an interrupted training continues."""
 
 import json
 import reprlib
@@ -7,29 +7,29 @@ from pathlib import Path
 from ._files import listed, read_file, write_file
 
 _LARGEST_COUNT = 2**53  # beyond it a float, which some counts become, is no longer exact
-_NOTHING = object()  # stands for an entry that one of two dicts lacks
+_MISSING = object()  # stands for an entry that one of two dicts lacks
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 
 
 class Checkpoint:
-    """A training on disk.
+    """The state of a training on disk.
 
     Parameters
     ----------
     path : path-like
         Its file; the folder is made when the first state is written.
     about : dict
-        What was trained on what: all that changes the result, as plain values, also nested. A state is only given back
-        to the training it came from.
+        Everything that the result depends on (data, parameters, seed), as values that JSON can hold. A state is only
+        returned to the training that wrote it.
     """
 
     def __init__(self, path, about):
         self.path = Path(path)
-        self.about = json.loads(json.dumps(about))  # as it will be read again
+        self.about = json.loads(json.dumps(about))  # as it is when it has been read from the file
 
     def read(self):
-        """Return the state last written, a tuple as `TrainingState.capture` returns it; None where there is none.
+        """Return the state that was written last, as from `TrainingState.capture`; None where there is none.
 
         Raises
         ------
@@ -62,12 +62,12 @@ class Checkpoint:
         return tensors, values["progress"]
 
     def write(self, state):
-        """Replace the file by `state`, a tuple as `TrainingState.capture` returns it.
+        """Write `state`, as from `TrainingState.capture`, and replace an earlier one.
 
         Raises
         ------
         OSError
-            When it cannot be written; the file is as it was.
+            When it cannot be written; an earlier file is unchanged.
         """
         tensors, progress = state
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,23 +75,24 @@ class Checkpoint:
 
 
 def _differences(there, here, name=""):
-    """Yield each entry in which two nested values differ, as deep down as both are of one form."""
+    """Yield each entry in which two nested values differ; dicts and lists are compared entry by entry."""
     if isinstance(there, dict) and isinstance(here, dict):
         if there.keys() == here.keys() == {"type", "value"} and there["type"] == here["type"]:
-            yield from _differences(there["value"], here["value"], name)  # what JSON has no form for, told by its type
+            # A value that JSON cannot hold, stored with its type.
+            yield from _differences(there["value"], here["value"], name)
             return
         for key in sorted(there.keys() | here.keys()):
             full_name = f"{name}.{key}" if name else key
-            yield from _differences(there.get(key, _NOTHING), here.get(key, _NOTHING), full_name)
+            yield from _differences(there.get(key, _MISSING), here.get(key, _MISSING), full_name)
     elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
         for i, (left, right) in enumerate(zip(there, here, strict=True)):
             yield from _differences(left, right, f"{name}[{i}]")
     elif there != here:
-        yield f"{name}: {_told(there)} there, {_told(here)} in this fit"
+        yield f"{name}: {_short_repr(there)} there, {_short_repr(here)} in this fit"
 
 
-def _told(value):
-    if value is _NOTHING:
+def _short_repr(value):
+    if value is _MISSING:
         return "nothing"
     short = _SHORT.repr(value)
     is_cut = isinstance(value, str | list) and short != repr(value)
@@ -101,18 +102,18 @@ def _told(value):
 def _check_progress(progress):
     """Raise where the plain values of a state are not what `TrainingState.progress` can be.
 
-    Each is used in a condition or as an index: with a step that is no number a training would never end.
+    They are used in conditions and as indices: with an invalid step a training might never end.
     """
     if not isinstance(progress, dict):
-        raise ValueError(f"progress must be a dict; got {_told(progress)}")
+        raise ValueError(f"progress must be a dict; got {_short_repr(progress)}")
     for name, (is_valid, what) in _PROGRESS.items():
-        value = progress.get(name, _NOTHING)
-        if value is _NOTHING or not is_valid(value):
-            raise ValueError(f"{name} must be {what}; got {_told(value)}")
+        value = progress.get(name, _MISSING)
+        if value is _MISSING or not is_valid(value):
+            raise ValueError(f"{name} must be {what}; got {_short_repr(value)}")
     steps = [record["step"] for record in progress["history"]]
     if steps != sorted(set(steps)) or max([progress["best_step"], *steps]) > progress["step"]:
         raise ValueError(
-            f"the steps of history must rise up to step, {progress['step']}; got {_told(steps)} and best_step "
+            f"the steps of history must rise up to step, {progress['step']}; got {_short_repr(steps)} and best_step "
             f"{progress['best_step']}"
         )
 

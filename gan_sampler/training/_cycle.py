@@ -43,52 +43,51 @@ def train_cycle_gan(
 ):
     """Train two translators against two discriminators, with cycle consistency [1]_.
 
-    The adversarial losses are least squares (section 4), the discriminators also see up to 50 earlier translations,
-    and the translator that is returned is the moving average, at the report whose translations were most like the
-    target.
+    The adversarial losses are least squares (section 4), and the discriminators are also trained on up to 50 earlier
+    translations. The translator that is returned is the moving average with the best score at a report.
 
     Parameters
     ----------
     translators : pair of torch.nn.Module
-        From the source to the target and back, on one device; trained in place.
+        From source to target and from target to source, on the same device; trained in place.
     discriminators : pair of torch.nn.Module
-        Of the target and of the source: images to logits of any shape; trained in place.
+        For images of the target and of the source: images to logits of any shape; trained in place.
     source, target : torch.Tensor of shape (n, channels, height, width)
-        Images of either side on the networks' device, at least two of the target: uint8 in 0..255, or floats in
+        Images of both domains on the networks' device, at least two of the target: uint8 in 0..255, or floats in
         [-1, 1].
     n_steps : int
         Number of updates.
     max_time : float or None, default=None
         Seconds after which training ends even if steps are left.
     batch_size : int, default=1
-        Images of either side in a step; all where there are fewer. They come in passes of random order.
+        Images of each domain in a step; all where there are fewer. The order is shuffled in each epoch.
     learning_rate : float, default=2e-4
         Learning rate of Adam.
     cycle_weight : float, default=10.0
         Weight of the cycle consistency (lambda in equation 3).
     stream : torch.Generator or None, default=None
-        What batches and earlier translations are drawn from, on the device of the networks; None stands for one whose
-        seed is drawn from torch's own stream.
+        Source of random numbers, on the device of the networks; None is a new generator seeded from torch's default
+        one.
     report : callable or None, default=None
-        Called with the newest entry of the history every 50 steps and at the end.
+        Called with the latest entry of the history every 50 steps and at the end.
     callback : callable or None, default=None
         Called after `report` with a `TrainingProgress`, which can draw images; returning True ends the training.
 
     Returns
     -------
     translator : torch.nn.Module
-        From the source to the target, frozen.
+        From source to target, frozen.
     history : list of dict
-        At each report ``step``, ``seconds``, the means since the last one ``loss_discriminator``, ``loss_generator``
-        and ``loss_cycle``, and of the translations ``score``, ``variance_ratio`` and ``spectral_distance`` as in
-        `PixelFrechetDistance`.
+        At each report ``step``, ``seconds``, the mean losses ``loss_discriminator``, ``loss_generator`` and
+        ``loss_cycle`` since the previous report, and of the translations ``score``, ``variance_ratio`` and
+        ``spectral_distance`` as in `PixelFrechetDistance`.
 
     Raises
     ------
     FloatingPointError
         When a loss or a weight is not finite.
     TrainingInterrupted
-        At Ctrl-C after the first report; holds what would have been returned.
+        On Ctrl-C after the first report; holds what would have been returned.
     CallbackError
         When `callback` raised an exception, which is its cause; holds what would have been returned.
     """
@@ -159,14 +158,14 @@ def train_cycle_gan(
 
 
 class ImagePool:
-    """Earlier translations, which the discriminators see in place of half of the new ones (section 4 of [1]_).
+    """Earlier translations, which replace half of the new ones in the discriminators' batches (section 4 of [1]_).
 
     Parameters
     ----------
     size : int
         Number of images kept.
     stream : torch.Generator or None, default=None
-        What is drawn from, on the device of the images; None stands for torch's own stream.
+        Source of random numbers, on the device of the images; None is torch's default generator.
     """
 
     def __init__(self, size, stream=None):
@@ -174,7 +173,7 @@ class ImagePool:
         self.images = None
 
     def exchange(self, images):
-        """Return as many images, of which about half come from the pool once it is full; the new ones enter it."""
+        """Return as many images; once the pool is full, half are from the pool and are replaced there by new ones."""
         n_kept = 0 if self.images is None else len(self.images)
         if n_kept < self.size:
             new = images[: self.size - n_kept]
@@ -196,7 +195,7 @@ def translate_images(translator, images, batch_size=_BATCH_SIZE):
     translator : torch.nn.Module
         Images to images.
     images : torch.Tensor of shape (n, channels, height, width)
-        uint8 in 0..255, or floats in [-1, 1], on the network's device or not.
+        uint8 in 0..255, or floats in [-1, 1], on any device.
     batch_size : int, default=64
         Largest number of images translated together.
 
@@ -209,7 +208,7 @@ def translate_images(translator, images, batch_size=_BATCH_SIZE):
     for batch in images.split(batch_size):
         with own_modes(device), torch.inference_mode():
             translated = translator(normalised(batch.to(device)))
-        yield translated  # in the modes of who takes it
+        yield translated  # outside the context, so that the caller has its own modes
 
 
 def _distance(logits, wanted):

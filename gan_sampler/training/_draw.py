@@ -1,4 +1,4 @@
-"""From a trained generator to images."""
+"""Drawing images from a trained generator."""
 
 import torch
 from torch import nn
@@ -13,20 +13,19 @@ _SETTLING_BATCHES, _SETTLING_BATCH_SIZE = 32, 64
 
 @torch.no_grad()
 def freeze(generator, n_classes=None, stream=None):
-    """Make a generator ready to draw from and to be pickled.
+    """Prepare a generator for drawing and pickling.
 
-    An average of generators has running statistics of no network that ever ran, so they are measured anew on
+    The running statistics of batch normalisation do not belong to averaged weights, so they are computed again on
     noise ("standing statistics", Brock et al. 2019, https://arxiv.org/abs/1809.11096, appendix).
 
     Parameters
     ----------
     generator : torch.nn.Module
-        Changed in place: in eval mode and without gradients afterwards.
+        Changed in place: afterwards in eval mode and without gradients.
     n_classes : int or None, default=None
         Number of classes of a class-conditional generator.
     stream : torch.Generator or None, default=None
-        What the noise is drawn from, on the generator's device; None stands for one whose seed is drawn from torch's
-        own stream.
+        Source of the noise, on the generator's device; None is a new generator seeded from torch's default one.
 
     Returns
     -------
@@ -36,12 +35,12 @@ def freeze(generator, n_classes=None, stream=None):
     train_mode(generator)
     norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d) and module.training]
     is_spectral = any(parametrize.is_parametrized(module) for module in generator.modules())
-    if not norms and not is_spectral:  # whose power iterations settle too
+    if not norms and not is_spectral:  # power iterations of spectral normalisation converge in these passes too
         return finish(generator)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # torch's word for a cumulative average
+        norm.momentum = None  # torch then computes the cumulative average
     stream = random_stream(_device(generator)) if stream is None else stream
     for index in [()] if n_classes is None else [(index,) for index in range(n_classes)]:
         for _ in range(_SETTLING_BATCHES):
@@ -52,7 +51,7 @@ def freeze(generator, n_classes=None, stream=None):
 
 
 def finish(generator):
-    """Make a generator one that is only drawn from: plain weights, eval mode and no gradients.
+    """Prepare a generator for inference: plain weights, eval mode and no gradients.
 
     Spectral normalisation is folded into the weights, because parametrised modules do not pickle.
 
@@ -82,8 +81,7 @@ def draw(generator, n_images, stream=None, batch_size=64):
     n_images : int
         Number of images.
     stream : torch.Generator or None, default=None
-        What the noise is drawn from, on the generator's device; None stands for one whose seed is drawn from torch's
-        own stream.
+        Source of the noise, on the generator's device; None is a new generator seeded from torch's default one.
     batch_size : int, default=64
         Largest number of images drawn together.
 
@@ -97,7 +95,7 @@ def draw(generator, n_images, stream=None, batch_size=64):
         noise = draw_noise(generator, min(batch_size, n_images - start), stream)
         with own_modes(stream.device), torch.inference_mode():
             images = generator(noise)
-        yield images  # in the modes of who takes it
+        yield images  # outside the context, so that the caller has its own modes
 
 
 def _device(network):

@@ -1,4 +1,4 @@
-"""Tensors and plain values in one file: safetensors, with the values as JSON and a checksum in its header."""
+"""Tensors and JSON values in one safetensors file, with a checksum in its header."""
 
 import contextlib
 import errno
@@ -18,9 +18,9 @@ try:
 except ImportError:  # on Windows
     fcntl = None
 
-_VALUES = "gan_sampler"  # of the JSON in the header
-_LENGTH_BYTES = 8  # in which a safetensors file says how long its header is
-_START = b'{"__metadata__":{"sha256":"'  # so that the checksum stands at the same place in every file
+_VALUES = "gan_sampler"  # key of the JSON values in the header
+_LENGTH_BYTES = 8  # of the length of the header, at the start of a safetensors file
+_START = b'{"__metadata__":{"sha256":"'  # so that the checksum is at the same position in every file
 _CHECKSUM = slice(_LENGTH_BYTES + len(_START), _LENGTH_BYTES + len(_START) + 2 * hashlib.sha256().digest_size)
 _DTYPES = {
     torch.float64: "F64",
@@ -34,30 +34,30 @@ _DTYPES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
-_PROBE_BYTES = 4096  # a file system may have room for the name of a file and none for a byte of it
+_PROBE_BYTES = 4096  # a full file system may still create an empty file
 
 
 def write_file(path, tensors, values, *, argument="path"):
-    """Write tensors and plain values to one file, which is never seen half written.
+    """Write tensors and values to one file atomically: no reader sees an incomplete file.
 
     Parameters
     ----------
     path : path-like
-        File to make or replace. One file, not two, because two cannot be replaced at the same instant. A symbolic link
-        stays, and what it leads to is replaced; the new file has the permissions of the old one.
+        File to create or replace. It is one file because two cannot be replaced atomically. Of a symbolic link the
+        target is replaced; the new file has the permissions of the old one.
     tensors : dict of str to torch.Tensor
         Tensors on any device.
     values : dict
-        What JSON can hold.
+        Values that JSON can hold.
     argument : str, default="path"
-        Whose value `path` is, in error messages.
+        Name of the parameter that `path` comes from, for error messages.
 
     Raises
     ------
     TypeError, ValueError
-        When `path` can be no name of a file.
+        When `path` cannot be the name of a file.
     OSError
-        When the folder does not exist, the disk is full or the like; a file that was there is as it was.
+        When it cannot be written, as on a full disk; an earlier file is unchanged.
     """
     path = _check_path(path, argument)
     target = Path(os.path.realpath(path))
@@ -70,13 +70,13 @@ def write_file(path, tensors, values, *, argument="path"):
             if target.exists():
                 unfinished.chmod(stat.S_IMODE(target.stat().st_mode))
             _write(file, tensors, values)
-            _sync(file)  # the name must not reach the disk before the bytes do
+            _sync(file)  # the content must be on disk before the file gets its name
             if fcntl is None:
-                file.close()  # Windows renames no open file, while a lock lasts only as long as the file is open
+                file.close()  # Windows cannot rename an open file; elsewhere closing it would release the lock
             unfinished.replace(target)
         _sync_folder(target.parent)
     except OSError as exc:
-        raise _retold(
+        raise _with_message(
             exc,
             f"Could not write {path}: {exc.strerror or exc}. {argument} must be in a folder that can be written to, on "
             "a disk with room: free some, change the permissions or name another place.",
@@ -84,14 +84,14 @@ def write_file(path, tensors, values, *, argument="path"):
 
 
 def read_file(path, *, argument="path"):
-    """Read what `write_file` wrote, to the bit; nothing in the file is run.
+    """Read a file that `write_file` wrote. Nothing in the file is executed.
 
     Parameters
     ----------
     path : path-like
         The file.
     argument : str, default="path"
-        Whose value `path` is, in error messages.
+        Name of the parameter that `path` comes from, for error messages.
 
     Returns
     -------
@@ -103,49 +103,50 @@ def read_file(path, *, argument="path"):
     Raises
     ------
     TypeError
-        When `path` can be no name of a file.
+        When `path` cannot be the name of a file.
     OSError
         When there is no such file, or it cannot be read.
     ValueError
-        When it is not a file of this package's, or a single bit of it has changed.
+        When it was not written by this package, or has been changed or damaged.
     """
     path = _check_path(path, argument)
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}. {argument} must name one that gan_sampler wrote.")
     with path.open("rb") as file:
-        if file.read(_CHECKSUM.stop)[_LENGTH_BYTES : _CHECKSUM.start] != _START:  # before all of another file is read
-            raise _refusal(path, "it does not begin like one")
+        # Without reading other, perhaps large, files completely.
+        if file.read(_CHECKSUM.stop)[_LENGTH_BYTES : _CHECKSUM.start] != _START:
+            raise _invalid_file(path, "it does not begin like one")
         file.seek(0)
-        content = file.read()  # once, so that what is checked is what is used
+        content = file.read()  # read once, so that the content that is checked is the content that is used
     if _hash_beside_checksum(content).hexdigest().encode() != content[_CHECKSUM]:
-        raise _refusal(path, f"its {len(content)} bytes do not match its checksum")
+        raise _invalid_file(path, f"its {len(content)} bytes do not match its checksum")
     try:
         return _parse(content)
     except (SafetensorError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as exc:
-        raise _refusal(path, f"{type(exc).__name__}: {exc}") from exc
+        raise _invalid_file(path, f"{type(exc).__name__}: {exc}") from exc
 
 
 def check_writable(folder, *, argument="checkpoint_dir"):
-    """Raise where no file can be written to a folder, by writing a small one and removing it.
+    """Raise an error if no file can be written to a folder; a small one is written and removed.
 
     Parameters
     ----------
     folder : path-like
         An existing folder.
     argument : str, default="checkpoint_dir"
-        Whose value it is, in the error message.
+        Name of the parameter that the folder comes from, for the error message.
 
     Raises
     ------
     OSError
-        When there is no such folder, it may not be written to, or the disk is full.
+        When there is no such folder, it is not writable, or the disk is full.
     """
     try:
         with _unfinished(Path(folder), "check_writable") as (file, _):
             file.write(bytes(_PROBE_BYTES))
             _sync(file)
     except OSError as exc:
-        raise _retold(
+        raise _with_message(
             exc,
             f"{argument} must be a folder that can be written to; got {str(folder)!r}: {exc.strerror or exc}. Free "
             "some room, change its permissions or name another.",
@@ -153,14 +154,14 @@ def check_writable(folder, *, argument="checkpoint_dir"):
 
 
 def check_tensors(found, wanted, message):
-    """Raise unless each tensor that is wanted was found, in its shape and dtype.
+    """Raise an error unless each wanted tensor was found, with its shape and dtype.
 
     Parameters
     ----------
     found, wanted : dict of str to torch.Tensor
-        Tensors by name; those on the meta device have all that is looked at.
+        Tensors by name, on any device, also the meta device.
     message : str
-        What the error says before it lists differences.
+        Text of the error before the list of differences.
 
     Raises
     ------
@@ -177,7 +178,7 @@ def check_tensors(found, wanted, message):
 
 
 def listed(lines, n_shown=10):
-    """Return the first lines of a list, indented, and how many more there are."""
+    """Return the first lines of a list, indented, and the number of further ones."""
     more = [f"... and {len(lines) - n_shown} more"] if len(lines) > n_shown else []
     return "\n".join(f"  {line}" for line in [*lines[:n_shown], *more])
 
@@ -187,11 +188,13 @@ def _kind(tensor):
 
 
 def _write(file, tensors, values):
-    """Write what the safetensors library would, with a checksum, and no more than one tensor copied at a time.
+    """Write a safetensors file with a checksum, copying at most one tensor at a time.
 
-    The library takes all of them on the CPU and contiguous, and opens the file by name, so that it could not be locked.
+    The function of the safetensors library needs copies of all tensors on the CPU, and opens the file itself, so that
+    it could not be locked.
     """
-    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))  # so that all are aligned
+    # Larger elements first, so that all are aligned.
+    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
     entries, end = {}, 0
     for name in names:
         start, end = end, end + tensors[name].nbytes
@@ -219,7 +222,7 @@ def _hash_beside_checksum(content):
 
 
 def _parse(content):
-    """Return tensors and values of a whole file, which may have been made by hand, with the right checksum."""
+    """Return tensors and values of the content of a file; its checksum is valid, but it may be hand-made."""
     length = int.from_bytes(content[:_LENGTH_BYTES], "little")
     header = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length])
     values = json.loads(header.pop("__metadata__")[_VALUES])
@@ -231,7 +234,7 @@ def _parse(content):
     return load(content), values
 
 
-def _refusal(path, why):
+def _invalid_file(path, why):
     return ValueError(
         f"{path} is no file written by gan_sampler, or a damaged one: {why}. Name a file that save or checkpoint_dir "
         "made. If this is one, restore it from a copy; without one, delete it and train anew."
@@ -239,7 +242,7 @@ def _refusal(path, why):
 
 
 def _check_path(path, argument):
-    """Return `path` as a Path if it can be, or become, the name of a regular file."""
+    """Return `path` as a Path if it is, or can become, a regular file."""
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise TypeError(f"{argument} must be a string or a path; got {path!r}.")
     text = os.fspath(path)
@@ -249,10 +252,12 @@ def _check_path(path, argument):
         mode = os.stat(text).st_mode
     except FileNotFoundError:
         return Path(text)
-    except ValueError as exc:  # "\0", or characters that no file system knows
+    except ValueError as exc:  # a null character, or one that the file system does not allow
         raise ValueError(f"{argument} must name a file; got {text!r}: {exc}.") from exc
     except OSError as exc:
-        raise _retold(exc, f"{argument} must name a file that can be reached; got {text!r}: {exc.strerror}.") from exc
+        raise _with_message(
+            exc, f"{argument} must name a file that can be reached; got {text!r}: {exc.strerror}."
+        ) from exc
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(f"{argument} must name a file; got the folder {text}. Add a name.")
     if not stat.S_ISREG(mode):
@@ -260,21 +265,22 @@ def _check_path(path, argument):
     return Path(text)
 
 
-def _retold(exc, message):
+def _with_message(exc, message):
     """Return an exception of the same class and errno with another message."""
-    retold = type(exc)(message)
-    retold.errno = exc.errno
-    return retold
+    changed = type(exc)(message)
+    changed.errno = exc.errno
+    return changed
 
 
 @contextlib.contextmanager
 def _unfinished(folder, name):
-    """Yield a new file, open and locked, and its path; it is removed at the end unless it was given another name.
+    """Yield a new temporary file, open and locked, and its path; it is removed at the end unless it was renamed.
 
-    The kernel drops the lock with the process, however that ends. Files of the same purpose, `name`, whose lock can be
-    had are therefore nobody's, and are removed first.
+    The kernel releases the lock when the process ends for any reason. So temporary files for the same `name` that are
+    not locked were abandoned, and are removed first.
     """
-    prefix = f".gan_sampler-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-"  # as short for long names
+    # A hash, because the name may be too long.
+    prefix = f".gan_sampler-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-"
     _remove_abandoned(folder, prefix)
     file, path = _open_locked(folder, prefix)
     with file:
@@ -286,7 +292,7 @@ def _unfinished(folder, name):
 
 def _open_locked(folder, prefix):
     while True:
-        path = folder / f"{prefix}{uuid.uuid4().hex}.part"  # process ids are the same in many containers
+        path = folder / f"{prefix}{uuid.uuid4().hex}.part"  # process ids are not unique across containers
         file = path.open("xb")
         try:
             if _lock(file):
@@ -299,13 +305,13 @@ def _open_locked(folder, prefix):
 
 
 def _lock(file):
-    """Lock a new file; return whether it is still there, not taken for abandoned in the instant before."""
+    """Lock a new file; return whether it still exists: another process may have removed it before the lock."""
     if fcntl is None:
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as exc:
-        if exc.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):  # on a disk without locks
+        if exc.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):  # on a file system without locks
             raise
     return os.fstat(file.fileno()).st_nlink > 0
 
@@ -321,7 +327,7 @@ def _remove_abandoned(folder, prefix):
                 path.unlink()
             finally:
                 os.close(descriptor)
-        except OSError:  # a living writer's, another user's, gone by now, or on a disk without locks
+        except OSError:  # in use, owned by another user, already removed, or on a file system without locks
             continue
 
 
@@ -331,14 +337,14 @@ def _sync(file):
 
 
 def _sync_folder(folder):
-    """Let a new name in a folder survive a power cut, where the file system can."""
+    """Write a new directory entry to disk, where the file system supports it."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     except OSError as exc:
-        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):  # what those answer that know no such thing
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems without support for it
             raise
     finally:
         os.close(descriptor)

@@ -1,22 +1,21 @@
-"""When a training is written to disk."""
+"""Regular saving of a training's state."""
 
 import time
 import warnings
 
 from ..runtime import stacklevel_of_user
 
-_SHARE = 0.02  # of the time of training that writing may take
+_MAX_SHARE = 0.02  # of the training time that writing may take
 _LEAST_SECONDS = 20.0  # between two writes
 
 
 class CheckpointKeeper:
-    """Writes the newest state of a training now and then, and at the end.
+    """Writes the latest state of a training at intervals, and at the end.
 
-    The first state is written at once, the next ones at least 20 seconds apart, or 50 times as long as the last write
-    took, whichever is longer; so a training that is killed loses less than that, and writing takes at most 2 % of its
-    time.
+    The first state is written at once. The interval is 20 seconds, or 50 times the duration of the last write if that
+    is longer: this is the most that a killed training loses, and writing takes at most 2 % of the time.
 
-    A state that cannot be written, as on a full disk, is told in a warning, and the next one tried.
+    If a state cannot be written, as on a full disk, a warning is issued, and training continues to the next state.
 
     Parameters
     ----------
@@ -36,19 +35,19 @@ class CheckpointKeeper:
         return self.checkpoint.path
 
     def read(self):
-        """Return the state to start from; None where there is none."""
+        """Return the state to start from, or None."""
         if self._start is None:
             self._start = self.checkpoint.read()
         return self._start
 
     def keep(self, state):
-        """Take the newest state, and write it if it is time to."""
+        """Take the latest state, and write it if the interval is over."""
         self._start, self._waiting = None, state
         if time.monotonic() >= self._next_write:
             self.flush()
 
     def flush(self):
-        """Write the newest state unless it is written."""
+        """Write the latest state unless it has been written."""
         if self._waiting is None:
             return
         start = time.monotonic()
@@ -62,4 +61,4 @@ class CheckpointKeeper:
             )
         self._waiting = None
         end = time.monotonic()
-        self._next_write = end + max(_LEAST_SECONDS, (end - start) / _SHARE)
+        self._next_write = end + max(_LEAST_SECONDS, (end - start) / _MAX_SHARE)

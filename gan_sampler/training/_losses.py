@@ -1,6 +1,6 @@
 """Losses of a discriminator and a generator, as functions of logits.
 
-To add one, construct a `Loss` and enter it in `LOSSES`, or pass it as it is.
+To add a loss, make a `Loss` and add it to `LOSSES`, or pass it directly.
 
 References
 ----------
@@ -18,21 +18,21 @@ from torch.nn.functional import relu, softplus
 
 @dataclass(frozen=True)
 class Loss:
-    """What a discriminator and a generator minimise.
+    """The losses that a discriminator and a generator minimise.
 
     Parameters
     ----------
     name : str
-        What it is called in messages and checkpoints. Losses that differ in a constant alone need different names.
+        Name in messages and checkpoints. Losses that differ only in a constant need different names.
     discriminator : callable
-        Takes the logits of real and of generated images, each of shape (n,), and returns a scalar. For discriminators
-        of patches the logits have one more axis or more.
+        Takes the logits of real and of generated images, each of shape (n,), and returns a scalar. Logits of patch
+        discriminators have further axes.
     generator : callable
         Takes the logits of generated images and returns a scalar.
     one_pass : bool, default=False
-        Whether the discriminator's loss rises strictly with the logit of each generated image, at a slope that depends
-        on that logit and the number of images alone. Then one pass of the generated images through the discriminator
-        can serve both networks; `check_loss` tests it.
+        Whether the derivative of the discriminator's loss with respect to the logit of each generated image is positive
+        and depends only on this logit and the number of images. Then both networks can be updated from one pass of the
+        generated images through the discriminator. `check_loss` tests this.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Loss:
 
     @property
     def identity(self):
-        """What tells this loss from others in a checkpoint, as a dict of plain values."""
+        """Description that distinguishes this loss from others in a checkpoint, as a dict of plain values."""
         return {
             "name": self.name,
             "discriminator": _full_name(self.discriminator),
@@ -52,7 +52,7 @@ class Loss:
 
 
 def discriminator_loss(real_logits, fake_logits):
-    """Binary cross-entropy of telling real from fake, ``-log s(real) - log(1 - s(fake))`` (equation 1 of [1]_).
+    """Binary cross-entropy of real against generated images, ``-log s(real) - log(1 - s(fake))`` (equation 1 of [1]_).
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def discriminator_loss(real_logits, fake_logits):
     Returns
     -------
     loss : torch.Tensor of shape ()
-        Sum of the two means; ``2 log 2`` where nothing can be told apart.
+        Sum of the two means; ``2 log 2`` for logits of zero.
     """
     return softplus(-real_logits).mean() + softplus(fake_logits).mean()
 
@@ -78,13 +78,13 @@ def generator_loss(fake_logits):
     Returns
     -------
     loss : torch.Tensor of shape ()
-        Mean over the images; ``log 2`` where nothing can be told apart.
+        Mean over the images; ``log 2`` for logits of zero.
     """
     return softplus(-fake_logits).mean()
 
 
 def hinge_discriminator_loss(real_logits, fake_logits):
-    """Hinge loss ``max(0, 1 - real) + max(0, 1 + fake)`` [2]_: images beyond the margin no longer count."""
+    """Hinge loss ``max(0, 1 - real) + max(0, 1 + fake)`` [2]_: images beyond the margin have no gradient."""
     return relu(1 - real_logits).mean() + relu(1 + fake_logits).mean()
 
 
@@ -94,18 +94,19 @@ def hinge_generator_loss(fake_logits):
 
 
 def least_squares_discriminator_loss(real_logits, fake_logits):
-    """Half the squared distances of real images' logits from 1 and generated ones' from 0 (the 0-1 code of [3]_)."""
+    """Half the mean squared distances of real logits from 1 and of generated logits from 0 (0-1 coding of [3]_)."""
     return 0.5 * ((real_logits - 1).square().mean() + fake_logits.square().mean())
 
 
 def least_squares_generator_loss(fake_logits):
-    """Half the squared distance of generated images' logits from 1 (the 0-1 code of [3]_)."""
+    """Half the mean squared distance of generated logits from 1 (0-1 coding of [3]_)."""
     return 0.5 * (fake_logits - 1).square().mean()
 
 
 NON_SATURATING = Loss("non_saturating", discriminator_loss, generator_loss, one_pass=True)
 
-# Only the first allows one pass: the hinge loss is flat below -1, and least squares fall with a negative logit.
+# Only the first allows one pass: the derivative of the hinge loss is 0 below -1, that of least squares negative below
+# 0.
 LOSSES = {
     loss.name: loss
     for loss in (
@@ -117,14 +118,14 @@ LOSSES = {
 
 
 def check_loss(loss, name="loss"):
-    """Return the `Loss` that `loss` is or names.
+    """Return a `Loss`, given itself or its name.
 
     Parameters
     ----------
     loss : Loss or str
         A loss, or a key of `LOSSES`.
     name : str, default="loss"
-        The argument it came as, for messages.
+        Name of the parameter, for messages.
 
     Returns
     -------
@@ -133,7 +134,7 @@ def check_loss(loss, name="loss"):
     Raises
     ------
     ValueError
-        When it is neither, or has ``one_pass=True`` without being a loss for which one pass gives right gradients.
+        When it is neither, or has ``one_pass=True`` although one pass would give wrong gradients.
     """
     found = LOSSES.get(loss) if isinstance(loss, str) else loss
     if not isinstance(found, Loss):
@@ -145,28 +146,28 @@ def check_loss(loss, name="loss"):
 
 
 def _check_one_pass(loss, name):
-    """Raise unless the discriminator's loss has the slopes that ``one_pass=True`` promises, on a grid of logits."""
+    """Raise an error unless the derivatives of the discriminator's loss allow one pass, tested on a grid of logits."""
     grid = torch.linspace(-30, 30, 13, dtype=torch.float64, device="cpu")
-    slopes, beside_others = (_fake_slopes(loss, grid, others) for others in (-50.0, 60.0))
-    worst = slopes.argmin()
-    if not slopes[worst] > 0:  # also where it is no number
-        fault = f"has the slope {slopes[worst]:.3g} at the logit {grid[worst]:.3g}"
-    elif not torch.allclose(slopes, beside_others, rtol=1e-6, atol=0):
-        fault = "has slopes that depend on the other logits"
+    derivatives, with_other_logits = (_derivatives(loss, grid, others) for others in (-50.0, 60.0))
+    worst = derivatives.argmin()
+    if not derivatives[worst] > 0:  # also where it is no number
+        fault = f"has the derivative {derivatives[worst]:.3g} at the logit {grid[worst]:.3g}"
+    elif not torch.allclose(derivatives, with_other_logits, rtol=1e-6, atol=0):
+        fault = "has derivatives that depend on the other logits"
     else:
         return
     raise ValueError(
-        f"{name} may have one_pass=True only if the discriminator's loss rises strictly with the logit of each "
-        f"generated image, whatever the other logits are; that of {loss.name!r} {fault}. Set one_pass=False."
+        f"{name} may have one_pass=True only if the discriminator's loss increases strictly with the logit of "
+        f"each generated image, independently of the other logits; that of {loss.name!r} {fault}. Set one_pass=False."
     )
 
 
-def _fake_slopes(loss, logits, others):
-    """Return the slope of the discriminator's loss in each generated image's logit, beside images of other logits."""
+def _derivatives(loss, logits, others):
+    """Return the derivative of the discriminator's loss in each generated logit, in a batch with logits `others`."""
     with torch.inference_mode(False), torch.enable_grad():
         fake = torch.cat([logits, torch.full_like(logits, others)]).requires_grad_()
-        (slopes,) = torch.autograd.grad(loss.discriminator(torch.full_like(fake, others), fake), fake)
-    return slopes[: len(logits)]
+        (derivatives,) = torch.autograd.grad(loss.discriminator(torch.full_like(fake, others), fake), fake)
+    return derivatives[: len(logits)]
 
 
 def _full_name(function):

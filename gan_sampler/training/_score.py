@@ -1,4 +1,4 @@
-"""How like the real images are those of a generator: cheap enough to ask at every report.
+"""How close the images of a generator are to real images, fast enough to compute at every report.
 
 References
 ----------
@@ -13,30 +13,31 @@ import torch
 from .._snapshots import is_unusable
 from ._step import normalised
 
-_MAX_COMPONENTS, _IMAGES_PER_COMPONENT = 64, 8  # components of fewer images are chance, and unseen images lack them
-_MAX_IMAGES, _MAX_VALUES = 1000, 2**25  # of the real images, to bound time and memory
+_MAX_COMPONENTS, _IMAGES_PER_COMPONENT = 64, 8  # components estimated from fewer images are mostly noise
+_MAX_IMAGES, _MAX_VALUES = 1000, 2**25  # of the real images, to limit time and memory
 _PIXELS_AT_ONCE = 4096
-_SMALLEST_SHARE = 1e-6  # of the first component's variance; components with less are taken to have as much
-_N_SPLITS = 3  # of the real images into halves, each of which is scored against the other
-_LEAST_SPLIT = 4  # images; fewer make no two halves with a variance each
-_ROUNDING = (2 / 255) ** 2 / 12  # variance that rounding to bytes gives a pixel, so that no ratio is of nothing
-_SPECTRA_AT_ONCE, _SPECTRA_SCORED = 64, 128  # images; more of the generated ones change little and take time
-_CHANCE = 4  # variances of a mean spectrum; as an image's frequencies vary together, one is often exceeded
+_SMALLEST_SHARE = 1e-6  # lower limit of a component's variance, relative to that of the first
+_N_SPLITS = 3  # random splits of the real images into halves, which are scored against each other
+_LEAST_SPLIT = 4  # images; with fewer, a half has no variance
+_ROUNDING = (2 / 255) ** 2 / 12  # variance of rounding to uint8, added so that no ratio is 0 / 0
+_SPECTRA_AT_ONCE, _SPECTRA_SCORED = 64, 128  # images; more generated ones hardly change the result
+# Variances of a mean spectrum that are attributed to chance; more than one, as frequencies are correlated.
+_CHANCE_VARIANCES = 4
 
 
 class PixelFrechetDistance:
     """Fréchet distance (equation 6 of [1]_) to real images, in whitened principal components of their pixels.
 
-    What FID is in the features of a network that was trained on photographs, this is in the first principal components
-    of the real images, one for every eight of them and 64 at most, scaled to variance one. It takes milliseconds, needs
+    FID is computed in the features of a network trained on photographs; this distance in the first principal components
+    of the real images, one for every eight images and at most 64, scaled to unit variance. It takes milliseconds, needs
     no weights, and ranks the generators of one training as KID does; docs/training.md has the figures.
 
-    The unit is what real images get among themselves: the mean distance of one random half of them to the other. So
-    about 1, or less, is as good as real images that were not seen, whatever the class. Fewer than four images have no
-    two halves; then the unit is 1 in each component, the distance of images that are all like the mean image.
+    The distance is divided by the mean distance between random halves of the real images. So a score of about 1 or less
+    is as good as unseen real images, for every class. Fewer than four images cannot be split; then the divisor is the
+    number of components, which is the distance of images that all equal the mean image.
 
-    Speckle lies outside these components, so that the score cannot see it. It shows in the power spectrum, as blur and
-    the repeated patterns of transposed convolutions do; that is compared apart, as the spectral distance.
+    Pixel noise lies outside these components and does not change the score. It changes the power spectrum, as do blur
+    and the periodic patterns of transposed convolutions; the spectral distance compares the spectra.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class PixelFrechetDistance:
         When there are fewer than two images, or they are not finite.
     """
 
-    n_images = 256  # how many images a score shall be taken of
+    n_images = 256  # number of images to score
 
     @torch.no_grad()
     def __init__(self, images):
@@ -64,8 +65,8 @@ class PixelFrechetDistance:
         pixels = real.flatten(1)
         mean = pixels.mean(0)
         pixels = pixels - mean
-        # Inner products between images give the components without a matrix of pixels by pixels; in float64, because
-        # the smallest are lost beside the largest otherwise.
+        # The inner products of images give the components without a pixels x pixels covariance matrix. In float64,
+        # because the smallest components are lost in float32.
         products = sum(part @ part.T for part in map(torch.Tensor.double, pixels.split(_PIXELS_AT_ONCE, dim=1)))
         if not products.isfinite().all():
             raise ValueError(
@@ -89,16 +90,16 @@ class PixelFrechetDistance:
         Parameters
         ----------
         images : torch.Tensor of shape (n, channels, height, width)
-            Images in [-1, 1], of the shape given before and on the same device. A single one has variance 0.
+            Images in [-1, 1], of the shape and on the device of the real images. A single image has variance 0.
 
         Returns
         -------
         record : dict of str to float
-            ``score``, the squared distance over that of unseen real images: about 1 is as good as real, the lower the
-            better, infinite where an image is not finite. ``variance_ratio``, the images' variance over that of the
-            real ones: 1 where they differ as much from each other, 0 where they are all alike. ``spectral_distance``,
-            the root mean square, over frequencies, of the logarithm of the images' power over that of the real ones,
-            less what chance adds: 0 for real images, the lower the better. `is_unusable` judges by all three.
+            ``score``: squared distance, divided by that of unseen real images; about 1 for real images, the lower the
+            better, infinite if an image is not finite. ``variance_ratio``: variance of the images, divided by that of
+            the real ones; 1 if they vary as much, 0 if they are identical. ``spectral_distance``: root mean square,
+            over frequencies, of the difference of log power from the real images, minus its expectation by chance; 0
+            for real images, the lower the better. `is_unusable` uses all three.
         """
         images = images.float()
         pixels = images.flatten(1) - self._mean
@@ -117,7 +118,7 @@ class PixelFrechetDistance:
         }
 
     def _spectral_distance(self, images):
-        by_chance = _CHANCE * self._spectral_variance * (1 / self._n_real + 1 / len(images))
+        by_chance = _CHANCE_VARIANCES * self._spectral_variance * (1 / self._n_real + 1 / len(images))
         difference = (_log_spectra(images).mean(0) - self._spectrum)[1:]  # without the mean brightness
         return math.sqrt(max(0.0, difference.square().mean().item() - by_chance))
 
@@ -130,9 +131,9 @@ class PixelFrechetDistanceByClass:
     images : torch.Tensor of shape (n, channels, height, width)
         Real images, as `PixelFrechetDistance` takes them.
     classes : torch.Tensor of shape (n,), int64
-        Class of each.
+        Class of each image.
     scored : list of int
-        The classes that count.
+        Classes to score.
     """
 
     n_images = PixelFrechetDistance.n_images  # of each class
@@ -147,14 +148,14 @@ class PixelFrechetDistanceByClass:
         Parameters
         ----------
         images : list of torch.Tensor of shape (n, channels, height, width)
-            Of each of `classes`.
+            Images of each of `classes`.
 
         Returns
         -------
         record : dict of str to float
-            The mean ``score`` of the classes, in how many of them images are unusable, ``n_unusable``, and of each by
-            its index ``score_0``, ``variance_ratio_0``,
-            ``spectral_distance_0`` and so on; `of_class` takes these out.
+            ``score``, the mean over the classes; ``n_unusable``, the number of classes with unusable images; and for
+            each class, by its index, ``score_0``, ``variance_ratio_0``, ``spectral_distance_0`` and so on, which
+            `of_class` extracts.
         """
         records = [distance(drawn) for distance, drawn in zip(self._distances, images, strict=True)]
         of_each = {
@@ -167,14 +168,14 @@ class PixelFrechetDistanceByClass:
 
 
 def of_class(record, index):
-    """Return one class's part of what `PixelFrechetDistanceByClass` returned, under the names that one class has.
+    """Return the values of one class from a record of `PixelFrechetDistanceByClass`, without the index in their names.
 
     Parameters
     ----------
     record : dict of str to float
-        Or an entry of a history, which holds the same.
+        The record, or an entry of a history.
     index : int
-        The class.
+        Index of the class.
 
     Returns
     -------
@@ -185,20 +186,20 @@ def of_class(record, index):
 
 
 def _distance(mean, covariance):
-    """Return the squared distance to components of mean 0 and covariance 1, which commutes with every other."""
+    """Return the squared Fréchet distance to mean 0 and identity covariance, which commutes with every covariance."""
     spread = torch.linalg.eigvalsh(covariance).clamp_min(0).sqrt()
     return mean.square().sum() + (spread - 1).square().sum()
 
 
 def _whitening(products, n_components):
-    """Return the components of centred images as sums of the images, (n_images, n_components).
+    """Return the whitened components as linear combinations of the centred images, (n_images, n_components).
 
     Parameters
     ----------
     products : torch.Tensor of shape (n_images, n_images)
-        The images' inner products.
+        Inner products of the images.
     n_components : int
-        How many of the largest.
+        Number of components.
     """
     squares, left = torch.linalg.eigh(products)
     squares, left = squares[-n_components:], left[:, -n_components:]
@@ -207,12 +208,13 @@ def _whitening(products, n_components):
 
 
 def _distance_between_halves(products, n_components):
-    """Return the mean distance of one half of the images to the other; all from inner products."""
+    """Return the mean distance between random halves of the images, computed from inner products."""
     n_images = len(products)
     if n_images < _LEAST_SPLIT:
         return float(n_components)
-    by_chance = 4 * n_components / n_images  # of the two means alone; few images may come out as more alike
-    generator, distances = torch.Generator().manual_seed(0), []  # a stream of its own: no other one moves
+    by_chance = 4 * n_components / n_images  # expectation from the two means alone, as a lower limit for few images
+    # A separate generator, so that no other random state changes.
+    generator, distances = torch.Generator().manual_seed(0), []
     for _ in range(_N_SPLITS):
         order = torch.randperm(n_images, generator=generator)
         halves = order[: n_images // 2], order[n_images // 2 :]
@@ -231,7 +233,7 @@ def _distance_to_unseen(products, n_components, known, unseen):
 
 
 def _log_spectra(images):
-    """Return the logarithm of each image's power, (n, n_frequencies): of that of the mean, single images would rule."""
+    """Return the log power spectrum of each image, (n, n_frequencies); logs, so that no single image dominates."""
     return torch.cat(
         [
             torch.fft.rfft2(part).abs().square().div(part[0, 0].numel()).add(_ROUNDING).log().mean(1).flatten(1)

@@ -1,4 +1,4 @@
-"""All that changes in the course of a training."""
+"""The state of a training."""
 
 import copy
 import itertools
@@ -10,20 +10,20 @@ from ._average import move_average
 from ._files import check_tensors
 
 _PROBE_BATCH_SIZE = 64
-_LARGEST_LOSS = 1e4  # a mean loss of a valid training is some hundreds at the most
+_LARGEST_LOSS = 1e4  # mean losses of valid trainings are at most some hundreds
 
 
 class BatchOrder:
-    """Rows of the images in random order, batch by batch, of one class where there are classes.
+    """Batches of row numbers in random order; of one class each, where there are classes.
 
     Parameters
     ----------
     n_images : int
         Number of images.
     classes : torch.Tensor of shape (n_images,), int64, or None
-        Class of each, 0, 1 and so on, where batches shall be of one class.
+        Class of each image, 0, 1 and so on, for batches of one class.
     stream : torch.Generator
-        What the order is drawn from; rows are on its device.
+        Source of the random order; rows are on its device.
     """
 
     def __init__(self, n_images, classes, stream):
@@ -36,7 +36,8 @@ class BatchOrder:
     def next(self, batch_size, index=0):
         """Return the rows of the next batch of a class.
 
-        Passes in random order; images beyond the last full batch sit one out. Fewer rows where there are fewer images.
+        The order is shuffled in each epoch, which leaves out the images after the last full batch. The batch is smaller
+        than `batch_size` where there are fewer images.
         """
         first, n_images = sum(map(len, self._rows[:index])), len(self._rows[index])
         batch_size = min(batch_size, n_images)
@@ -52,22 +53,22 @@ class BatchOrder:
 
 
 class TrainingState:
-    """Networks, optimisers, random streams and progress: what must be kept to go back to an instant, or on from it.
+    """Networks, optimisers, random generators and progress: all that is needed to return to a step and continue.
 
     Parameters
     ----------
     generator, discriminator : torch.nn.Module
-        On their device and in training mode; they are trained in place.
+        On their device and in training mode; trained in place.
     learning_rates : tuple of (float, float)
         Learning rates of Adam for generator and discriminator.
     beta_1 : float
-        Adam's decay of the first moment.
+        Decay rate of Adam's first moment.
     batches : BatchOrder
         Order of the images.
     progress : Progress
         Clock and history.
     stream : torch.Generator
-        What noise, order and augmentation are drawn from.
+        Source of noise, order and augmentation.
 
     Attributes
     ----------
@@ -76,7 +77,7 @@ class TrainingState:
     best : torch.nn.Module
         The average at the best report.
     n_rollbacks : int
-        How often training was taken back.
+        Number of times that training was set back to the last valid state.
     """
 
     def __init__(self, generator, discriminator, *, learning_rates, beta_1, batches, progress, stream):
@@ -90,7 +91,7 @@ class TrainingState:
         ]
         self.generator_adam, self.discriminator_adam = self.adams
         for adam in self.adams:
-            _fill_in(adam)
+            _initialise_moments(adam)
         self._learning_rates = learning_rates
         self.n_rollbacks = 0
         self._draws_from_torch = draws_from_torch(generator) or draws_from_torch(discriminator)
@@ -101,9 +102,9 @@ class TrainingState:
         Returns
         -------
         tensors : dict of str to torch.Tensor
-            Copies on the device they came from.
+            Copies, on the same device.
         progress : dict
-            Plain numbers, lists and strings, in words of JSON.
+            Numbers, strings and lists that JSON can hold.
         """
         tensors = {name: tensor.detach().clone() for name, tensor in self._tensors().items()}
         tensors["random_state"] = self.stream.get_state()
@@ -117,7 +118,7 @@ class TrainingState:
 
     @torch.no_grad()
     def restore(self, tensors, progress):
-        """Go to a captured state, on this or another machine.
+        """Restore a captured state, also of another machine.
 
         Parameters
         ----------
@@ -127,13 +128,14 @@ class TrainingState:
         Raises
         ------
         ValueError
-            When they are of others.
+            When they are of other networks.
         """
-        check_tensors(tensors, self._tensors(), "The state must be of networks of these shapes")  # copy_ broadcasts
+        # Because copy_ would broadcast.
+        check_tensors(tensors, self._tensors(), "The state must be of networks of these shapes")
         if len(progress["positions"]) != len(self.batches.positions):
             raise ValueError(f"positions must be {len(self.batches.positions)}, one for each class")
         for name, tensor in self._tensors().items():
-            tensor.copy_(tensors[name])  # keeps the memory format, which decides the kernels and with them the rounding
+            tensor.copy_(tensors[name])  # in place, because the memory format decides the kernels and so the rounding
         self.stream.set_state(tensors["random_state"].cpu())
         if self._draws_from_torch and "random_state.torch" in tensors:
             torch.set_rng_state(tensors["random_state.torch"].cpu())
@@ -145,7 +147,7 @@ class TrainingState:
         self.set_rollbacks(progress["n_rollbacks"])
 
     def set_rollbacks(self, n_rollbacks):
-        """Halve the learning rates once for every time that training was taken back."""
+        """Halve the learning rates once for each rollback."""
         self.n_rollbacks = n_rollbacks
         for adam, rate in zip(self.adams, self._learning_rates, strict=True):
             for group in adam.param_groups:
@@ -154,7 +156,7 @@ class TrainingState:
     def is_finite(self):
         """Whether every weight is finite and both mean losses are within reason; waits for the device."""
         parameters = itertools.chain(self.generator.parameters(), self.discriminator.parameters())
-        # false also for a loss that is no number
+        # False also for NaN
         is_within = self.progress.losses.abs() < _LARGEST_LOSS * self.progress.steps_since_report()
         return bool(torch.stack([is_within.all(), *(p.detach().isfinite().all() for p in parameters)]).all())
 
@@ -163,20 +165,20 @@ class TrainingState:
         return draw_noise(self.generator, n_images, self.stream)
 
     def move_average(self, decay):
-        """Let the average follow the generator."""
+        """Update the moving average of the generator."""
         move_average(self.average, self.generator, self.progress.step, decay)
 
     @torch.no_grad()
     def evaluate(self, probe, score):
-        """Enter losses and score of this instant in the history, and remember the average if it is the best so far.
+        """Add the losses and score of this step to the history, and keep the average if it is the best so far.
 
         Parameters
         ----------
         probe : torch.Tensor of shape (n, latent_dim)
             Noise to draw the scored images from.
         score : callable or None
-            Takes these images and returns a dict with ``score``, the lower the better. None takes the newest average
-            for the best.
+            Takes these images and returns a dict with ``score``, the lower the better. With None the latest average is
+            the best.
 
         Returns
         -------
@@ -184,10 +186,10 @@ class TrainingState:
             The new entry of the history.
         """
         scores = {}
-        if score is not None:  # in training mode: the average's running statistics are those of no network that ran
+        if score is not None:  # in training mode, because the average has no running statistics of its own
             scored = getattr(score, "classes", None)
             scores = score(self._draw(probe) if scored is None else [self._draw(probe, index) for index in scored])
-        if self.progress.would_be_best(scores):  # first, so that Ctrl-C in between leaves no entry without its snapshot
+        if self.progress.would_be_best(scores):  # before the report, so that after Ctrl-C every entry has its snapshot
             self.best.load_state_dict(self.average.state_dict())
         return self.progress.report(scores)
 
@@ -215,8 +217,8 @@ def _has_fused_adam(network):
     return next(network.parameters()).device.type in ("cpu", "cuda")
 
 
-def _fill_in(adam):
-    """Make Adam's moments, which it would make itself at its first step, so that there is always a state to go to."""
+def _initialise_moments(adam):
+    """Initialise Adam's moments, as its first step would, so that the state can be captured before it."""
     for group in adam.param_groups:
         for parameter in group["params"]:
             adam.state[parameter] = {

@@ -10,23 +10,23 @@ pass is enough. Let image i be :math:`x_i`, its logit :math:`l_i = D(x_i)`, and 
     \qquad\text{and}\qquad
     \frac{\partial L_G}{\partial x_i} = \sum_j \frac{\partial L_G}{\partial l_j} \frac{\partial l_j}{\partial x_i} .
 
-Backpropagation is linear in the upstream gradient, the slopes :math:`s_j = \partial L_D / \partial l_j` and
+Backpropagation is linear in the upstream gradient, here :math:`s_j = \partial L_D / \partial l_j` and
 :math:`t_j = \partial L_G / \partial l_j`. Where the discriminator does not couple the images of a batch, only
-:math:`\partial l_i / \partial x_i` is left of either sum, so the generator's gradient is the discriminator's times a
-number for each image:
+:math:`\partial l_i / \partial x_i` is left of both sums, so the generator's gradient is the discriminator's times one
+factor for each image:
 
 .. math::
 
     \frac{\partial L_G}{\partial x_i} = \frac{t_i}{s_i} \, \frac{\partial L_D}{\partial x_i} .
 
-One backward pass from the logits with slopes :math:`s_i` thus leaves the gradients of the discriminator's weights, and
-at the images what, times :math:`t_i / s_i`, goes on into the generator. It takes one logit for each image, no coupling,
-and :math:`s_i > 0`, which `Loss.one_pass` promises. For the non-saturating loss with n images
-:math:`s_i = \sigma(l_i) / n` and :math:`t_i = (\sigma(l_i) - 1) / n`. In floating point :math:`\sigma(l_i)` is lost for
-very negative logits, so that :math:`s_i` is kept above a floor, before the backward pass as in the ratio: it cancels at
-the images, and moves the discriminator's gradient by no more than the floor.
+So one backward pass from the logits, with upstream gradients :math:`s_i`, gives the gradients of the discriminator's
+weights and of the images; the latter, times :math:`t_i / s_i`, are passed on to the generator. This requires one logit
+for each image, no coupling, and :math:`s_i > 0`, which `Loss.one_pass` states. For the non-saturating loss with n
+images :math:`s_i = \sigma(l_i) / n` and :math:`t_i = (\sigma(l_i) - 1) / n`. In floating point :math:`\sigma(l_i)`
+underflows for very negative logits, so :math:`s_i` has a lower limit, in the backward pass and in the ratio: it cancels
+at the images, and changes the discriminator's gradient by no more than this limit.
 
-Both networks see the discriminator as it was before the update; with two passes the generator sees it after that.
+Both gradients are those of the discriminator before its update; with two passes the generator's is taken after it.
 """
 
 import copy
@@ -36,20 +36,19 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from ..runtime import mixed_precision, random_stream, training_context
 
-# Of a loss in a logit. Adam, whose epsilon is 1e-8, does not notice a gradient of this size in the discriminator, and
-# float32 and bfloat16, whose smallest normal number is 1e-38, have 18 digits left below it for what becomes of it on
-# the way to an image.
-_SMALLEST_SLOPE = 1e-20
-_N_PROBED = 4  # images; also the usual group of minibatch standard deviation
+# Lower limit of the upstream gradient. It is far below the epsilon of Adam, 1e-8, so that it does not change the update
+# of the discriminator, and far above the smallest normal number of float32 and bfloat16, 1e-38, so that the product
+# with other gradients does not underflow.
+_SMALLEST_UPSTREAM = 1e-20
+_N_PROBED = 4  # images; also the usual group size of minibatch standard deviation layers
 
 
 def train_mode(network):
-    """Put a network in training mode, except for the modules that its user has frozen.
+    """Put a network in training mode, except for modules that the user has frozen.
 
-    A module in eval mode is frozen if the network as a whole is in training mode, for then somebody has put it there.
-    A network that is in eval mode as a whole has most likely just been loaded: there a module is frozen, with all its
-    parts, if it has parameters of which none requires a gradient. Batch normalisation that is frozen keeps its running
-    statistics, and does not couple the images of a batch.
+    In a network in training mode, a module in eval mode is frozen. A network in eval mode has most likely been loaded;
+    there a module and its submodules are frozen if it has parameters and none of them requires a gradient. Frozen batch
+    normalisation uses its running statistics, and does not couple the images of a batch.
 
     Parameters
     ----------
@@ -67,7 +66,7 @@ def train_mode(network):
         frozen = [module for module in frozen if module in fixed]
     network.train()
     for module in frozen:
-        module.training = False  # train(False) would reach into its parts, which may be in training mode
+        module.training = False  # train(False) would also change its submodules
     return network
 
 
@@ -77,26 +76,26 @@ def _is_fixed(module):
 
 
 def allows_one_pass(discriminator, images, *, loss, index=None):
-    """Whether `one_pass_gradients` are right: by the loss, and by what a backward pass through the discriminator shows.
+    """Whether `one_pass_gradients` is exact for this loss and this discriminator.
 
-    The gradients of the logits of a few random images are looked at, in a copy of the discriminator whose dropout is
-    off. Neither the discriminator nor a random stream is changed.
+    A backward pass of a few random images through a copy of the discriminator, without dropout, tests whether the logit
+    of an image depends on other images. Neither the discriminator nor a random state is changed.
 
     Parameters
     ----------
     discriminator : torch.nn.Module
-        Images to logits; `train_mode` decides which of its modules will be trained.
+        Images to logits; tested as it is after `train_mode`.
     images : torch.Tensor of shape (n_images, channels, height, width)
-        Real images, of which only shape and device count.
+        Real images; only their shape and device are used.
     loss : Loss
-        What the networks minimise.
+        Loss of both networks.
     index : int or None, default=None
-        A class, for class-conditional discriminators.
+        Index of a class, for class-conditional discriminators.
 
     Returns
     -------
     allowed : bool
-        False too for discriminators with several logits an image, as those of patches.
+        False for discriminators with several logits for each image, such as patch discriminators.
     """
     if not loss.one_pass:
         return False
@@ -113,22 +112,22 @@ def allows_one_pass(discriminator, images, *, loss, index=None):
 
 
 def _are_coupled(logits, images):
-    """Whether the logit of any image has a gradient in another image."""
+    """Whether the logit of an image has a nonzero gradient with respect to another image."""
     for i, logit in enumerate(logits):
-        (slope,) = torch.autograd.grad(logit, images, retain_graph=True, allow_unused=True, materialize_grads=True)
-        slope[i] = 0
-        if slope.count_nonzero():  # also where it is no number
+        (gradient,) = torch.autograd.grad(logit, images, retain_graph=True, allow_unused=True, materialize_grads=True)
+        gradient[i] = 0
+        if gradient.count_nonzero():  # NaN counts as nonzero
             return True
     return False
 
 
 def normalised(images):
-    """Return images as floats in [-1, 1]; those of uint8 are taken to be in 0..255."""
+    """Return images as floats in [-1, 1]; uint8 images are in 0..255."""
     return images.to(torch.float32) / 127.5 - 1 if images.dtype == torch.uint8 else images
 
 
 def generate(generator, noise, index=None):
-    """Draw images in the precision that training takes on the device."""
+    """Generate images in the precision of training on the device."""
     with mixed_precision(noise.device):
         return generator(noise) if index is None else generator(noise, index)
 
@@ -136,7 +135,7 @@ def generate(generator, noise, index=None):
 def one_pass_gradients(generator, discriminator, real, noise, *, loss, augment, index=None):
     """Set the gradients of both networks from a single pass of the generated images through the discriminator.
 
-    They are those of two passes, both through the discriminator as it was before the update, where `allows_one_pass`.
+    They equal those of two passes through the discriminator before its update, if `allows_one_pass`.
 
     Parameters
     ----------
@@ -145,39 +144,39 @@ def one_pass_gradients(generator, discriminator, real, noise, *, loss, augment, 
     real : torch.Tensor of shape (n, channels, height, width)
         Real images in [-1, 1].
     noise : torch.Tensor of shape (n, latent_dim)
-        What the generator draws from.
+        Input of the generator.
     loss : Loss
-        What the networks minimise.
+        Loss of both networks.
     augment : callable
-        Differentiable change of images, each by itself, before the discriminator sees them.
+        Differentiable augmentation of a batch, applied to each image independently.
     index : int or None, default=None
         Class of the real images and of those to be generated, for class-conditional networks.
 
     Returns
     -------
     losses : torch.Tensor of shape (2,)
-        The discriminator's and the generator's, without gradients.
+        Losses of discriminator and generator, detached.
     """
     fake = generate(generator, noise, index)
-    seen = fake.detach().requires_grad_()
+    leaf = fake.detach().requires_grad_()
     real_logits = _logits(discriminator, augment(real), index)
-    fake_logits = _logits(discriminator, augment(seen), index)
+    fake_logits = _logits(discriminator, augment(leaf), index)
     if fake_logits.numel() != len(fake):
         raise ValueError(
             "discriminator must give one logit for each image where one pass is to serve both networks; got logits of "
             f"shape {tuple(fake_logits.shape)} for {len(fake)} images. Use two passes, as allows_one_pass advises."
         )
 
-    # The losses on a graph of their own, which ends at the logits.
+    # A separate graph for the losses, whose leaves are the logits.
     on_real, on_fake = real_logits.detach().requires_grad_(), fake_logits.detach().requires_grad_()
     loss_discriminator, loss_generator = loss.discriminator(on_real, on_fake), loss.generator(on_fake)
-    real_slope, fake_slope = torch.autograd.grad(loss_discriminator, (on_real, on_fake))
-    (wanted_slope,) = torch.autograd.grad(loss_generator, on_fake)
-    fake_slope = fake_slope.clamp_min(_SMALLEST_SLOPE)
+    real_upstream, fake_upstream = torch.autograd.grad(loss_discriminator, (on_real, on_fake))
+    (generator_upstream,) = torch.autograd.grad(loss_generator, on_fake)
+    fake_upstream = fake_upstream.clamp_min(_SMALLEST_UPSTREAM)
 
-    torch.autograd.backward((real_logits, fake_logits), (real_slope, fake_slope))
-    ratio = wanted_slope / fake_slope  # one number an image
-    fake.backward(seen.grad * ratio.view(-1, 1, 1, 1))
+    torch.autograd.backward((real_logits, fake_logits), (real_upstream, fake_upstream))
+    ratio = generator_upstream / fake_upstream  # one factor for each image
+    fake.backward(leaf.grad * ratio.view(-1, 1, 1, 1))
     return torch.stack([loss_discriminator.detach(), loss_generator.detach()])
 
 
@@ -192,8 +191,8 @@ def discriminator_gradients(discriminator, real, fake, *, loss, augment, index=N
 def generator_gradients(discriminator, fake, *, loss, augment, index=None):
     """Set the gradients of the generator that made `fake`, and return its loss; the discriminator gets none."""
     value = loss.generator(_logits(discriminator, augment(fake), index))
-    (slope,) = torch.autograd.grad(value, fake)  # the discriminator's own gradients would cost a third of the pass
-    fake.backward(slope)
+    (gradient,) = torch.autograd.grad(value, fake)  # gradients of the weights would take a third of the pass
+    fake.backward(gradient)
     return value.detach()
 
 

@@ -160,7 +160,7 @@ class Child:
 def fit(sampler, folder=None, *, eager=True, data=None):
     """Fit, writing a checkpoint at every report; return the resampled images."""
     if eager:
-        _keeper._LEAST_SECONDS, _keeper._SHARE = 0.0, 1e9
+        _keeper._LEAST_SECONDS, _keeper._MAX_SHARE = 0.0, 1e9
     torch.set_num_threads(1)
     return clone(sampler).set_params(checkpoint_dir=folder).fit_resample(*(data or toy()))[0].tobytes()
 
@@ -283,7 +283,7 @@ def full(disk, n_free):
 
 def fit_with_workers(folder, ready):
     """Fit in two processes for longer than anybody waits."""
-    _keeper._LEAST_SECONDS, _keeper._SHARE = 0.0, 1e9
+    _keeper._LEAST_SECONDS, _keeper._MAX_SHARE = 0.0, 1e9
     torch.set_num_threads(1)
     os.write(ready, b"!")
     sampler = DCGANOverSampler(n_steps=10**6, base_channels=2, random_state=0, n_jobs=2, checkpoint_dir=folder)
