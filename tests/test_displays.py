@@ -334,6 +334,13 @@ def test_images_of_any_layout_are_shown_as_bytes(given, options, expected):
     assert shown == {image.tobytes() for image in expected}
 
 
+def test_synthetic_images_can_be_shown_alone(fitted):
+    """Where real ones must not be passed on."""
+    display = SyntheticImagesDisplay([fitted["dcgan"][0].sample(8, "ring", random_state=0)]).plot()
+    assert display.montage().shape == (SIZE, 8 * SIZE + 7, 4)
+    assert [text.get_text() for text in display.text_] == ["synthetic"]
+
+
 def test_large_images_are_averaged_down():
     """A page of 1,000-pixel images would be megabytes."""
     images = np.zeros((2, 500, 300), dtype=np.uint8)
