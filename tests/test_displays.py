@@ -137,9 +137,11 @@ def test_neither_settings_nor_random_state_of_the_caller_change(fitted):
     """A picture must not change what is trained after it."""
     import torch
 
-    settings, numpys, torchs = dict(matplotlib.rcParams), np.random.get_state()[1].copy(), torch.get_rng_state()
-    displays_of(fitted)
-    assert dict(matplotlib.rcParams) == settings
+    numpys, torchs = np.random.get_state()[1].copy(), torch.get_rng_state()
+    with matplotlib.rc_context({"font.size": 9, "lines.linewidth": 2.5}):
+        settings = dict(matplotlib.rcParams)
+        displays_of(fitted)
+        assert dict(matplotlib.rcParams) == settings
     np.testing.assert_array_equal(np.random.get_state()[1], numpys)
     assert torch.equal(torch.get_rng_state(), torchs)
 
@@ -204,10 +206,9 @@ def test_names_of_classes_are_no_formulas_and_never_missing(name):
     y = [name] * 3 + ["other"] * 6
     display = ClassDistributionDisplay.from_predictions(y, [*y, name])
     display.figure_.canvas.draw()
-    shown = [
-        text.get_text().replace("\\$", "$").replace("\n", "").strip("\u200b") for text in display.ax_.get_yticklabels()
-    ]
-    assert name in shown
+    shown = display.ax_.get_yticklabels()[sorted([name, "other"]).index(name)].get_text()
+    assert "$" not in shown.replace("\\$", "")
+    assert shown.replace("\\$", "$").replace("\n", "").strip("\u200b") == name
     display = EmbeddingDisplay(np.eye(2), [name, "other"], ["real", "real"]).plot()
     display.figure_.canvas.draw()
     assert len(display.ax_.get_legend().get_texts()) == 3
@@ -303,14 +304,14 @@ def test_the_nearest_real_image_is_of_the_same_class():
 
 
 def test_real_images_shown_are_those_of_the_class(fitted):
-    display = SyntheticImagesDisplay.from_estimator(fitted["dcgan"][0], X, Y, n_images=2, random_state=0)
+    display = SyntheticImagesDisplay.from_estimator(fitted["dcgan"][0], X, Y, n_images=6, random_state=0)
     known = {image.tobytes(): label for image, label in zip(X, Y, strict=True)}
     for images, nearest, name in zip(display.real, display.nearest, display.display_labels, strict=True):
         assert {known[image.tobytes()] for image in (*images, *nearest)} == {name}
-        assert len(images) == 4
+        assert len({image.tobytes() for image in images}) == 12
     assert display.display_labels == ["disc", "ring"]
     assert [tick.get_text() for tick in display.ax_.get_yticklabels()] == ["disc", "ring"]
-    again = SyntheticImagesDisplay.from_estimator(fitted["dcgan"][0], X, Y, n_images=2, random_state=0)
+    again = SyntheticImagesDisplay.from_estimator(fitted["dcgan"][0], X, Y, n_images=6, random_state=0)
     np.testing.assert_array_equal(again.montage(), display.montage())
 
 
@@ -331,6 +332,13 @@ def test_images_of_any_layout_are_shown_as_bytes(given, options, expected):
     display = SyntheticImagesDisplay.from_predictions(given, y, given, y, n_images=6, random_state=0, **options)
     shown = {image.tobytes() for image in display.synthetic[0]}
     assert shown == {image.tobytes() for image in expected}
+
+
+def test_synthetic_images_can_be_shown_alone(fitted):
+    """Where real ones must not be passed on."""
+    display = SyntheticImagesDisplay([fitted["dcgan"][0].sample(8, "ring", random_state=0)]).plot()
+    assert display.montage().shape == (SIZE, 8 * SIZE + 7, 4)
+    assert [text.get_text() for text in display.text_] == ["synthetic"]
 
 
 def test_large_images_are_averaged_down():
@@ -485,6 +493,19 @@ def test_points_of_real_and_synthetic_images_are_told_apart(fitted):
     assert colours[0] == colours[1]
 
 
+def test_each_point_is_that_of_its_image(fitted):
+    statistics = FunctionTransformer(lambda X: np.stack([X.mean(axis=(1, 2)), X.std(axis=(1, 2))], axis=1))
+    synthetic, labels = made(fitted)
+    options = {"embedder": statistics, "transformer": FunctionTransformer(), "n_images": 5, "random_state": 0}
+    display = EmbeddingDisplay.from_predictions(X, Y, synthetic, labels, **options)
+    for name in ("disc", "ring"):
+        for kind, images in (("real", X[name == Y]), ("synthetic", synthetic[labels == name])):
+            known = set(map(tuple, statistics.transform(images).round(6)))
+            drawn = set(map(tuple, np.asarray(display.scatter_[name, kind].get_offsets()).round(6)))
+            assert len(drawn) == 5
+            assert drawn <= known
+
+
 def test_the_transformer_is_fitted_to_both_and_left_as_it_was(fitted):
     class Spy(FunctionTransformer):
         shapes = []
@@ -546,11 +567,12 @@ def test_a_walk_draws_what_the_generator_does(fitted):
     import torch
 
     sampler = fitted["dcgan"][0]
-    display = LatentWalkDisplay.from_estimator(sampler, labels=["ring"], n_walks=1, n_steps=3, random_state=7)
+    display = LatentWalkDisplay.from_estimator(sampler, n_walks=1, n_steps=3, random_state=7)
     start, end = np.random.RandomState(7).normal(size=(1, 2, 100))[0]
     noise = torch.from_numpy(np.stack([start, (start + end) / (2 * np.cos(np.arccos(cosine(start, end)) / 2)), end]))
-    expected = sampler.image_format_.to_array(sampler.generators_["ring"](noise.float()))
-    assert np.abs(display.images[0].astype(int) - expected).max() <= 1
+    for images, label in zip(display.images, ("disc", "ring"), strict=True):
+        expected = sampler.image_format_.to_array(sampler.generators_[label](noise.float()))
+        assert np.abs(images.astype(int) - expected).max() <= 1
 
 
 def cosine(a, b):

@@ -151,8 +151,8 @@ def test_poor_images_are_told(sampler):
     poor.history_ = {EVIL: [{**record, "score": 99.0}], "rare": [{**record, "variance_ratio": 0.01}]}
     shown = section(poor._repr_html_())
     assert shown.count('class="alarm"') == 1
-    assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&#x27; (score 99, real ones get about 1;" in shown
-    assert "&#x27;rare&#x27; (variance_ratio 0.01) are much more alike than the real ones" in shown
+    assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&#x27; (score 99" in shown
+    assert "&#x27;rare&#x27; (variance_ratio 0.01)" in shown
     assert shown.index("alarm") < shown.index("<table>")
     poor.history_ = {EVIL: [record], "rare": [record]}
     assert "alarm" not in section(poor._repr_html_())

@@ -15,7 +15,8 @@ class SyntheticImagesDisplay:
 
     The nearest real image shows a copy at a glance: a generator that memorised its training images draws pairs.
 
-    Make it with :meth:`from_estimator` or :meth:`from_predictions`. All parameters are stored as attributes.
+    Make it with :meth:`from_estimator` or :meth:`from_predictions`. All parameters are stored as attributes. Both show
+    real images; where these must not be passed on, draw ``SyntheticImagesDisplay([sampler.sample(8, label)])``.
 
     Parameters
     ----------
