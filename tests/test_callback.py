@@ -73,9 +73,19 @@ def test_it_sees_each_report_and_images_and_disturbs_neither_training_nor_stream
 
 def test_torchs_own_streams_are_put_back_where_a_training_draws_from_them(small):
     """Dropout draws from torch's stream, which a callback may draw from, too."""
+    losses = []
+    for callback in (None, lambda progress: torch.manual_seed(7) and None):
+        fitted = make(DCGANOverSampler, dropout=0.5, callback=callback)
+        fitted.fit_resample(*small)
+        losses.append(fitted.history_["square"][-1]["loss_discriminator"])
+    assert losses[0] == losses[1]
+
+
+def test_drawing_moves_no_power_iteration_of_spectral_normalisation(small):
+    """They move at every batch that passes, and are part of the weights that are kept."""
     images = [
-        make(DCGANOverSampler, dropout=0.5, callback=callback).fit_resample(*small)[0]
-        for callback in (None, lambda progress: torch.manual_seed(7) and None)
+        make(DCGANOverSampler, n_steps=50, generator_norm="spectral", callback=callback).fit_resample(*small)[0]
+        for callback in (None, lambda progress: progress.sample(5) is None)
     ]
     assert np.array_equal(*images)
 
