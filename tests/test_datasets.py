@@ -1292,6 +1292,7 @@ RAMP = np.arange(12 * 10, dtype=np.uint16).reshape(12, 10)
         (RAMP, {"bits": 12, "RescaleSlope": 2, "RescaleIntercept": 100}, 2 * RAMP + 100),
         (RAMP, {"bits": 12, "RescaleSlope": 1, "RescaleIntercept": -1024}, RAMP + (2**15 - 1024)),  # of a CT scanner
         (RAMP.astype(np.int16) - 60, {}, RAMP + (2**15 - 60)),
+        (RAMP.astype(np.int16), {}, RAMP + 2**15),  # the header decides, not what values this file happens to have
         (RAMP.astype(np.uint8), {}, RAMP.astype(np.uint8)),
         (RAMP.astype(np.uint8), {"photometric": "MONOCHROME1"}, 255 - RAMP.astype(np.uint8)),
     ],

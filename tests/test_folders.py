@@ -376,7 +376,7 @@ def test_interrupted_balancing_goes_on_and_ends_as_if_it_had_not_been(scans, tmp
     assert "unfinished work of another command" in other
     assert "Go on with" in other
     monkeypatch.undo()
-    (out / "square" / ".synthetic_square_000003_seed0.png.part").write_bytes(b"half")
+    (out / "square" / ".synthetic_square_000009_seed0.png.part").write_bytes(b"half")
     (out / "square" / "synthetic_square_000009_seed0.png").write_bytes(b"of a longer run")
     again = done("balance", scans, out, *SMALL_GAN)
     assert contents(out) == contents(tmp_path / "whole")
@@ -666,6 +666,17 @@ def test_quality_names_classes_that_are_too_small_and_escapes_their_names(tmp_pa
     assert "disc <b>: not measured: there are 5 real and 12 synthetic images" in result.stdout
     assert "disc &lt;b&gt;" in (tmp_path / "q.html").read_text()
     assert "<b>" not in (tmp_path / "q.html").read_text()
+
+
+def test_repeated_images_are_not_measured_as_synthetic(tmp_path):
+    """They are real ones."""
+    from gan_sampler.folders._quality import find_synthetic
+
+    made = write_shapes(tmp_path / "made", {"disc": 2})
+    (made / "manifest.csv").write_text(
+        "file,class\ndisc/repeated_disc_000001_seed0.png,disc\ndisc/patient 0.png,disc\n"
+    )
+    assert [file.filename for file in find_synthetic(made)] == ["disc/patient 0.png"]
 
 
 def test_manifest_does_not_lead_out_of_its_folder(scans, tmp_path):

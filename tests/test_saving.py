@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,9 @@ def test_three_lines_balance_a_folder_and_leave_the_originals_alone(scans, tmp_p
     assert os.path.samefile(scans / "ill" / "im 0.png", tmp_path / "balanced" / "ill" / "im 0.png")
     names = [f"ill/synthetic_ill_{number:06d}_seed3.png" for number in (1, 2, 3)]
     assert saved.filenames.tolist() == [*data.filenames.tolist(), *names]
-    again = load_image_folder(tmp_path / "balanced")  # without a warning of manifest.csv
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of manifest.csv, a file that is no image
+        again = load_image_folder(tmp_path / "balanced")
     assert (again.target == "ill").sum() == 9
     rows = [again.filenames.tolist().index(name) for name in saved.filenames]
     np.testing.assert_array_equal(again.images[rows], X)

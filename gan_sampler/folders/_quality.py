@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import os
 from pathlib import Path, PurePosixPath
+from random import Random
 
 from gan_sampler.datasets._decoding import read_head
 from gan_sampler.datasets._listing import MANIFEST, ImageFile, PassedOver, list_files
@@ -54,6 +55,9 @@ class FolderQuality:
                 f"SYNTHETIC must hold classes of REAL, {', '.join(sorted(known))}; got {', '.join(unknown)}. Rename "
                 "the folders so that they agree."
             )
+        made = {file.label for file in self._synthetic_files}
+        self._real_files = _thinned(self._real_files, made, seed)
+        self._held_out_files = [file for file in self._held_out_files if file.label in made]
         self.image_size = _size_of(self._synthetic_files) if image_size is None else (image_size, image_size)
 
     def run(self, *, tell=print, verbose=0):
@@ -109,6 +113,16 @@ class FolderQuality:
                     name=f"The synthetic images of {label}",
                 )
         return reports, images
+
+
+def _thinned(files, labels, seed):
+    """Return the files of some classes, and of each other class as many as are looked at, at random."""
+    found = [file for file in files if file.label in labels]
+    random = Random(seed)
+    for label in sorted({file.label for file in files} - labels):
+        own = [file for file in files if file.label == label]
+        found += random.sample(own, min(len(own), _MAX_REST))
+    return sorted(found, key=lambda file: file.filename)
 
 
 def _check_packages():

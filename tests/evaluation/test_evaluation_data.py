@@ -65,7 +65,7 @@ def test_folder_as_group_is_that_below_training_and_test(tmp_path):
     data = load(tmp_path, groups="folder")
     assert data.has_official_split
     assert len(set(data.groups)) == 5
-    with pytest.warns(UserWarning, match=r"1 groups \(patients\) stand in both the train and the test"):
+    with pytest.warns(UserWarning, match=r"1 groups \(patients\) are in both the training and the test images"):
         make_splits(data, [0])
 
 
