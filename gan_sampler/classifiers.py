@@ -1,4 +1,4 @@
-"""Neural classifiers of images that behave as scikit-learn estimators: skorch nets that size themselves at fit."""
+"""Neural classifiers of images as scikit-learn estimators: skorch nets whose input size is set at fit."""
 
 import contextlib
 from numbers import Integral, Real
@@ -31,7 +31,7 @@ __all__ = [
     "DenseNet121Module",
 ]
 
-_DENSENET_MIN_SIDE = 32  # pixels; DenseNet halves five times
+_DENSENET_MIN_SIDE = 32  # pixels; DenseNet halves the resolution five times
 
 
 class ANNModule(nn.Module):
@@ -44,9 +44,9 @@ class ANNModule(nn.Module):
     n_classes : int
         Number of logits.
     hidden_units : tuple of int, default=(256, 128)
-        Width of each hidden layer.
+        Number of units of each hidden layer.
     dropout : float, default=0.3
-        Probability of dropping a hidden unit, after each hidden layer.
+        Dropout probability after each hidden layer.
 
     Examples
     --------
@@ -79,9 +79,9 @@ class CNNModule(nn.Module):
     n_classes : int
         Number of logits.
     widths : tuple of int, default=(32, 64, 128)
-        Channels of each block of convolution, batch normalisation, ReLU and halving.
+        Channels of each block of convolution, batch normalisation, ReLU and max pooling.
     dropout : float, default=0.3
-        Probability of dropping a pooled feature before the last layer.
+        Dropout probability before the last layer.
 
     Examples
     --------
@@ -99,10 +99,10 @@ class CNNModule(nn.Module):
                 nn.Conv2d(channels, width, 3, padding=1, bias=False),
                 nn.BatchNorm2d(width),
                 nn.ReLU(),
-                nn.MaxPool2d(2, ceil_mode=True),  # keeps the last row of an odd size, and a row image alive
+                nn.MaxPool2d(2, ceil_mode=True),  # so that odd sizes and images of one row are possible
             ]
             channels = width
-        # Averaging to one pixel, unlike any larger target, has a deterministic gradient on CUDA.
+        # Only average pooling to one pixel has a deterministic gradient on CUDA.
         self.layers = nn.Sequential(
             *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, n_classes)
         )
@@ -115,8 +115,8 @@ class CNNModule(nn.Module):
 class DenseNet121Module(nn.Module):
     """torchvision's DenseNet121, untrained, for images of any size and 1 to 4 channels.
 
-    Grey images are repeated to three channels. Sides below 32 pixels are enlarged to 32, because five halvings
-    would leave nothing of them.
+    Grey images are repeated to three channels. Sides below 32 pixels are enlarged to 32, because the
+    resolution is halved five times.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class DenseNet121Module(nn.Module):
     n_classes : int
         Number of logits.
     dropout : float, default=0.0
-        Probability of dropping a feature map after each dense layer.
+        Dropout probability after each dense layer.
 
     Examples
     --------
@@ -153,18 +153,18 @@ class DenseNet121Module(nn.Module):
 
 
 class _BatchwiseDataset(Dataset):
-    """Array whose elements become float tensors only when their batch is drawn.
+    """Data set of an array, which is converted to float tensors batch by batch.
 
-    uint8 images thus never exist as floats all at once, and a batch is converted in one operation.
+    So uint8 images are never all converted to floats at once, and a batch is converted in one operation.
 
     Parameters
     ----------
     X : ndarray
         Inputs, one per entry of the first axis.
     y : ndarray of int or None
-        Class codes; zeros stand in for None, since a loader cannot stack None.
+        Class codes; None is replaced by zeros, since a loader cannot stack None.
     to_tensor : callable
-        Makes a float tensor of a batch of `X`.
+        Converts a batch of `X` to a float tensor.
     """
 
     def __init__(self, X, y=None, *, to_tensor):
@@ -178,12 +178,12 @@ class _BatchwiseDataset(Dataset):
     def __getitem__(self, index):
         return self.__getitems__([index])[0]
 
-    def __getitems__(self, indices):  # what torch's loader asks for when a dataset has it
+    def __getitems__(self, indices):  # used by torch's loader where a dataset has it
         return list(zip(self.to_tensor(self.X[indices]), torch.from_numpy(self.y[indices]), strict=True))
 
 
 class _TrainingLoader(DataLoader):
-    """Loader that shuffles, and leaves out a last batch of one, over which batch normalisation is undefined."""
+    """Loader that shuffles, and drops a last batch of one image, for which batch normalisation is undefined."""
 
     def __init__(self, dataset, batch_size=1, shuffle=True, **kwargs):
         kwargs.setdefault("drop_last", batch_size > 1 and len(dataset) > 1 and len(dataset) % batch_size == 1)
@@ -196,10 +196,10 @@ def _accuracy_of_codes(net, X, y):
 
 
 class _BaseClassifier(NeuralNetClassifier):
-    """What the classifiers share: input checks, label codes, device, seeding.
+    """Base class of classifiers: input checks, encoding of labels, device, seeding.
 
-    skorch keeps its rules: everything it accepts as keyword is accepted, ``module__``, ``optimizer__``,
-    ``iterator_train__`` and ``callbacks__`` parameters included.
+    All keyword arguments of skorch are accepted, including ``module__``, ``optimizer__``, ``iterator_train__`` and
+    ``callbacks__`` parameters.
     """
 
     _parameter_constraints: dict = {
@@ -244,7 +244,7 @@ class _BaseClassifier(NeuralNetClassifier):
         y : array-like of shape (n,)
             Labels, of any type.
         **fit_params : dict
-            Passed to the module's ``forward``, as skorch does.
+            Passed to the ``forward`` of the module, as in skorch.
 
         Returns
         -------
@@ -253,14 +253,14 @@ class _BaseClassifier(NeuralNetClassifier):
         Raises
         ------
         ValueError
-            When a parameter, the inputs or the labels are not acceptable.
+            When a parameter, the inputs or the labels are invalid.
         FloatingPointError
-            When the training loss stops being finite.
+            When the training loss is no longer finite.
         """
         return self._fit(X, y, fresh=not (self.warm_start and self.initialized_), **fit_params)
 
     def partial_fit(self, X, y, classes=None, **fit_params):
-        """Train for `max_epochs` more, from where the last fit ended.
+        """Train for further `max_epochs`, starting from the current weights.
 
         Parameters
         ----------
@@ -269,9 +269,9 @@ class _BaseClassifier(NeuralNetClassifier):
         y : array-like of shape (n,)
             Labels.
         classes : array-like or None, default=None
-            All labels that later calls may bring; read at the first call. None stands for those in `y`.
+            All labels of this and later calls; only used in the first call. None stands for the labels in `y`.
         **fit_params : dict
-            Passed to the module's ``forward``, as skorch does.
+            Passed to the ``forward`` of the module, as in skorch.
 
         Returns
         -------
@@ -292,14 +292,15 @@ class _BaseClassifier(NeuralNetClassifier):
         with isolated(self.device_, draw_seed(self.random_state)):
             if fresh:
                 self.initialize()
-            # skorch's partial_fit would swallow Ctrl-C, and a cross-validation go on with half-trained nets.
+            # skorch's partial_fit catches Ctrl-C, so that a cross-validation would continue with partly trained
+            # networks.
             self.notify("on_train_begin", X=X, y=codes)
             self.fit_loop(X, codes, **fit_params)
             self.notify("on_train_end", X=X, y=codes)
         return self
 
     def _learn_inputs(self, X):
-        """Find out how images are stored, and the shape of one as a tensor."""
+        """Set the image format and the shape of an image as a tensor."""
         X_checked, self.image_format_ = check_images(
             X, image_shape=self.image_shape, data_format=self.data_format, value_range=self.value_range
         )
@@ -325,7 +326,7 @@ class _BaseClassifier(NeuralNetClassifier):
         self.class_weight_ = compute_class_weight(self.class_weight, classes=self.classes_inferred_, y=y)
 
     def _encode(self, y):
-        """Turn labels into positions in `classes_`."""
+        """Return labels as indices into `classes_`."""
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
@@ -335,7 +336,7 @@ class _BaseClassifier(NeuralNetClassifier):
         return np.searchsorted(self.classes_, y).astype(np.int64, copy=False)
 
     def _check_inputs(self, X):
-        """Return `X` as an array that agrees with what fit saw."""
+        """Return `X` as an array, checked against the format at fit."""
         if self.image_format_.ravelled and getattr(X, "ndim", None) == 2:
             validate_data(self, X, reset=False, skip_check_array=True)  # compares the names and number of columns
         return self.image_format_.check_same(X)
@@ -354,10 +355,10 @@ class _BaseClassifier(NeuralNetClassifier):
             Columns in the order of `classes_`; rows sum to 1.
         """
         self.check_is_fitted()
-        with isolated(self.device_, seed=0):  # torch's loader draws a number from the caller's stream
+        with isolated(self.device_, seed=0):  # torch's loader draws a number from the default generator
             if self.predict_nonlinearity != "auto" or not isinstance(self.criterion_, nn.CrossEntropyLoss):
                 return super().predict_proba(X)
-            # As skorch does, but in float64: near 1, float32 makes equals of images that a ROC curve tells apart.
+            # As in skorch, but in float64, because probabilities near 1 that differ may be equal in float32.
             return self.forward(X).double().softmax(dim=1).numpy()
 
     def predict(self, X):
@@ -376,10 +377,10 @@ class _BaseClassifier(NeuralNetClassifier):
         codes = self.predict_proba(X).argmax(axis=1)
         return self.classes_[codes]
 
-    # What follows tells skorch about data, device and seeding through the hooks it has for them.
+    # Hooks of skorch for data, device and seeding.
 
     def get_params_for(self, prefix):
-        """Return skorch's parameters for `prefix`, on top of those that fit has found."""
+        """Return skorch's parameters for `prefix`, and those that are set at fit."""
         found = {}
         if prefix == "module" and hasattr(self, "input_shape_"):
             found = {"input_shape": self.input_shape_, "n_classes": len(self.classes_)}
@@ -389,7 +390,7 @@ class _BaseClassifier(NeuralNetClassifier):
             found = {"to_tensor": torch.from_numpy if self.image_format_ is None else self.image_format_.to_tensor}
         elif prefix in ("iterator_train", "iterator_valid"):
             found = {"batch_size": self.batch_size}
-        # torch takes no NumPy scalars where it wants integers, booleans or pairs of floats.
+        # torch does not accept NumPy scalars everywhere.
         return {name: _as_plain(value) for name, value in (found | super().get_params_for(prefix)).items()}
 
     def get_dataset(self, X, y=None):
@@ -397,10 +398,10 @@ class _BaseClassifier(NeuralNetClassifier):
         return X if is_dataset(X) else super().get_dataset(self._check_inputs(X), y)
 
     def check_data(self, X, y):
-        """Do nothing: `fit` has checked both already, and `y` holds codes by now."""
+        """Do nothing: `fit` has already checked both, and `y` holds codes."""
 
     def initialize(self):
-        """Build module, criterion, optimizer and callbacks; done by `fit`, which finds their sizes.
+        """Build module, criterion, optimizer and callbacks; called by `fit`, which sets their sizes.
 
         Returns
         -------
@@ -415,14 +416,14 @@ class _BaseClassifier(NeuralNetClassifier):
         with self._resolved_device():
             return super().initialize()
 
-    def __sklearn_is_fitted__(self):  # which older releases of skorch lack
+    def __sklearn_is_fitted__(self):  # missing in older releases of skorch
         return bool(getattr(self, "initialized_", False))
 
     def initialize_module(self):
         """Build the network."""
         super().initialize_module()
-        # Takes a fifth (DenseNet121) to a third (CNN) off the time of a step on CPUs. Overlapping max pooling may
-        # add up in any order in this format on CUDA, which would cost repeatability there.
+        # On CPUs this saves a fifth (DenseNet121) to a third (CNN) of the time of a step. On CUDA, overlapping max
+        # pooling is not deterministic in this format.
         if self.device_.type == "cpu":
             self.module_.to(memory_format=torch.channels_last)
         return self
@@ -434,13 +435,13 @@ class _BaseClassifier(NeuralNetClassifier):
 
     @contextlib.contextmanager
     def _resolved_device(self):
-        """Let skorch, which knows no "auto", read the device found at fit in place of the parameter."""
-        asked = self.device
+        """Replace `device`, which may be "auto", by `device_` for skorch."""
+        parameter = self.device
         self.device = self.device_
         try:
             yield
         finally:
-            self.device = asked
+            self.device = parameter
 
     def infer(self, x, **fit_params):
         """Return the module's output for one batch."""
@@ -451,7 +452,7 @@ class _BaseClassifier(NeuralNetClassifier):
         return self.criterion_(y_pred, y_true.to(self.device_))
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        """Stop training that diverges; skorch calls this after each epoch."""
+        """Raise an error if training diverges; called by skorch after each epoch."""
         super().on_epoch_end(net, dataset_train=dataset_train, dataset_valid=dataset_valid, **kwargs)
         if not np.isfinite(self.history[-1, "batches", :, "train_loss"]).all():
             raise FloatingPointError(
@@ -466,7 +467,7 @@ class _BaseClassifier(NeuralNetClassifier):
         return list(callbacks.items())
 
     def set_params(self, **params):
-        """Set parameters; those of a fitted net's parts wait for the next fit from scratch.
+        """Set parameters; those of the parts of a fitted network take effect at the next fit from scratch.
 
         Parameters
         ----------
@@ -477,14 +478,13 @@ class _BaseClassifier(NeuralNetClassifier):
         -------
         self : object
         """
-        # skorch rebuilds and reseeds the trained network at once, which would cost the caller both the trained
-        # weights and the random state.
+        # skorch would rebuild the trained network immediately, which loses its weights and changes the random state.
         initialized, self.initialized_ = self.initialized_, False
         try:
             super().set_params(**params)
         finally:
             self.initialized_ = initialized
-        # Of a living optimizer's parameters skorch changes the value in use, and forgets it at the next fit.
+        # skorch changes parameters of an existing optimizer only until the next fit.
         optimizer_params = {name: value for name, value in params.items() if name.startswith("optimizer__")}
         vars(self).update(optimizer_params)
         self._params_to_validate.update(optimizer_params)
@@ -496,7 +496,7 @@ class _BaseClassifier(NeuralNetClassifier):
     def __setstate__(self, state):
         try:
             device = resolve_device(state.get("device_", "cpu"))
-        except ValueError:  # trained on a device that this machine lacks
+        except ValueError:  # trained on a device that this machine does not have
             device = torch.device("cpu")
         super().__setstate__(state | {"device": device})
         self.device = state["device"]
@@ -521,7 +521,7 @@ class _BaseClassifier(NeuralNetClassifier):
 
 
 def _as_plain(value):
-    """Return NumPy scalars, alone or in a tuple or list, as Python's numbers; anything else as it is."""
+    """Return NumPy scalars, alone or in a tuple or list, as Python numbers; anything else unchanged."""
     if isinstance(value, np.generic):
         return value.item()
     return type(value)(map(_as_plain, value)) if type(value) in (tuple, list) else value
@@ -541,46 +541,45 @@ class ANNClassifier(_BaseClassifier):
     """Fully connected network for images or features.
 
     Two hidden layers of 256 and 128 units with ReLU and dropout. Images are flattened; 2-D `X` without
-    `image_shape` is taken as features, which are standardised by their training mean and deviation, so that the
-    output of an embedder needs no scaler in between.
+    `image_shape` is read as features, which are standardised with the mean and standard deviation of the training data,
+    so that the output of an embedder needs no scaler.
 
     Parameters
     ----------
     module : type, default=ANNModule
-        Network to build; called with ``input_shape``, ``n_classes`` and every ``module__`` parameter. It returns
-        logits.
+        Network; called with ``input_shape``, ``n_classes`` and every ``module__`` parameter. Returns logits.
     criterion : type, default=torch.nn.CrossEntropyLoss
-        Loss of logits.
+        Loss, a function of logits.
     optimizer : type, default=torch.optim.Adam
-        Its parameters are set as ``optimizer__weight_decay`` and the like.
+        Optimizer. Its parameters are set with a prefix, for example ``optimizer__weight_decay``.
     lr : float, default=1e-3
         Learning rate.
     max_epochs : int, default=50
-        Passes over the data.
+        Number of epochs.
     batch_size : int, default=32
-        Images per update, 2 or more; -1 takes all at once. A last batch of a single image is left out, another
-        one in each epoch.
+        Number of images in one update, at least 2; -1 takes all images. A last batch of one image is dropped.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss, as in scikit-learn.
     image_shape : tuple of int, "row" or None, default=None
-        Shape ``(H, W)`` or ``(H, W, C)`` of one image when `X` holds them as rows; ``"row"`` reads each row as a
-        ``1 x n_features`` image.
+        Shape of one image, ``(H, W)`` or ``(H, W, C)``; needed if `X` is 2-D. ``"row"`` reads each row as an image of
+        ``1 x n_features`` pixels.
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where the channels of 4-D input stand.
+        Position of the channel axis in 4-D input; "auto" takes the axis that has at most 4 entries.
     value_range : tuple of (float, float) or None, default=None
-        Values that become -1 and 1. None stands for 0..255 for uint8, and for the range of the training images
-        for every other dtype. What is used at fit is used at predict.
+        Smallest and largest value that a pixel can have; they are scaled to -1 and 1. None stands for (0, 255) for
+        uint8, and for the smallest and largest value of the training images for every other dtype.
     train_split : callable or None, default=None
-        skorch's split for validation while training. None, because a random split after over-sampling would
+        skorch's validation split during training. None by default, because a random split after over-sampling would
         validate on synthetic images.
     device : str or torch.device, default="auto"
-        ``"auto"`` (the first CUDA device, else the CPU) or any word of torch's.
+        Device of the network. "auto" takes the first CUDA device, or the CPU where there is none; other values are
+        torch's, such as "cuda:1".
     random_state : int, RandomState instance or None, default=None
-        Seeds initial weights, shuffling and dropout. The random state of NumPy and torch outside is untouched.
+        Seed of initial weights, shuffling and dropout. The random states of NumPy and torch outside are not changed.
     verbose : int, default=0
         1 prints skorch's table of epochs.
     **kwargs : dict
-        Whatever else `skorch.NeuralNetClassifier` takes, for example ``module__hidden_units=(512,)``,
+        Other parameters of `skorch.NeuralNetClassifier`, for example ``module__hidden_units=(512,)``,
         ``callbacks=[...]`` or ``iterator_train__num_workers=2``.
 
     Attributes
@@ -592,26 +591,26 @@ class ANNClassifier(_BaseClassifier):
     history_ : skorch.history.History
         One record per epoch, with ``train_loss`` and ``dur`` in seconds.
     image_format_ : ImageFormat or None
-        How the training images were stored.
+        Format of the training images.
     input_shape_ : tuple of int
         Shape of one input of the network.
     class_weight_ : ndarray of shape (n_classes,)
         Weight of each class in the loss.
     device_ : torch.device
-        Where the network was trained and predicts.
+        Device of the network.
     n_features_in_ : int
-        Number of values that one image stores.
+        Number of values in one image.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, when `X` is a data frame.
+        Names of the columns; only where `X` is a DataFrame whose column names are strings.
     scaler_ : sklearn.preprocessing.StandardScaler
-        Training mean and deviation of features; only there when `X` held features, `image_format_` being None.
+        Mean and standard deviation of the training features; only for features, where `image_format_` is None.
 
     Raises
     ------
     ValueError
-        At fit or predict, when parameters, images or labels cannot be used, or have not the form seen at fit.
+        At fit or predict, when parameters, images or labels are invalid, or images differ in format from those at fit.
     FloatingPointError
-        When the training loss stops being finite.
+        When the training loss is no longer finite.
 
     See Also
     --------
@@ -701,46 +700,45 @@ class ANNClassifier(_BaseClassifier):
 class CNNClassifier(_BaseClassifier):
     """Small convolutional network for images of any size from 8 x 8.
 
-    Three blocks of convolution, batch normalisation, ReLU and halving with 32, 64 and 128 channels, the average
-    over what is left, dropout and a linear layer.
+    Three blocks of convolution, batch normalisation, ReLU and max pooling with 32, 64 and 128 channels, global average
+    pooling, dropout and a linear layer.
 
     Parameters
     ----------
     module : type, default=CNNModule
-        Network to build; called with ``input_shape``, ``n_classes`` and every ``module__`` parameter. It returns
-        logits.
+        Network; called with ``input_shape``, ``n_classes`` and every ``module__`` parameter. Returns logits.
     criterion : type, default=torch.nn.CrossEntropyLoss
-        Loss of logits.
+        Loss, a function of logits.
     optimizer : type, default=torch.optim.Adam
-        Its parameters are set as ``optimizer__weight_decay`` and the like.
+        Optimizer. Its parameters are set with a prefix, for example ``optimizer__weight_decay``.
     lr : float, default=1e-3
         Learning rate.
     max_epochs : int, default=30
-        Passes over the data.
+        Number of epochs.
     batch_size : int, default=32
-        Images per update, 2 or more; -1 takes all at once. A last batch of a single image is left out, another
-        one in each epoch.
+        Number of images in one update, at least 2; -1 takes all images. A last batch of one image is dropped.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss, as in scikit-learn.
     image_shape : tuple of int, "row" or None, default=None
-        Shape ``(H, W)`` or ``(H, W, C)`` of one image when `X` holds them as rows; ``"row"`` reads each row as a
-        ``1 x n_features`` image.
+        Shape of one image, ``(H, W)`` or ``(H, W, C)``; needed if `X` is 2-D. ``"row"`` reads each row as an image of
+        ``1 x n_features`` pixels.
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where the channels of 4-D input stand.
+        Position of the channel axis in 4-D input; "auto" takes the axis that has at most 4 entries.
     value_range : tuple of (float, float) or None, default=None
-        Values that become -1 and 1. None stands for 0..255 for uint8, and for the range of the training images
-        for every other dtype. What is used at fit is used at predict.
+        Smallest and largest value that a pixel can have; they are scaled to -1 and 1. None stands for (0, 255) for
+        uint8, and for the smallest and largest value of the training images for every other dtype.
     train_split : callable or None, default=None
-        skorch's split for validation while training. None, because a random split after over-sampling would
+        skorch's validation split during training. None by default, because a random split after over-sampling would
         validate on synthetic images.
     device : str or torch.device, default="auto"
-        ``"auto"`` (the first CUDA device, else the CPU) or any word of torch's.
+        Device of the network. "auto" takes the first CUDA device, or the CPU where there is none; other values are
+        torch's, such as "cuda:1".
     random_state : int, RandomState instance or None, default=None
-        Seeds initial weights, shuffling and dropout. The random state of NumPy and torch outside is untouched.
+        Seed of initial weights, shuffling and dropout. The random states of NumPy and torch outside are not changed.
     verbose : int, default=0
         1 prints skorch's table of epochs.
     **kwargs : dict
-        Whatever else `skorch.NeuralNetClassifier` takes, for example ``module__widths=(16, 32)``,
+        Other parameters of `skorch.NeuralNetClassifier`, for example ``module__widths=(16, 32)``,
         ``callbacks=[...]`` or ``iterator_train__num_workers=2``.
 
     Attributes
@@ -752,28 +750,28 @@ class CNNClassifier(_BaseClassifier):
     history_ : skorch.history.History
         One record per epoch, with ``train_loss`` and ``dur`` in seconds.
     image_format_ : ImageFormat
-        How the training images were stored.
+        Format of the training images.
     input_shape_ : tuple of int
         Shape of one input of the network.
     class_weight_ : ndarray of shape (n_classes,)
         Weight of each class in the loss.
     device_ : torch.device
-        Where the network was trained and predicts.
+        Device of the network.
     n_features_in_ : int
-        Number of values that one image stores.
+        Number of values in one image.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, when `X` is a data frame.
+        Names of the columns; only where `X` is a DataFrame whose column names are strings.
 
     Raises
     ------
     ValueError
-        At fit or predict, when parameters, images or labels cannot be used, or have not the form seen at fit.
+        At fit or predict, when parameters, images or labels are invalid, or images differ in format from those at fit.
     FloatingPointError
-        When the training loss stops being finite.
+        When the training loss is no longer finite.
 
     See Also
     --------
-    ANNClassifier : Fully connected; the cheapest.
+    ANNClassifier : Fully connected network; the fastest.
     DenseNet121Classifier : 121 layers, for thousands of images and a GPU.
 
     References
@@ -839,40 +837,39 @@ class DenseNet121Classifier(_BaseClassifier):
     Parameters
     ----------
     module : type, default=DenseNet121Module
-        Network to build; called with ``input_shape``, ``n_classes`` and every ``module__`` parameter. It returns
-        logits.
+        Network; called with ``input_shape``, ``n_classes`` and every ``module__`` parameter. Returns logits.
     criterion : type, default=torch.nn.CrossEntropyLoss
-        Loss of logits.
+        Loss, a function of logits.
     optimizer : type, default=torch.optim.Adam
-        Its parameters are set as ``optimizer__weight_decay`` and the like.
+        Optimizer. Its parameters are set with a prefix, for example ``optimizer__weight_decay``.
     lr : float, default=1e-3
         Learning rate.
     max_epochs : int, default=30
-        Passes over the data.
+        Number of epochs.
     batch_size : int, default=32
-        Images per update, 2 or more; -1 takes all at once. A last batch of a single image is left out, another
-        one in each epoch.
+        Number of images in one update, at least 2; -1 takes all images. A last batch of one image is dropped.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class in the loss, as in scikit-learn.
     image_shape : tuple of int, "row" or None, default=None
-        Shape ``(H, W)`` or ``(H, W, C)`` of one image when `X` holds them as rows; ``"row"`` reads each row as a
-        ``1 x n_features`` image.
+        Shape of one image, ``(H, W)`` or ``(H, W, C)``; needed if `X` is 2-D. ``"row"`` reads each row as an image of
+        ``1 x n_features`` pixels.
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where the channels of 4-D input stand.
+        Position of the channel axis in 4-D input; "auto" takes the axis that has at most 4 entries.
     value_range : tuple of (float, float) or None, default=None
-        Values that become -1 and 1. None stands for 0..255 for uint8, and for the range of the training images
-        for every other dtype. What is used at fit is used at predict.
+        Smallest and largest value that a pixel can have; they are scaled to -1 and 1. None stands for (0, 255) for
+        uint8, and for the smallest and largest value of the training images for every other dtype.
     train_split : callable or None, default=None
-        skorch's split for validation while training. None, because a random split after over-sampling would
+        skorch's validation split during training. None by default, because a random split after over-sampling would
         validate on synthetic images.
     device : str or torch.device, default="auto"
-        ``"auto"`` (the first CUDA device, else the CPU) or any word of torch's.
+        Device of the network. "auto" takes the first CUDA device, or the CPU where there is none; other values are
+        torch's, such as "cuda:1".
     random_state : int, RandomState instance or None, default=None
-        Seeds initial weights, shuffling and dropout. The random state of NumPy and torch outside is untouched.
+        Seed of initial weights, shuffling and dropout. The random states of NumPy and torch outside are not changed.
     verbose : int, default=0
         1 prints skorch's table of epochs.
     **kwargs : dict
-        Whatever else `skorch.NeuralNetClassifier` takes, for example ``module__dropout=0.2``,
+        Other parameters of `skorch.NeuralNetClassifier`, for example ``module__dropout=0.2``,
         ``callbacks=[...]`` or ``iterator_train__num_workers=2``.
 
     Attributes
@@ -884,28 +881,28 @@ class DenseNet121Classifier(_BaseClassifier):
     history_ : skorch.history.History
         One record per epoch, with ``train_loss`` and ``dur`` in seconds.
     image_format_ : ImageFormat
-        How the training images were stored.
+        Format of the training images.
     input_shape_ : tuple of int
         Shape of one input of the network.
     class_weight_ : ndarray of shape (n_classes,)
         Weight of each class in the loss.
     device_ : torch.device
-        Where the network was trained and predicts.
+        Device of the network.
     n_features_in_ : int
-        Number of values that one image stores.
+        Number of values in one image.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, when `X` is a data frame.
+        Names of the columns; only where `X` is a DataFrame whose column names are strings.
 
     Raises
     ------
     ValueError
-        At fit or predict, when parameters, images or labels cannot be used, or have not the form seen at fit.
+        At fit or predict, when parameters, images or labels are invalid, or images differ in format from those at fit.
     FloatingPointError
-        When the training loss stops being finite.
+        When the training loss is no longer finite.
 
     See Also
     --------
-    ANNClassifier : Fully connected; the cheapest.
+    ANNClassifier : Fully connected network; the fastest.
     CNNClassifier : Three blocks of convolutions.
 
     References

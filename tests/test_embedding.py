@@ -434,7 +434,7 @@ def test_weights_in_torchs_cache_need_no_network(grey, weights, tmp_path):
     embedder = ResNet18Embedder(input_size=32, device="cpu")
     np.testing.assert_array_equal(embedder.fit_transform(grey), small(weights).fit_transform(grey))
     cached.write_bytes(b"cut off")
-    with pytest.raises(OSError, match=r"could not be had: .*resnet18-f37072fd.pth"):
+    with pytest.raises(OSError, match=r"could not be loaded: .*resnet18-f37072fd.pth"):
         embedder.fit(grey)
 
 

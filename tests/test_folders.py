@@ -247,6 +247,21 @@ def test_stray_files_are_told_and_unreadable_ones_named(scans, tmp_path):
     assert not (tmp_path / "out" / "square" / "broken.png").exists()
 
 
+def test_dicom_is_read_and_synthetic_images_are_png_of_16_bits(tmp_path):
+    """A DICOM file is a claim about a patient, so none is made."""
+    pytest.importorskip("pydicom", reason="the extra dicom is not installed")
+    from test_datasets import write_dicom
+
+    images, labels = make_shapes(9, 6, 16)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        write_dicom(tmp_path / "scans" / label / f"{number}.dcm", image.astype(np.uint16) * 10, bits=12)
+    out = tmp_path / "out"
+    found = done("balance", tmp_path / "scans", out, "--sampler", "smote")
+    assert (found["n_linked"], found["n_written"]) == (15, 3)
+    assert {Path(line["file"]).suffix for line in manifest_of(out)} == {".png"}
+    assert load_image_folder(out).images.dtype == np.uint16
+
+
 def test_npz_becomes_a_folder(tmp_path):
     images, labels = make_shapes(14, 10, 16)
     np.savez(tmp_path / "scans.npz", X=images, y=labels)
@@ -268,6 +283,13 @@ def test_dry_run_tells_counts_time_and_disk_and_writes_nothing(scans, tmp_path):
     assert plan["seconds"] is None
     n_bytes = sum(path.stat().st_size for path in scans.rglob("*.png"))
     assert n_bytes < plan["disk_bytes"] < 2 * n_bytes
+
+
+def test_plan_of_one_gan_for_many_classes(tmp_path):
+    """It needs a step for each class, also in the trial runs."""
+    source = write_shapes(tmp_path / "scans", {"disc": 5, "square": 4, "one": 3, "two": 2})
+    plan = done("balance", source, tmp_path / "out", "--sampler", "conditional", "--n-steps", 9, "--dry-run")
+    assert plan["seconds"] > 0
 
 
 def test_estimate_ends_at_max_time(scans, tmp_path):
@@ -318,6 +340,13 @@ def test_synthetic_images_are_not_balanced_again(scans, tmp_path):
     """They would be learnt from as if they were patients."""
     done("balance", scans, tmp_path / "out", "--sampler", "smote")
     assert "lists synthetic ones" in error_of(run("balance", tmp_path / "out", tmp_path / "more", "--sampler", "smote"))
+
+
+def test_files_called_like_synthetic_ones_are_not_learnt_from(scans, tmp_path):
+    """Without a manifest, too; and before hours of training, after which no name would be free."""
+    (scans / "square" / "patient 0.png").rename(scans / "square" / "synthetic_square_000002_seed0.png")
+    told = error_of(run("balance", scans, tmp_path / "out", "--sampler", "smote"))
+    assert "'square/synthetic_square_000002_seed0.png' is called like a synthetic one" in told
 
 
 def interrupt_at(monkeypatch, n_written, exception=KeyboardInterrupt):
@@ -682,6 +711,34 @@ def test_help_and_errors_do_not_wait_for_torch(scans, arguments):
     arguments = [argument.replace("{scans}", str(scans)) for argument in arguments]
     found = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_plain_installation_suffices(scans, tmp_path):
+    """Of balance, train, sample and info: what extras bring must not be asked for."""
+    file, out = str(tmp_path / "s.safetensors"), str(tmp_path / "out")
+    commands = [
+        ["balance", str(scans), out, "--sampler", "smote"],
+        ["train", str(scans), file, "--n-steps", "2", "--label", "square"],
+        ["sample", file, str(tmp_path / "more"), "--n", "2"],
+        ["info", file],
+    ]
+    script = """
+import json, sys
+from importlib.machinery import PathFinder
+
+class Plain(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        extras = {"pandas", "matplotlib", "jinja2", "prdc", "statsmodels", "psutil", "filelock", "humanize", "pydicom"}
+        return None if name in extras else PathFinder.find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Plain
+from gan_sampler.cli import app
+print([app(command, standalone_mode=False) for command in json.loads(sys.argv[1])])
+"""
+    command = [sys.executable, "-c", script, json.dumps(commands)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[0, 0, 0, 0]", found.stderr
 
 
 def test_help_has_examples_and_exit_statuses_of_every_command():

@@ -155,7 +155,7 @@ def test_what_is_missing_is_named():
 
 def test_the_printed_report_says_what_bad_numbers_mean(reports):
     """A table of numbers without alarm would be taken for praise."""
-    assert "artefacts stand for the class" in str(reports["noise"])
+    assert "artefacts predict the class" in str(reports["noise"])
     assert "Do not use these images: they are unlike any real image, precision is 0.00" in str(reports["noise"])
     assert "A classifier learns less" in str(reports["wrong class"])
     assert "Most kinds of real images are missing" in str(reports["collapsed"])
@@ -285,7 +285,9 @@ def test_memorisation_is_warned_of_only_where_it_can_be_inferred():
     options = {"embedder": EMBEDDER, "random_state": 0}
     with pytest.warns(QualityWarning, match=r"memorisation is 0\.[6-9]|memorisation is 1"):
         quality_report(REAL, SYNTHETIC["copied"], HELD_OUT, **options)
-    with pytest.warns(QualityWarning, match=r"cannot be inferred .* another kind, .* AUC of (1|0\.9)") as found:
+    with pytest.warns(
+        QualityWarning, match=r"no evidence of memorisation: .* another source: .* AUC of (1|0\.9)"
+    ) as found:
         quality_report(REAL, SYNTHETIC["perfect"], SYNTHETIC["noise"], **options)
     assert len(found) == 1
 
@@ -585,10 +587,10 @@ class TestValues:
     def test_equal_values_are_equal_in_every_dtype(self, dtype):
         """Integers, booleans; and floats, with either zero."""
         image = np.eye(8)
-        assert _report._fingerprint(image.astype(dtype)) == _report._fingerprint(image.astype(np.int16))
+        assert _report._image_hash(image.astype(dtype)) == _report._image_hash(image.astype(np.int16))
         for other in (np.float16, np.float32, np.longdouble):
-            assert _report._fingerprint(-image.astype(other)) == _report._fingerprint(-image)
-        assert _report._fingerprint(np.zeros((8, 8))) == _report._fingerprint(-np.zeros((8, 8)))
+            assert _report._image_hash(-image.astype(other)) == _report._image_hash(-image)
+        assert _report._image_hash(np.zeros((8, 8))) == _report._image_hash(-np.zeros((8, 8)))
 
     @pytest.mark.parametrize("argument", ["X_real", "X_synthetic", "X_holdout", "X_rest"])
     @pytest.mark.parametrize("empty", [[], REAL[:0]])

@@ -224,6 +224,18 @@ def test_jpeg_files_are_as_coarse_as_the_originals_of_their_size(tmp_path):
         assert (table(tmp_path / name / saved.filenames[-1]) == first) is is_same
 
 
+def test_photos_with_previews_are_followed_by_jpeg_files(tmp_path):
+    for label, n in (("ill", 4), ("well", 6)):
+        (tmp_path / "scans" / label).mkdir(parents=True)
+        for i, image in enumerate(make_images(n, channels=(3,))):
+            picture = Image.fromarray(image)
+            picture.save(tmp_path / "scans" / label / f"{i}.jpg", format="MPO", save_all=True, append_images=[picture])
+    X, y, data = resampled(tmp_path / "scans")
+    file = tmp_path / "out" / save_image_folder(tmp_path / "out", X, y, data=data).filenames[-1]
+    with Image.open(file) as image:
+        assert (image.format, file.suffix) == ("JPEG", ".jpg")
+
+
 def test_most_files_of_a_class_decide_on_the_format(tmp_path):
     root = write_folder(tmp_path / "scans", {"ill": 4, "well": 6})
     for i in range(2):

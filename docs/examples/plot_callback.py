@@ -4,7 +4,8 @@ Watching a GAN learn, and stopping
 ==================================
 
 Every sampler that trains has a parameter ``callback``: a function that is called every 50 steps with a
-:class:`~gan_sampler.training.TrainingProgress`. It has the losses and the score, can draw images, and may end the training.
+:class:`~gan_sampler.training.TrainingProgress`. It has the losses and the score, can draw images, and may end the
+training.
 """
 
 # %%
@@ -21,9 +22,9 @@ X = (digits.images * 255 / 16).astype(np.uint8)
 y = np.where(digits.target == 8, "eight", "other")
 
 # %%
-# This callback keeps what it sees, and ends the training when the score has been below 2 for three reports in a row. The
-# score is a distance to the real images; about 1 is as good as unseen real ones. ``sample`` starts from the same noise at
-# each report, so that pictures can be followed.
+# This callback keeps what it sees, and ends the training when the score has been below 2 for three reports in a row.
+# The score is a distance to the real images; about 1 is as good as unseen real ones. ``sample`` starts from the same
+# noise at each report, so that pictures can be followed.
 
 seen = []
 
@@ -63,8 +64,8 @@ ax.legend()
 plt.show()
 
 # %%
-# **Reading.** The score falls, while the losses of the two networks, which work against each other, say little about the
-# images. The dotted line is where this callback stops.
+# **Reading.** The score falls, while the losses of the two networks, which work against each other, say little about
+# the images. The dotted line is where this callback stops.
 #
 # In a notebook, live
 # --------------------
@@ -93,12 +94,13 @@ plt.show()
 #         with SummaryWriter(f"runs/{progress.label}") as writer:
 #             for name, value in progress.record.items():
 #                 writer.add_scalar(name, value, progress.step)
-#             writer.add_images("drawn", progress.sample(16), progress.step, dataformats="NHW")
+#             images = progress.sample(16)[..., None]  # TensorBoard asks for an axis of channels
+#             writer.add_images("drawn", images, progress.step, dataformats="NHWC")
 #
 #     DCGANOverSampler(callback=log).fit_resample(X, y)
 #
-# Colour images are ``NHWC``, and channels first ``NCHW``. A writer that is opened inside of the callback also works with
-# ``n_jobs``, where classes are trained in other processes.
+# Colour images are ``NHWC`` as they are, or ``NCHW`` with channels first. A writer that is opened inside of the
+# callback also works with ``n_jobs``, where classes are trained in other processes.
 #
 # Weights & Biases
 # ----------------
@@ -111,10 +113,11 @@ plt.show()
 #
 #     def log(progress):
 #         pictures = [wandb.Image(image) for image in progress.sample(16)]
-#         wandb.log({f"{progress.label}/{name}": value for name, value in progress.record.items()} | {"drawn": pictures})
+#         record = {f"{progress.label}/{name}": value for name, value in progress.record.items()}
+#         wandb.log({**record, "drawn": pictures})
 #
 #     DCGANOverSampler(callback=log).fit_resample(X, y)
 #     run.finish()
 #
-# An exception in a callback, such as a full disk, ends the fit. It is raised as it is, and the best snapshot so far is kept:
-# ``sampler.sample`` draws from it.
+# An exception in a callback, such as a full disk, ends the fit. It is raised as it is, and the best snapshot so far
+# is kept: ``sampler.sample`` draws from it.

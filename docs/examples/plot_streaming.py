@@ -9,7 +9,8 @@ when there is enough to learn from, and adds images of the classes that fall beh
 """
 
 # %%
-# A stand-in for a camera: rings are common, and one image in twelve is a cross. Crosses come only after the 300th image.
+# A stand-in for a camera: rings are common, and one image in twelve is a cross. Crosses come only after the 300th
+# image.
 
 import itertools
 
@@ -41,13 +42,12 @@ def camera(seed=0):
 
 
 # %%
-# The sampler is not fitted: a copy of it is trained inside of the stream, as soon as there are 25 crosses. The stream waits
-# for that, so it gets few steps. ``return_synthetic`` tells synthetic images from real ones, for the picture below.
+# The sampler is not fitted: a copy of it is trained inside of the stream, as soon as there are 25 crosses. The stream
+# waits for that, so it gets few steps. ``return_synthetic`` tells synthetic images from real ones, for the picture
+# below.
 
 sampler = DCGANOverSampler(n_steps=500)
-dataset = BalancedIterableDataset(
-    camera(), sampler, window=500, min_images=25, return_synthetic=True, random_state=0
-)
+dataset = BalancedIterableDataset(camera(), sampler, window=500, min_images=25, return_synthetic=True, random_state=0)
 loader = DataLoader(dataset, batch_size=50)
 
 # %%
@@ -69,9 +69,7 @@ print(f"{dataset.n_seen} images came, {dataset.n_repeated} were repeated and {da
 # %%
 # What each batch was made of:
 
-shares = np.array(
-    [[(c == 0).mean(), ((c == 1) & ~s).mean(), ((c == 1) & s).mean()] for c, s in given]
-)
+shares = np.array([[(c == 0).mean(), ((c == 1) & ~s).mean(), ((c == 1) & s).mean()] for c, s in given])
 fig, ax = plt.subplots(layout="constrained", figsize=(6.4, 3.2))
 ax.stackplot(
     np.arange(1, len(shares) + 1),
@@ -82,13 +80,13 @@ ax.stackplot(
 )
 ax.axhline(50, color="black", linewidth=0.8, linestyle=":")
 ax.set(xlabel="batch", ylabel="share of the batch (%)", ylim=(0, 100), xlim=(1, len(shares)))
-ax.legend(loc="upper left", fontsize="small")
+fig.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
 plt.show()
 
 # %%
 # **Reading.** Until the first cross comes there is nothing to balance. Then recent crosses are repeated, one after each
-# ring at most, until there are 25 of them and a generator is trained. From there on the missing half is drawn. At first a
-# little more than half are crosses, to make up for the time without.
+# ring at most, until there are 25 of them and a generator is trained. From there on the missing ones are drawn. First a
+# little more than half are crosses, to make up for the time without, and later a little less.
 #
 # Crosses of the last batch, the synthetic ones framed:
 

@@ -76,8 +76,8 @@ def balance(
         typer.Option(
             "--copy",
             help="Copy originals. Otherwise they are hard links: no room taken, and they stay when SRC is moved or "
-            "deleted, but a program that overwrites a file in DST overwrites the original. On another disk they are "
-            "copied anyway.",
+            "deleted, but a program that overwrites a file in DST, or changes its permissions, does so to the "
+            "original. On another disk they are copied anyway.",
             rich_help_panel=IMAGES,
         ),
     ] = False,

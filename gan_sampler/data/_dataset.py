@@ -92,6 +92,8 @@ class BalancedDataset(Dataset):
     synthetic ones class by class. How many there are is found from `y` and the sampler's `sampling_strategy`, which may
     be another set of images than the one at fit.
 
+    Images come from the sampler's `sample`, without `herding`, also those of a class that the fit warned of.
+
     Memory: the synthetic images of one epoch, of two with `BalancedDataLoader`, as they are stored at fit.
 
     Each image is transformed with torch's, NumPy's and Python's random streams seeded by epoch and index, and they are

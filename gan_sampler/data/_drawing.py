@@ -1,5 +1,6 @@
 """The synthetic images of an epoch: drawn in batches on the sampler's device, into memory that workers can see."""
 
+import contextlib
 import threading
 
 import torch
@@ -130,4 +131,4 @@ class Ahead:
 
 def _own_stream(device):
     """Return a context in which CUDA works beside what the training has queued; elsewhere one that does nothing."""
-    return torch.cuda.stream(torch.cuda.Stream(device) if device.type == "cuda" else None)
+    return torch.cuda.stream(torch.cuda.Stream(device)) if device.type == "cuda" else contextlib.nullcontext()

@@ -107,7 +107,7 @@ class FolderSource:
         if not hasattr(base, "targets"):
             raise ValueError(
                 "X must be an array, or a data set with targets like torchvision's ImageFolder, or a Subset of one; "
-                f"got {type(base).__name__}, whose labels would show only when every image is read. Pass images and "
+                f"got {type(base).__name__}, whose labels are only known when every image is read. Pass images and "
                 "labels as arrays."
             )
         self.base, self.rows = base, np.arange(len(base.targets)) if rows is None else rows

@@ -12,6 +12,7 @@ from gan_sampler.datasets._decoding import formats, read_head
 _LOOKED_AT = 100  # files of a class whose heads decide
 _SUFFIXES = {"JPEG": ".jpg", "JPEG2000": ".jp2", "TIFF": ".tif", "PPM": ".ppm"}  # the others are called like it
 _WITH_16_BITS = ("PNG", "TIFF", "JPEG2000", "PPM")
+_WRITTEN_AS = {"MPO": "JPEG"}  # photos of telephones, with previews behind them
 _LOSSLESS_TIFF = ("packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate")
 _OPTIONS = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}, "AVIF": {"quality": 100}}
 _MODES = ("L", "LA", "RGB", "RGBA")  # of originals that are written in; others become L or RGB
@@ -65,9 +66,10 @@ def kind_of_files(paths, size=None):
         return named_kind("png")
     if all(head.format == "DICOM" for _, head in heads):  # a file of that format is a claim about a patient
         return named_kind("png")
-    kinds = collections.Counter((head.format, path.suffix) for path, head in heads if head.format != "DICOM")
+    named = [((_WRITTEN_AS.get(head.format, head.format), path.suffix), head) for path, head in heads]
+    kinds = collections.Counter(found for found, _ in named if found[0] != "DICOM")
     (name, suffix), _ = kinds.most_common(1)[0]
-    same = [head for path, head in heads if (head.format, path.suffix) == (name, suffix)]
+    same = [head for found, head in named if found == (name, suffix)]
     mode = collections.Counter(head.mode for head in same).most_common(1)[0][0]
     first = next(head for head in same if head.mode == mode)
     options = dict(_OPTIONS.get(name, {}))

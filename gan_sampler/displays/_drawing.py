@@ -5,7 +5,10 @@ import textwrap
 import numpy as np
 
 # Okabe and Ito's colours, and some of Tol's: safe for colour-blind readers.
-CLASS_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999933", "#882255")
+CLASS_COLOURS = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"),
+    *("#999933", "#882255", "#332288", "#44aa99", "#1b1f24", "#999999"),
+)
 REAL_COLOUR, SYNTHETIC_COLOUR = CLASS_COLOURS[0], CLASS_COLOURS[1]
 INK, MUTED = "#1b1f24", "#6b7280"
 WIDTH = 5.2  # inches; scaled to the 390 pixels of a phone, letters of 10 points can still be read
@@ -49,7 +52,7 @@ def keywords(artist, defaults, given):
 
 
 def colour_of_class(place):
-    """Return the colour of the class at this place in a list; after eight they start again."""
+    """Return the colour of the class at this place in a list; after twelve they start again."""
     return CLASS_COLOURS[place % len(CLASS_COLOURS)]
 
 
@@ -81,6 +84,11 @@ def names_of(labels, display_labels, argument="display_labels"):
 def sorted_labels(*arrays):
     """Return the labels that stand in any of the arrays, sorted, as Python's objects."""
     return sorted({label for array in arrays for label in np.asarray(array).tolist()})
+
+
+def room_for_legend(n_entries, n_columns=3):
+    """Return the height, in inches, of the lines of a legend beyond the second."""
+    return 0.19 * max(0, -(-n_entries // n_columns) - 2)
 
 
 def legend_below(ax, handles, names, *, n_columns=3, labelled=True):

@@ -11,6 +11,7 @@ from ._drawing import (
     keywords,
     legend_below,
     names_of,
+    room_for_legend,
 )
 from ._gathering import from_arrays, from_sampler, thinned
 
@@ -35,7 +36,8 @@ class EmbeddingDisplay:
     sources : ndarray of shape (n,), str
         Where each image comes from: "real", "synthetic" or any other name.
     axis_names : tuple of (str, str) or None, default=None
-        What the axes mean. None writes nothing, and draws no ticks, as neither means anything after t-SNE.
+        What the axes mean; of principal components also their share of the variance. None writes nothing, and draws no
+        ticks, as neither means anything after t-SNE.
     display_labels : sequence of str or None, default=None
         Names of the classes, in sorted order of their labels; None stands for the labels.
 
@@ -241,12 +243,12 @@ class EmbeddingDisplay:
         self : EmbeddingDisplay
         """
         points, labels, sources = (np.asarray(values) for values in (self.points, self.labels, self.sources))
-        ax = axes_of(self, ax, (WIDTH, 0.95 * WIDTH))
+        classes = np.unique(labels)
+        ax = axes_of(self, ax, (WIDTH, 0.95 * WIDTH + room_for_legend(len(classes) + len(np.unique(sources)))))
         from matplotlib.collections import PathCollection
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
-        classes = np.unique(labels)
         names = names_of(classes, self.display_labels)
         made = [source for source in dict.fromkeys(sources.tolist()) if source != _REAL]
         looks = {
@@ -298,7 +300,7 @@ def _check_transformer(transformer, random_state):
 def _axis_names(transformer):
     ratios = getattr(transformer, "explained_variance_ratio_", None)
     if ratios is not None:
-        return tuple(f"Principal component {i + 1} ({ratio:.0%} of the variance)" for i, ratio in enumerate(ratios[:2]))
+        return tuple(f"Principal component {i + 1} ({ratio:.0%})" for i, ratio in enumerate(ratios[:2]))
     if type(transformer).__name__ == "TSNE":
         return None
     return tuple(f"{type(transformer).__name__}, dimension {i}" for i in (1, 2))

@@ -179,6 +179,7 @@ class LatentWalkDisplay:
         ax.tick_params(length=0)
         ax.grid(visible=False)
         ax.set_frame_on(False)
+        ax.set_anchor("N")  # else a layout leaves no room for what stands above a picture lower than its place
         ax.set_title("Latent walk")
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -254,6 +254,7 @@ class SyntheticImagesDisplay:
         ax.tick_params(length=0)
         ax.grid(visible=False)
         ax.set_frame_on(False)
+        ax.set_anchor("N")  # else a layout leaves no room for what stands above a picture lower than its place
         # Above these words: matplotlib would move it there by itself, but after the layout has left no room for it.
         room = 1.2 * max(text.count("\n") + 1 for text in words) * rcParams["font.size"] + 6  # points
         ax.set_title("Synthetic images" if self.real is None else "Real and synthetic images", y=1, pad=room)

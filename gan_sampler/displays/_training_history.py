@@ -7,7 +7,18 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from .._snapshots import rank
-from ._drawing import INK, MUTED, WIDTH, axes_of, check_matplotlib, colour_of_class, keywords, legend_below, names_of
+from ._drawing import (
+    INK,
+    MUTED,
+    WIDTH,
+    axes_of,
+    check_matplotlib,
+    colour_of_class,
+    keywords,
+    legend_below,
+    names_of,
+    room_for_legend,
+)
 
 _STYLES = ("-", "--", ":", "-.")  # of several losses in one panel
 _FIRST = ("loss_generator", "loss_discriminator")  # whose styles are always the same
@@ -18,7 +29,7 @@ _WORDS = {
     "spectral_distance": "Spectral distance (0: as real)",
     "losses": "Loss",
 }
-_SCORE_OF_IMAGES = "Score (1: as good as real)"
+_SCORE_OF_IMAGES = "Score (real: about 1)"
 _MARK = {"marker": "D", "markersize": 6, "markeredgecolor": INK, "linestyle": "none"}
 _LOG_FROM = 5  # ratio of the largest to the smallest value from which an axis is logarithmic
 ALL_CLASSES = "all classes"
@@ -277,9 +288,8 @@ def _axes_of_panels(display, ax, n_panels):
         check_matplotlib(f"{type(display).__name__}.plot")
         import matplotlib.pyplot as plt
 
-        _, axes = plt.subplots(
-            n_panels, figsize=(WIDTH, 2.1 * n_panels + 0.6), layout="constrained", squeeze=False, sharex=True
-        )
+        height = 2.1 * n_panels + 0.6 + room_for_legend(len(display.history) + 3)
+        _, axes = plt.subplots(n_panels, figsize=(WIDTH, height), layout="constrained", squeeze=False, sharex=True)
         return list(axes[:, 0])
     given = list(np.ravel(ax))
     if len(given) == n_panels:

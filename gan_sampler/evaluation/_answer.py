@@ -1,7 +1,7 @@
-"""The answer of a run in at most five sentences, each of which follows from the numbers by rule.
+"""The answer of a run in at most five sentences, which follow from the numbers by fixed rules.
 
-Nothing is called better or worse without a test that says so at .05 after Holm's correction, and nothing that was not
-significant is said to have no effect.
+A treatment is only called better or worse if a test is significant at .05 after Holm's correction, and a difference
+that is not significant is never called "no effect".
 """
 
 import numpy as np
@@ -14,18 +14,18 @@ from ._tables import count_asked, signed, values_of
 NOTHING = "none"
 ALPHA = 0.05
 GENERATORS = ("deep_smote", "dcgan", "dcgan_every_class", "conditional", "cyclegan")
-# Images drawn from noise alone; those of the others are made of real ones, and show the same patient.
+# Samplers that generate images from noise; the others modify real images, which show a patient.
 FROM_NOISE = ("dcgan", "dcgan_every_class", "conditional")
 _ALARMS = {"CollapseWarning": "a generator that has collapsed", "QualityWarning": "synthetic images of poor quality"}
-_TOO_SMALL = 0.01  # a difference of metrics in [0, 1] that would change no decision
+_TOO_SMALL = 0.01  # difference of metrics in [0, 1] without practical relevance
 
 METRICS_IN_WORDS = {
-    "accuracy": "the share of test images that are classified correctly; the common class weighs most",
+    "accuracy": "the share of test images that are classified correctly; the common class has most weight",
     "balanced_accuracy": "the mean over the classes of the share of their images that are recognised; guessing gives "
-    "{chance:.2f}, never a mistake gives 1",
+    "{chance:.2f}, 1 is perfect",
     "f1_weighted": "the F1 score (between missed images and false alarms) of every class, weighted by its size; 1 is "
     "perfect",
-    "f1_macro": "the F1 score (between missed images and false alarms), every class counting alike; 1 is perfect",
+    "f1_macro": "the F1 score (between missed images and false alarms), all classes with equal weight; 1 is perfect",
     "f1_minority": "the F1 score (between missed images and false alarms) of the class {rarest}; 1 is perfect",
     "roc_auc": "the chance that an image of a class gets a higher score for it than one of another class; guessing "
     "gives 0.5, a perfect ranking 1",
@@ -40,7 +40,7 @@ METRICS_IN_WORDS = {
 
 
 def question(records):
-    """Return what the run asks, naming its classes."""
+    """Return the question of the run, with the names of its classes."""
     classes, rarest = records[0]["classes"], records[0]["classes"][records[0]["rarest"]]
     if len(classes) == 2:
         other = next(name for name in classes if name != rarest)
@@ -50,7 +50,7 @@ def question(records):
 
 
 def metric_in_words(records, metric):
-    """Return what the metric measures, as a clause."""
+    """Return an explanation of the metric, as a clause."""
     classes = records[0]["classes"]
     words = METRICS_IN_WORDS.get(metric, METRIC_LABELS.get(metric, metric))
     return words.format(rarest=f"“{classes[records[0]['rarest']]}”", chance=1 / len(classes))
@@ -64,17 +64,18 @@ def answer(records, manifest, metric, *, tests=None):
     records : list of dict
         Failed cells included.
     manifest : dict
-        Its ``missing``, where there is one, lists cells that were asked for and have no record.
+        Description of the run; its ``missing``, if present, lists cells without a record.
     metric : str
-        The metric that decides.
+        Name of the metric that decides.
     tests : DataFrame or None, default=None
-        What `overall_tests` returns for it against doing nothing, where that is known already.
+        Result of `overall_tests` for this metric against doing nothing, if already computed.
 
     Returns
     -------
     sentences : list of str
-        What is better than doing nothing; whether something without a generator does as well; what is worse; what the
-        data could show; what failed, is missing or warned. Those that do not apply are left out.
+        Which treatments are better than doing nothing; whether a treatment without a generator does as well; which are
+        worse; which differences could be detected; failures, missing cells and warnings. Sentences that do not apply
+        are left out.
     """
     finished = [record for record in records if is_finished(record)]
     troubles = _troubles(records, manifest.get("missing"))
@@ -87,7 +88,7 @@ def answer(records, manifest, metric, *, tests=None):
             *troubles,
         ]
     if len(names) == 1:
-        return ["Nothing but doing nothing was tried, so there is nothing to compare.", *troubles]
+        return ["Only doing nothing was tried, so there is nothing to compare.", *troubles]
     if not values_of(finished, metric):
         return [
             f"No classifier of this run gives {_name(metric)}, so it cannot decide: choose another metric.",
@@ -107,19 +108,19 @@ def answer(records, manifest, metric, *, tests=None):
 
 
 def is_generator(records, treatment):
-    """Return whether a treatment trains a network that makes images: a known one, or one that left a history."""
+    """Return whether a treatment trains a generator: a known one, or one with a history of training."""
     if treatment.removesuffix(THRESHOLD_SUFFIX) in GENERATORS:
         return True
     return any(record.get("history") for record in records if record["treatment"] == treatment)
 
 
 def is_close_to_real(treatment):
-    """Return whether a treatment's images are, or may be, made of real ones: all but those known to come of noise."""
+    """Return whether the images of a treatment may be modified real images: all but those generated from noise."""
     return treatment.removesuffix(THRESHOLD_SUFFIX) not in FROM_NOISE
 
 
 def best_of(tests, metric):
-    """Return the row of the highest (of errors the lowest) difference."""
+    """Return the row of the best difference: the highest, or the lowest for errors."""
     ordered = tests.dropna(subset=["difference"]).sort_values("difference", ascending=metric in LOWER_IS_BETTER)
     return next(ordered.itertuples())
 
@@ -157,15 +158,15 @@ def _better(tests, metric):
 
 
 def _generators(records, tests, metric):
-    """Say whether the best treatment that trains a generator is better than all that train none."""
+    """Return a sentence on whether the best generator is better than all treatments without one."""
     generates = np.array([is_generator(records, name) for name in tests["treatment"]])
     if not generates.any():
         return None
     best_generator = best_of(tests[generates], metric)
     simple = list(tests["treatment"][~generates])
     if not simple:
-        return "Nothing but generators was compared with doing nothing, so whether something simpler would do is open."
-    # The generator was chosen for its result, so its p-values count for all that it was chosen from (Bonferroni).
+        return "Only generators were compared with doing nothing, so a simpler treatment might do as well."
+    # The generator was selected by its result, so p-values are corrected for the number of generators (Bonferroni).
     among = [record for record in records if record["treatment"] in (best_generator.treatment, *simple)]
     rivals = overall_tests(among, against=best_generator.treatment, metric=metric)
     p_values = np.minimum(rivals["p_holm"] * generates.sum(), 1)
@@ -177,16 +178,16 @@ def _generators(records, tests, metric):
     if p_best < ALPHA and signs[best.Index] > 0:
         return (
             f"No generator is needed: {best.treatment_label}, which trains none, is significantly better than {name}, "
-            f"the best of those that do, by {_interval(best)}."
+            f"the best generator, by {_interval(best)}."
         )
     if len(beaten) == len(rivals):
         return (
-            f"Without a generator nothing does as well: {name} is significantly better than each simpler treatment, of "
-            f"which {best.treatment_label} comes closest, with {_interval(best)}."
+            f"No treatment without a generator does as well: {name} is significantly better than each of them; "
+            f"{best.treatment_label} comes closest, with {_interval(best)}."
         )
     return (
-        f"That a generator is needed is not shown: {best.treatment_label}, which trains none, differs from {name}, the "
-        f"best of those that do, by {_interval(best)}, which is not significant."
+        f"There is no evidence that a generator is needed: {best.treatment_label}, which trains none, differs from "
+        f"{name}, the best generator, by {_interval(best)}, which is not significant."
     )
 
 
@@ -205,7 +206,7 @@ def _worse(tests, metric):
 
 
 def _power(records, tests, metric):
-    """Say how small a difference the run could have shown."""
+    """Return a sentence on the size of differences that the run could have detected."""
     open_ = tests[~tests["is_significant"].astype(bool) & tests["p_holm"].notna()]
     n_repeats, n_test = len(repeats_of(records)), records[0]["n_test"]
     with_what = f"{n_repeats} repeats and {n_test:,} test images each"
@@ -219,13 +220,13 @@ def _power(records, tests, metric):
             f"±{largest:.3f}."
         )
     return (
-        f"“Not significant” does not mean “no effect”: with {with_what}, the intervals reach {half_width:.3f} to "
-        "either side (median), and smaller differences than that could not be seen."
+        f"“Not significant” does not mean “no effect”: with {with_what}, the intervals have a half-width of "
+        f"{half_width:.3f} (median), so smaller differences could not be detected."
     )
 
 
 def _troubles(records, missing):
-    """Say in one sentence what failed, is missing or gave an alarm."""
+    """Return a sentence on failures, missing cells and warnings of poor images."""
     failed = [record for record in records if record["error"] is not None]
     n_asked = count_asked(records, missing)
     n_missing = n_asked - len(records)
@@ -247,17 +248,17 @@ def _troubles(records, missing):
         parts.append(f"there were warnings {_listed(alarms)}")
     if not parts:
         return []
-    marked = "; what they leave incomplete is marked in the tables" if failed or n_missing else ""
-    return [f"Mind that {_listed(parts)}{marked}."]
+    marked = "; results that they leave incomplete are marked in the tables" if failed or n_missing else ""
+    return [f"Note that {_listed(parts)}{marked}."]
 
 
 def _signs(tests, metric):
-    """Return above 0 where a treatment scored better, also where lower is better."""
+    """Return differences with the sign changed for errors, so that positive is better."""
     return tests["difference"] * (-1 if metric in LOWER_IS_BETTER else 1)
 
 
 def in_sentence(label):
-    """Return what stands for a label within a sentence: names and abbreviations keep their capitals."""
+    """Return a label for use within a sentence; names and abbreviations keep their capitals."""
     return label if label[:2].isupper() or label.startswith("Brier") else label[0].lower() + label[1:]
 
 

@@ -1,4 +1,4 @@
-"""The entry points: `compare` runs an evaluation; `prepare` lays one out first."""
+"""The entry points: `compare` runs an evaluation; `prepare` only plans it."""
 
 import contextlib
 import shutil
@@ -15,6 +15,7 @@ from humanize import naturaldelta, naturalsize
 from gan_sampler.evaluation import _estimate
 from gan_sampler.evaluation._comparison import Comparison, check_metric
 from gan_sampler.evaluation._data import ImageData, from_arrays
+from gan_sampler.evaluation._docstrings import document
 from gan_sampler.evaluation._jobs import Context, find_examples, is_done
 from gan_sampler.evaluation._models import choose_classifiers, choose_embedders
 from gan_sampler.evaluation._pictures import make_pictures
@@ -27,6 +28,7 @@ from gan_sampler.evaluation._treatments import check_treatments, choose_treatmen
 from gan_sampler.runtime import resolve_device
 
 
+@document
 def compare(
     X,
     y=None,
@@ -53,91 +55,74 @@ def compare(
     name="data",
     verbose=1,
 ):
-    """Measure whether over-sampling helps: every sampler with every classifier, on images that nothing was trained on.
+    """Measure whether over-sampling helps: compare samplers with several classifiers on held-out images.
 
     Parameters
     ----------
     X : array-like of shape (n, H, W), (n, H, W, C) or (n, C, H, W), or ImageData
         Images.
-    y : array-like of shape (n,), default=None
+    y : array-like of shape (n,) or None, default=None
         Labels. None with `ImageData`, which has them.
-    samplers : sequence of str, or dict of str to sampler, default=None
-        What is compared, by name (``"none"``, ``"class_weight"``, ``"threshold"``, ``"random"``, ``"smote"``,
-        ``"adasyn"``, ``"augmentation"``, ``"deep_smote"``, ``"dcgan"``, ``"dcgan_every_class"``, ``"conditional"``,
-        ``"cyclegan"``), with ``+threshold`` behind a name to tune the threshold on top, or any objects with
-        ``fit_resample`` under names of yours. Doing nothing is always among them. None takes a choice that answers the
-        question in reasonable time.
-    classifiers : sequence of str, or dict of str to estimator, default=None
-        What is trained on the images that each sampler gives, by name (``"tree"``, ``"forest"``, ``"svm"``,
-        ``"logistic"`` on features, ``"ann"``, ``"cnn"``, ``"densenet121"`` on the images), or estimators of yours.
-    embedders : sequence of str, or dict of str to transformer, default=None
-        What turns images into features. None takes ResNet18 where its ImageNet weights are at hand, and else
-        EfficientNet-Lite0.
-    cv : int, splitter, iterable or None, default=None
-        Folds, as in `sklearn.model_selection.cross_validate`. None takes the split that the data came with, and else a
-        stratified quarter for testing, drawn anew in each repeat. Groups are never torn apart.
-    groups : array-like of shape (n,), default=None
-        Group (patient) of each image.
-    scoring : str, default="roc_auc"
-        The metric that the answer is about; all are computed.
-    store : path-like, default=None
-        Folder that keeps all results, so that a run that was stopped goes on where it was, in any number of processes
-        and machines. None uses a temporary folder, which is gone with the returned object.
-    n_jobs : int, default=None
-        Workers, as in joblib. None takes one for each core, as far as memory holds them, or what a surrounding
-        `joblib.parallel_config` says, which also carries the work to a cluster (``backend="dask"``).
+    {samplers}
+    {classifiers}
+    {embedders}
+    {cv}
+    groups : array-like of shape (n,) or None, default=None
+        Group (patient) of each image. A group is never in both training and test.
+    {scoring}
+    store : path-like or None, default=None
+        Folder of all results. An interrupted run continues from there, and several processes and machines can share it.
+        None uses a temporary folder, which is removed with the returned object.
+    {n_jobs}
     random_state : int, default=0
-        Seed of the first repeat; the following ones count up from it.
+        Seed of the first repeat; each further repeat adds 1.
     n_repeats : int, default=5
-        How often everything is repeated with another seed. With one there is no test of significance.
-    n_rare : int, default=None
-        Train with so many images of the rarest class, drawn anew in each repeat; testing keeps all. None keeps all.
-    settings : Settings, default=None
-        Lengths and sizes. None chooses by image size and device.
-    n_steps : int, default=None
-        Steps of the generators' training.
-    max_time : float, default=None
-        Seconds that each GAN sampler trains at most.
-    on_error : {"skip", "raise"}, default="skip"
-        Whether what fails is recorded, marked in every table and passed over, or stops the run.
-    device : str, default="auto"
-        Device of the networks.
-    cache_limit : int, default=150 MiB
-        Bytes of images, features and samples that are kept for later runs in `store`.
-    target_names : sequence of str, default=None
-        Names of the sorted labels.
-    filenames : array-like of shape (n,), default=None
-        File of each image, so that wrong predictions can be looked at.
+        Number of repeats with different seeds. With one repeat there is no significance test.
+    {n_rare}
+    {settings}
+    {n_steps}
+    {max_time}
+    on_error : {{"skip", "raise"}}, default="skip"
+        Whether a failure is recorded, marked in the tables and skipped, or stops the run.
+    {device}
+    cache_limit : int, default=150 * 2**20
+        Bytes of images, features and samples that are kept in `store` for later runs.
+    target_names : sequence of str or None, default=None
+        Names of the sorted labels. None takes the labels.
+    filenames : array-like of shape (n,) or None, default=None
+        File of each image, for the list of wrong predictions.
     name : str, default="data"
         Name of the data in tables and report.
     verbose : int, default=1
-        Whether to print the plan and to show a bar.
+        Whether to print the plan and to show a progress bar.
 
     Returns
     -------
     comparison : Comparison
+        Tables, tests, answer and report.
 
     Raises
     ------
     ValueError
-        When an argument is wrong, or the data cannot be split honestly.
+        When an argument is invalid, or the data cannot be split without leakage and with every class in both parts.
     StoreError
-        When the results cannot be written; what was finished is kept.
+        When the results cannot be written; finished results are kept.
 
     Warns
     -----
     UserWarning
-        When no groups are known: images of one patient may then be in training and test.
+        When no groups are known: images of one patient may then be in both training and test.
 
     See Also
     --------
-    sklearn.model_selection.cross_validate : For one estimator.
-    gan_sampler.quality_report : Whether the images are good.
+    sklearn.model_selection.cross_validate : Cross-validation of one estimator.
+    gan_sampler.quality_report : Quality of synthetic images.
 
     Notes
     -----
-    A classifier of features sees real images through one embedder, fitted on real training images alone. Networks see
-    equally many images in training whatever the sampler, so that more images are not also more training.
+    For each classifier on features, all samplers use the same embedder, fitted on the real training images only.
+    Networks are trained on the same number of images whatever the sampler, so that more images do not mean more
+    training.
 
     Examples
     --------
@@ -188,7 +173,7 @@ def compare(
 
 @contextlib.contextmanager
 def _folder(store):
-    """Give the folder of the results, and a function to be told the object with which a temporary one ends."""
+    """Yield the folder of the results, and a function that ties a temporary folder to the lifetime of an object."""
     if store is not None:
         yield store, lambda comparison: None
         return
@@ -215,6 +200,7 @@ def _seeds(random_state, n_repeats):
     return [int(random_state) + repeat for repeat in range(n_repeats)]
 
 
+@document
 def prepare(
     data,
     store,
@@ -235,28 +221,56 @@ def prepare(
     download=False,
     command="",
 ):
-    """Lay out an evaluation; everything that can be wrong with the arguments shows here, before anything is trained.
+    """Plan an evaluation; all arguments are checked before anything is trained.
 
     Parameters
     ----------
     data : ImageData
-        Images, labels, groups.
+        Images, labels and groups.
     store : path-like
         Folder of the results.
+    {samplers}
+    {classifiers}
+    {embedders}
+    {cv}
+    {scoring}
     seeds : sequence of int, default=(0,)
         Seed of each repeat.
-    resnet18_weights : path or None, default=None
-        File of ImageNet weights.
+    {n_rare}
+    {settings}
+    {n_steps}
+    {max_time}
+    {device}
+    {n_jobs}
+    resnet18_weights : path-like or None, default=None
+        File of ImageNet weights of ResNet18. None takes torch's cache.
     download : bool, default=False
         Whether ImageNet weights of ResNet18 may be downloaded.
     command : str, default=""
-        What the user typed.
-    samplers, classifiers, embedders, cv, scoring, n_rare, settings, n_steps, max_time, device, n_jobs
-        As in `compare`.
+        Command that the user entered, for the report.
 
     Returns
     -------
     evaluation : Evaluation
+        The plan; its method `run` computes it.
+
+    Raises
+    ------
+    ValueError
+        When an argument is invalid, or the data cannot be split without leakage and with every class in both parts.
+
+    Warns
+    -----
+    UserWarning
+        When no groups are known: images of one patient may then be in both training and test.
+
+    Examples
+    --------
+    >>> import tempfile >>> import numpy as np >>> from gan_sampler.evaluation import from_arrays, prepare >>> X =
+    np.random.default_rng(0).integers(0, 256, size=(60, 16, 16), dtype=np.uint8) >>> data = from_arrays(X, np.repeat([0,
+    1], [40, 20]), groups=range(60)) >>> with tempfile.TemporaryDirectory() as folder: ...     evaluation =
+    prepare(data, folder, samplers=["augmentation"], classifiers=["cnn"], seeds=(0, 1), device="cpu") >>>
+    len(evaluation.cells)  # two samplers, "none" included, with two seeds 4
     """
     resolved = resolve_device(device)
     scoring = check_metric(scoring)
@@ -287,7 +301,7 @@ def prepare(
     context = Context(str(store.root.resolve()), source, data.name, settings, str(resolved))
     cells = make_cells(splits, treatments, classifiers, embedders)
     for cell in cells:
-        cell.inner_splits(context)  # what a threshold cannot be tuned on is refused now
+        cell.inner_splits(context)  # raises an error if a threshold cannot be tuned
     return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command)
 
 
@@ -296,7 +310,7 @@ def _count(number, noun):
 
 
 def _keep_data(store, source, data):
-    """Put the images and what is known of them where every process finds them."""
+    """Write images and their metadata to the store, where every process can read them."""
     values = {
         "target": data.target.tolist(),
         "groups": None if data.groups is None else [str(group) for group in data.groups],
@@ -307,28 +321,28 @@ def _keep_data(store, source, data):
 
 
 _NO_GROUPS = (
-    "No groups (patients) are known for these images: where several images show one patient, they stand in training "
-    "and test, and every number is too good. Pass groups (--groups)."
+    "No groups (patients) are known for these images: if several images show one patient, they may be in both training "
+    "and test, and then every number is too good. Pass groups (--groups)."
 )
 
 
 class Evaluation:
-    """A grid of cells that is laid out and not yet computed; `prepare` makes it.
+    """A planned grid of cells; made by `prepare`.
 
     Parameters
     ----------
     context : Context
-        What all jobs share.
+        Context of all jobs.
     data : ImageData
-        The data.
+        The data set.
     cells : list of Cell
-        The grid.
+        The cells of the grid.
     scoring : str
-        The metric that the answer is about.
+        Metric of the answer.
     n_jobs : int or None
-        Workers.
+        Number of workers.
     command : str
-        What the user typed.
+        Command that the user entered.
     """
 
     def __init__(self, context, data, cells, *, scoring, n_jobs, command):
@@ -341,16 +355,17 @@ class Evaluation:
         self._manifest = self._describe()
 
     def plan(self, measure=True):
-        """Return what will be done and about how long it takes, as text.
+        """Return a description of the run and an estimate of its duration.
 
         Parameters
         ----------
         measure : bool, default=True
-            Whether trial runs of some seconds tell how fast this machine is; else the length is guessed.
+            Whether to measure the speed of this machine in trial runs of some seconds; otherwise it is guessed.
 
         Returns
         -------
         plan : str
+            Several lines of text.
         """
         context, manifest = self.context, self._manifest
         if measure:
@@ -392,27 +407,28 @@ class Evaluation:
         return joblib.effective_n_jobs(self.n_jobs)
 
     def run(self, *, on_error="skip", cache_limit=DEFAULT_CACHE_LIMIT, progress=True, include_real_images=False):
-        """Compute what is not in the store yet.
+        """Compute the cells that are not in the store yet.
 
         Parameters
         ----------
         on_error : {"skip", "raise"}, default="skip"
-            Whether what fails is passed over.
-        cache_limit : int, default=150 MiB
-            Bytes that are kept for later runs.
+            Whether a failure is recorded and skipped, or stops the run.
+        cache_limit : int, default=150 * 2**20
+            Bytes of images, features and samples that are kept in the store for later runs.
         progress : bool, default=True
-            Whether to show a bar.
+            Whether to show a progress bar.
         include_real_images : bool, default=False
-            Whether the store keeps the few real images that the report would show.
+            Whether the store keeps the few real images that a report can show.
 
         Returns
         -------
         comparison : Comparison
+            The results.
         """
         _check_on_error(on_error)
         context, store = self.context, self.context.store
         start = time.perf_counter()
-        _keep_data(store, context.source, self.data)  # another run may have cut the cache since
+        _keep_data(store, context.source, self.data)  # another run may have pruned the cache since
         store.write_manifest(self._manifest)
         try:
             n_computed = run_grid(context, self.cells, n_jobs=self.n_jobs, on_error=on_error, progress=progress)
@@ -425,7 +441,7 @@ class Evaluation:
         return Comparison(store.root, manifest_key=self._manifest["key"])
 
     def _keep_pictures(self, include_real_images):
-        """Keep what the report shows of images: those of the first split."""
+        """Write the pictures of the report, with images of the first split."""
         split = self.cells[0].split
         new_images = find_examples(self.context, [cell for cell in self.cells if cell.split is split])
         embedder = next((cell.embedder for cell in self.cells if cell.embedder and cell.embedder.is_frozen), None)
@@ -433,7 +449,7 @@ class Evaluation:
         if embedder is not None:
             from sklearn.base import clone
 
-            # On all images, as for the cells: the range of floats is that of what it is fitted on.
+            # Fitted on all images, as for the cells, because the value range of floats is that of the images at fit.
             estimator = clone(embedder.estimator).fit(self.data.images, self.data.target)
             features_of = estimator.transform
         pictures = make_pictures(
@@ -496,7 +512,7 @@ class Evaluation:
         seeds = _count(n_seeds, "seed")
         first = self.cells[0].split.name
         if first == "official":
-            return f"as it came with the data (its validation images, if any, are in neither part), {seeds}."
+            return f"the one of the data set (validation images, if any, are not used), {seeds}."
         if first == "random":
             return f"a stratified quarter for testing, drawn anew for every seed, {seeds}."
         return f"{len(splits) // n_seeds} folds over all images, {seeds}."

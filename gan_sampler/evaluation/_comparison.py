@@ -1,4 +1,4 @@
-"""The results of an evaluation, read from its folder: tables, tests, answer and report. Needs no torch."""
+"""The results of an evaluation, read from its folder: tables, tests, answer and report. Does not import torch."""
 
 from pathlib import Path
 
@@ -14,37 +14,36 @@ from gan_sampler.evaluation._store import Store
 
 
 def check_metric(name, argument="scoring"):
-    """Return the name of a metric of all classes, or raise when there is none of that name."""
+    """Return the name of a metric of all classes; raise an error for an unknown name."""
     if name not in METRIC_LABELS:
         raise ValueError(f"{argument} must be one of {', '.join(METRIC_LABELS)}; got {name!r}.")
     return name
 
 
 class Comparison:
-    """The results of an evaluation, from the folder that keeps them.
+    """The results of an evaluation, read from its folder.
 
     Parameters
     ----------
     store : path-like
-        The folder.
+        Folder of the evaluation.
     manifest_key : str or None, default=None
-        Which of its commands the description is taken from; None takes the last one. The records are those of all
-        commands that can be compared with it: on the same images and splits, with the same settings, versions and kind
-        of device.
+        Key of one of its commands; None takes the last one. The records are those of all commands that are comparable
+        with it: the same images, splits, settings, versions and type of device.
 
     Attributes
     ----------
     records : list of dict
-        One for each cell, failed ones included.
+        One record for each cell, including failed ones.
     missing : list of dict
-        Cells that were asked for and have no record yet.
+        Cells of the command that have no record yet.
     manifest : dict
-        What was asked for.
+        Description of the command.
 
     Raises
     ------
     ValueError
-        When the folder is none of an evaluation, or has no such command.
+        When the folder does not hold an evaluation, or has no such command.
     """
 
     def __init__(self, store, manifest_key=None):
@@ -72,11 +71,11 @@ class Comparison:
 
     @property
     def n_failed(self):
-        """How many cells failed."""
+        """Number of cells that failed."""
         return sum(record["error"] is not None for record in self.records)
 
     def table(self, metric=None):
-        """Return means, standard deviations and numbers of repeats: treatments down, classifiers across.
+        """Return means, standard deviations and numbers of repeats, with treatments as rows and classifiers as columns.
 
         Parameters
         ----------
@@ -86,8 +85,8 @@ class Comparison:
         Returns
         -------
         table : DataFrame
-            Columns are pairs of a classifier and ``"mean"``, ``"std"`` or ``"n"``. A mean whose ``n`` is smaller than
-            that of others is of the repeats that did not fail.
+            Columns are pairs of a classifier and ``"mean"``, ``"std"`` or ``"n"``. ``"n"`` is smaller where repeats
+            failed or are missing.
         """
         summary = _tables.summarise(self.records, self._metric(metric), self.missing)
         table = summary.pivot_table(
@@ -118,8 +117,8 @@ class Comparison:
         Returns
         -------
         table : DataFrame
-            A row for each treatment, classifier and metric, with difference, its 95 % confidence interval (low, high),
-            p, p_holm and is_significant; n_missing tells repeats that one of the two lacks.
+            One row for each treatment, classifier and metric, with difference, its 95 % confidence interval (low,
+            high), p, p_holm and is_significant; n_missing is the number of repeats that one of the two does not have.
         """
         kept = {} if metrics is None else {"metrics": tuple(check_metric(name, "metrics") for name in metrics)}
         return _statistics.paired_tests(self.records, against=against, **kept)
@@ -135,12 +134,13 @@ class Comparison:
         Returns
         -------
         table : DataFrame
-            Columns ``treatment``, ``treatment_label`` and ``rank``; ``attrs["friedman_p"]`` is that of Friedman's test.
+            Columns ``treatment``, ``treatment_label`` and ``rank``; ``attrs["friedman_p"]`` is the p value of
+            Friedman's test.
         """
         return _statistics.ranks(self.records, self._metric(metric))
 
     def answer(self, metric=None):
-        """Return the answer in at most five sentences that follow from the numbers by rule.
+        """Return the answer in at most five sentences, which follow from the numbers by fixed rules.
 
         Parameters
         ----------
@@ -150,23 +150,24 @@ class Comparison:
         Returns
         -------
         sentences : list of str
+            The sentences.
         """
         return answer(self.records, self.manifest, self._metric(metric))
 
     def wrong(self, treatment=None, classifier=None, n_images=20):
-        """Return the test images that most cells got wrong.
+        """Return the test images that were misclassified by most cells.
 
         Parameters
         ----------
         treatment, classifier : str or None, default=None
-            Names; None takes all.
+            Name of a treatment and of a classifier; None takes all.
         n_images : int, default=20
-            Most rows.
+            Largest number of rows.
 
         Returns
         -------
         table : DataFrame
-            Columns row (in the data), true, taken_for, n_wrong, n_cells and, where they are known, file.
+            Columns row (in the data), true, taken_for, n_wrong, n_cells and, if known, file.
         """
         records = [
             record
@@ -179,7 +180,7 @@ class Comparison:
         return table
 
     def plot_gains(self, metric=None, against="none"):
-        """Draw every treatment's gain over another, the mean over the classifiers, with its 95 % confidence interval.
+        """Plot the mean difference over classifiers of every treatment from another, with 95 % confidence intervals.
 
         Parameters
         ----------
@@ -198,16 +199,16 @@ class Comparison:
         return _figures.draw_gains(tests, metric, rival)
 
     def plot_roc(self, classifier, treatments=None, embedder=None):
-        """Draw the ROC curves of one classifier, the mean over the repeats, of the rarest class against the rest.
+        """Plot mean ROC curves over the repeats of one classifier, of the rarest class against the rest.
 
         Parameters
         ----------
         classifier : str
-            Its name.
+            Name of the classifier.
         treatments : sequence of str or None, default=None
-            Names; None takes all.
+            Names of treatments; None takes all.
         embedder : str or None, default=None
-            Name, where the classifier stands behind several; None takes the first.
+            Name of the embedder, if the classifier was used with several; None takes the first.
 
         Returns
         -------
@@ -216,7 +217,7 @@ class Comparison:
         return self._plot_curves("roc", classifier, treatments, embedder)
 
     def plot_precision_recall(self, classifier, treatments=None, embedder=None):
-        """Draw the precision-recall curves of one classifier, as `plot_roc`."""
+        """Plot mean precision-recall curves of one classifier; the parameters are those of `plot_roc`."""
         return self._plot_curves("precision_recall", classifier, treatments, embedder)
 
     def _plot_curves(self, kind, classifier, treatments, embedder):
@@ -237,36 +238,38 @@ class Comparison:
         Parameters
         ----------
         folder : path-like or None, default=None
-            Where to; None writes into the store.
+            Folder to write to; None is the folder of the evaluation.
         include_real_images : bool, default=False
-            As in `to_html`.
+            Whether the report may show real images, such as those of patients.
 
         Returns
         -------
         report : Path
+            File of the report.
         """
         folder = self._store.root if folder is None else Path(folder)
         _tables.write_tables(folder, self.records, self.manifest)
         return self.to_html(folder / "report.html", include_real_images=include_real_images)
 
     def to_html(self, path, *, include_real_images=False):
-        """Write the report as one file that needs no network.
+        """Write the report as one file, which can be viewed offline.
 
         Parameters
         ----------
         path : path-like
             File to write.
         include_real_images : bool, default=False
-            Whether real images may be shown, such as those of patients.
+            Whether the report may show real images, such as those of patients.
 
         Returns
         -------
         path : Path
+            File of the report.
 
         Raises
         ------
         ValueError
-            When real images are wanted and are no longer in the store.
+            When real images are requested but are no longer in the folder.
         """
         path = Path(path)
         pictures = self._store.read_pictures(self.manifest["key"])
@@ -278,8 +281,8 @@ class Comparison:
     def _real_images(self):
         if not self._store.has_images(self.manifest["source"]):
             raise ValueError(
-                "The real images are no longer in the store, whose cache has a limit: start the same command again "
-                "with a larger cache_limit, and make the report from there."
+                "The real images are no longer in the folder, because its cache is limited: run the same command again "
+                "with a larger cache_limit, and write the report afterwards."
             )
         return self._store.read_data(self.manifest["source"])[0]
 

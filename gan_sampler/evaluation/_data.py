@@ -42,11 +42,11 @@ class ImageData:
         Index of each image's class in `target_names`.
     target_names : list of str
         Names of the classes.
-    groups : ndarray of shape (n,) or None
-        What must not be torn apart between training and test: patients.
-    split : ndarray of shape (n,) of {"train", "val", "test"} or None
+    groups : ndarray of shape (n,) or None, default=None
+        Group of each image, such as its patient; a group is never in both training and test.
+    split : ndarray of shape (n,) of {"train", "val", "test"} or None, default=None
         The split that the data came with.
-    filenames : ndarray of shape (n,), str, or None
+    filenames : ndarray of shape (n,), str, or None, default=None
         Where each image came from.
     """
 

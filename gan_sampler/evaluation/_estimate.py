@@ -1,4 +1,4 @@
-"""How long an evaluation takes: trial runs of a few steps, and the cost of each job from them."""
+"""Estimate of the duration of an evaluation, from trial runs of a few steps."""
 
 import functools
 import time
@@ -11,14 +11,14 @@ from threadpoolctl import threadpool_limits
 from gan_sampler.evaluation._splits import THRESHOLD_FOLDS
 from gan_sampler.runtime import threads
 
-_STEPS = (2, 6)  # of the trial runs; their difference leaves out what every fit costs
+_STEPS = (2, 6)  # of the trial runs; the difference excludes the constant cost of a fit
 _N_TRIAL = 64  # images
-_OF_FEATURES = 2.0  # seconds of a classifier of features
-_ON_IMAGES = 5.0  # seconds of a network, where no trial was made
+_OF_FEATURES = 2.0  # seconds, of a classifier on features
+_ON_IMAGES = 5.0  # seconds, of a network without a trial run
 
 
 def cost_of(context, job):
-    """Return about how many seconds a job takes; only ratios between jobs matter."""
+    """Return the estimated seconds of a job; only ratios between jobs matter."""
     rates = _rates(context.root, context.source)
     kind = type(job).__name__
     if kind == "SampleJob":
@@ -42,7 +42,7 @@ def _epochs(estimator):
 
 
 def _cost_of_sampler(train, treatment, rates, context):
-    """Return the seconds of one sampler's training: steps at the measured rate, or its own limit."""
+    """Return the estimated seconds of a sampler's training: steps at the measured rate, at most its time limit."""
     if getattr(treatment.sampler, "n_steps", None) is None:
         return 1.0
     steps = treatment.build("images", context.load()[1][train], 0, context.settings).n_steps
@@ -63,21 +63,21 @@ def _rates(root, source):
 
 
 def measure_rates(context, treatments, classifiers, embedders):
-    """Run every kind of training for a few steps, so that `cost_of` knows how fast this machine is.
+    """Measure the speed of every kind of training in a few steps, for `cost_of`.
 
     Parameters
     ----------
     context : Context
         Data and device.
     treatments, classifiers, embedders : list
-        Of the evaluation.
+        Those of the evaluation.
     """
     images, target, _, _ = context.load()
     rows = _few_of_each(target)
     X, y = np.ascontiguousarray(images[rows]), target[rows]
     rates = {}
     with warnings.catch_warnings(), threads(context.n_threads), threadpool_limits(context.n_threads):
-        warnings.simplefilter("ignore")  # trial runs are poor on purpose
+        warnings.simplefilter("ignore")  # images of trial runs are expected to be poor
         for treatment in treatments:
             name = type(treatment.sampler).__name__
             if getattr(treatment.sampler, "n_steps", None) is not None and name not in rates:
@@ -94,7 +94,7 @@ def measure_rates(context, treatments, classifiers, embedders):
 
 
 def _try(measure):
-    """Return what a trial run took, or None where it fails: in the run it may work, and else that says why not."""
+    """Return the result of a trial run, or None if it fails; the actual run reports errors."""
     try:
         return measure()
     except Exception:
@@ -113,7 +113,7 @@ def _without_training(estimator):
 
 
 def _few_of_each(target):
-    """Return rows of about 64 images, two fewer of the first class than of the others, so that samplers have work."""
+    """Return rows of about 64 images, two fewer of the first class, so that there is a class to over-sample."""
     labels = np.unique(target)
     n_each = max(4, _N_TRIAL // len(labels))
     rows = [np.flatnonzero(target == label)[:n_each] for label in labels]
@@ -134,7 +134,7 @@ def _fit_network(classifier, X, y, steps):
 
 def _seconds_per_step(fit, steps=_STEPS):
     times = []
-    fit(steps=steps[0])  # what is loaded at the first use is not counted
+    fit(steps=steps[0])  # warm-up: excludes what is loaded at the first use
     for n_steps in steps:
         start = time.perf_counter()
         fit(steps=n_steps)
@@ -143,5 +143,5 @@ def _seconds_per_step(fit, steps=_STEPS):
 
 
 def total_seconds(context, stages, n_workers):
-    """Return about how long the jobs take, shared among workers."""
+    """Return the estimated seconds of all jobs, divided by the number of workers."""
     return sum(cost_of(context, job) for stage in stages for job in stage) / max(1, n_workers)

@@ -1,4 +1,4 @@
-"""The work of an evaluation as pure jobs: each reads images by path, computes, and leaves files in the store."""
+"""The work of an evaluation as jobs, which read images from the store and write their results to it."""
 
 import contextlib
 import errno
@@ -36,41 +36,41 @@ from gan_sampler.evaluation._treatments import Treatment, describe
 from gan_sampler.runtime import resolve_device, threads
 
 N_EXAMPLES = 64  # synthetic images of each class kept for the report
-_MOST_RECORDS = 50  # of a GAN's history in the record of a cell
+_MOST_RECORDS = 50  # of a sampler's history that the record of a cell keeps
 _MOST_WARNINGS = 20
-_MOST_TRIES = 3  # to read what was just made
-MOST_DEATHS = 3  # of workers over one job
+_MOST_TRIES = 3  # of reading a result that was just written
+MOST_DEATHS = 3  # killed workers of one job
 KILLED = (
-    f"its worker was killed {MOST_DEATHS} times. Memory may be short: use smaller images, a smaller model, or fewer "
-    "workers (n_jobs)"
+    f"its worker was killed {MOST_DEATHS} times, perhaps because of too little memory: use smaller images, a smaller "
+    "model, or fewer workers (n_jobs)"
 )
-LOOK_AGAIN = 2.0  # seconds, where another process works at what is needed
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-# What is recorded of a job (its warnings, its memory) and what it sets (its threads) belongs to the whole process.
+POLL_INTERVAL = 2.0  # seconds, while another process works on a needed result
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+# Warnings, memory and the number of threads of a job are those of the whole process, so one job runs at a time.
 _ONE_AT_A_TIME = threading.RLock()
-_OF_ALL = "all"  # where one training is for all classes
+_OF_ALL = "all"  # in place of a label, for a training on all classes
 
 
 @dataclass(frozen=True)
 class Context:
-    """What all jobs of an evaluation have in common.
+    """Data, settings and environment of all jobs of an evaluation.
 
     Parameters
     ----------
     root : str
         Folder of the store, the same on every machine that works on it.
     source : str
-        Fingerprint of the images, under which the store has them.
+        Hash of the images, which is their name in the store.
     name : str
-        Of the data.
+        Name of the data.
     settings : Settings
-        Sizes and lengths.
+        Sizes and lengths of training.
     device : str
-        Of the networks: "cpu", "cuda:0"; part of every key, because it decides the rounding.
+        Device of networks: "cpu", "cuda:0"; its type is part of every key, because it affects rounding.
     n_threads : int, default=1
-        Threads of each job, which decide the rounding of sums on the CPU; the same on every machine.
+        Number of threads of each job; the same on every machine, because it affects rounding on the CPU.
     versions : dict
-        What `versions` said where the evaluation started.
+        Versions of packages in the process that started the evaluation.
     """
 
     root: str
@@ -83,15 +83,15 @@ class Context:
 
     @property
     def store(self):
-        """Where everything is kept."""
+        """The store."""
         return Store(self.root)
 
     def load(self):
-        """Return images (mapped into memory), target, groups and names of the classes."""
+        """Return images (memory map), target, groups and names of the classes."""
         return _load(self.root, self.source)
 
     def key(self, *parts):
-        """Return the name of a result: a hash of `parts`, the data, the versions, the kind of device and threads."""
+        """Return the key of a result: a hash of `parts`, data, versions, type of device and number of threads."""
         return digest_of(self.source, self.versions, torch.device(self.device).type, self.n_threads, *parts)
 
 
@@ -105,7 +105,7 @@ def _load(root, source):
 
 @functools.lru_cache(maxsize=64)
 def _inner_folds(root, source, train, seed):
-    """Return the folds in which a threshold is tuned, as rows of the data; `train` is the bytes of such rows."""
+    """Return the folds for tuning a threshold, as rows of the data; `train` are the bytes of an array of rows."""
     _, target, groups, names = _load(root, source)
     train = np.frombuffer(train, dtype=np.int64)
     folds = stratified_folds(
@@ -115,25 +115,25 @@ def _inner_folds(root, source, train, seed):
         seed,
         "A tuned threshold",
         names,
-        "Leave thresholds out of samplers, or collect more.",
+        "Leave out tuned thresholds, or collect more images.",
     )
     return [(train[rows], train[held_out]) for rows, held_out in folds]
 
 
 @dataclass(frozen=True)
 class SampleJob:
-    """Make the images of treatments that may share trainings, one treatment after the other.
+    """Generate the images of treatments that may share trainings, one treatment after another.
 
     Parameters
     ----------
     train : ndarray of int
         Rows of the training images.
     seed : int
-        Of all that is drawn.
+        Seed of the samplers.
     treatments : tuple of Treatment
-        Of one family.
+        Treatments of one family.
     classifier_on : {"images", "features"}
-        Kind of classifiers that the images are for.
+        Input of the classifiers that use the images.
     """
 
     train: np.ndarray = field(repr=False)
@@ -143,22 +143,22 @@ class SampleJob:
 
     @property
     def name(self):
-        """For logs."""
+        """Readable name, for logs."""
         return f"images of {', '.join(treatment.label for treatment in self.treatments)}, seed {self.seed}"
 
     def keys(self, context):
-        """Names of the results."""
+        """Keys of the results."""
         return [self.key(context, treatment) for treatment in self.treatments]
 
     def lease(self, context):
-        """Name of what one process alone may work at: trainings that may share checkpoints."""
+        """Key of the lease: trainings that may share checkpoints run in one process at a time."""
         return self._family_key(context) if self.treatments[0].family else self.keys(context)[0]
 
     def _family_key(self, context):
         return context.key("checkpoints", self.train, self.seed, self.treatments[0].family)
 
     def key(self, context, treatment):
-        """Name of the result of one treatment."""
+        """Key of the result of one treatment."""
         return context.key("images", self.train, describe(self._build(context, treatment)))
 
     def _build(self, context, treatment):
@@ -166,7 +166,7 @@ class SampleJob:
         return treatment.build(self.classifier_on, target[self.train], self.seed, context.settings)
 
     def run(self, context):
-        """Fit the samplers, and keep what they made; the failure of one costs the others nothing."""
+        """Fit the samplers and write their images; a failure of one does not affect the others."""
         for treatment in self.treatments:
             key = self.key(context, treatment)
             if not _is_there(context, key):
@@ -180,7 +180,7 @@ class SampleJob:
         folder = self._checkpoint_folder(context, treatment, sampler)
         if folder is not None:
             sampler.set_params(checkpoint_dir=folder)
-        with peak_memory() as peak, recorded_warnings() as told:
+        with peak_memory() as peak, recorded_warnings() as issued:
             start = time.perf_counter()
             X_resampled, y_resampled = sampler.fit_resample(X, y)
             seconds = time.perf_counter() - start
@@ -188,21 +188,21 @@ class SampleJob:
         index = find_originals(X, X_resampled)
         history = plain_history(sampler)
         values = {
-            # What another treatment of the family has trained before counts for this one, too.
+            # Includes training that another treatment of the family has done before.
             "seconds": max(seconds, sum(records[-1].get("seconds", 0) for records in history.values() if records)),
             "peak_memory": peak(),
-            "warnings": told,
+            "warnings": issued,
             "history": history,
         }
         arrays = {"index": index, "labels": y_resampled, "new": X_resampled[index < 0]}
         context.store.write_shared(key, arrays, values)
 
     def _checkpoint_folder(self, context, treatment, sampler):
-        """Return where a GAN's training is kept until it is done; treatments that train the same GAN share it."""
+        """Return the checkpoint folder of a GAN's training; treatments that train the same GAN share it."""
         if not treatment.family:
             return None
         images, _, _, _ = context.load()
-        # Where images have channels, the classes learnt decide whether colour is; where time is limited, its length.
+        # Not shared if results depend on the classes that are trained: with colour channels, or with a time limit.
         shares = images.ndim == 3 and sampler.max_time is None
         return self._family_folder(context) / ("shared" if shares else treatment.name.replace("/", "_"))
 
@@ -210,26 +210,26 @@ class SampleJob:
         return context.store.checkpoints / self._family_key(context)
 
     def forget_checkpoints(self, context):
-        """Remove what was kept of trainings, unless one of them has failed and may go on in another run."""
+        """Remove checkpoints, unless a training has failed and can continue in another run."""
         if all(map(context.store.has_shared, self.keys(context))):
             shutil.rmtree(self._family_folder(context), ignore_errors=True)
 
 
 @dataclass(frozen=True)
 class EmbedJob:
-    """Turn images into features: all real ones, and the new ones of samplers.
+    """Compute the features of all real images, and of the new images of samplers.
 
     Parameters
     ----------
     embedder : Embedder
-        Which one.
+        The embedder.
     train : ndarray of int or None
-        Rows of the real training images that it is fitted on. None where it is frozen.
+        Rows of the real training images at fit. None for a frozen embedder.
     seed : int
-        Of its training.
+        Seed of its training.
     samples : tuple of (SampleJob, Treatment)
-        Whose new images are embedded, too. Where it is frozen, real images are embedded only if there are none of
-        these: those are a job of their own, which many samplers share.
+        Samples whose new images are embedded too. With samples, a frozen embedder does not embed the real images, which
+        is a separate job that many samplers share.
     """
 
     embedder: Embedder
@@ -239,21 +239,21 @@ class EmbedJob:
 
     @property
     def name(self):
-        """For logs."""
+        """Readable name, for logs."""
         of_what = ", ".join(treatment.label for _, treatment in self.samples) or "real images"
         return f"features of {self.embedder.label}, {of_what}"
 
     def keys(self, context):
-        """Names of the results."""
+        """Keys of the results."""
         of_real = [] if self.embedder.is_frozen and self.samples else [self.key(context)]
         return of_real + [self.key(context, sample.key(context, treatment)) for sample, treatment in self.samples]
 
     def lease(self, context):
-        """Name of what one process alone may work at."""
+        """Key of the lease."""
         return self.keys(context)[0]
 
     def key(self, context, of_sample=""):
-        """Name of the features of the real images, or of those of a sample."""
+        """Key of the features of the real images, or of a sample."""
         estimator = with_seed(self.embedder.estimator, self.seed)
         parts = [describe(estimator), self.embedder.weights]
         if not self.embedder.is_frozen:
@@ -262,24 +262,25 @@ class EmbedJob:
         return context.key("features", *parts, of_sample)
 
     def run(self, context):
-        """Fit the embedder once, and keep the features."""
+        """Fit the embedder and write the features."""
         images, target, _, _ = context.load()
         store = context.store
         rows = slice(None) if self.train is None else self.train
-        with peak_memory() as peak, recorded_warnings() as told:
+        with peak_memory() as peak, recorded_warnings() as issued:
             start = time.perf_counter()
             estimator = with_seed(self.embedder.estimator, self.seed).fit(images[rows], target[rows])
             is_wanted = not (self.embedder.is_frozen and self.samples)
             features = None
-            if is_wanted and not store.has_shared(self.key(context)):  # its seconds stay those that cells have told
+            # Not repeated, so that its time stays the one in the records.
+            if is_wanted and not store.has_shared(self.key(context)):
                 features = transform_in_blocks(estimator, images)
             seconds = time.perf_counter() - start
         if features is not None:
-            values = {"seconds": seconds, "peak_memory": peak(), "warnings": told}
+            values = {"seconds": seconds, "peak_memory": peak(), "warnings": issued}
             store.write_shared(self.key(context), {"features": features}, values)
         for sample, treatment in self.samples:
             key = self.key(context, sample.key(context, treatment))
-            with _kept_failure(context, key):  # of the sampler: the other samples can be embedded
+            with _kept_failure(context, key):  # a failure of the sampler, which does not affect other samples
                 arrays, _ = read_sample(context, sample, treatment)
                 start = time.perf_counter()
                 features = transform_in_blocks(estimator, arrays["new"])
@@ -288,18 +289,18 @@ class EmbedJob:
 
 @dataclass(frozen=True)
 class Cell:
-    """One number to be found: a treatment and a classifier on a split.
+    """One cell of the grid: a treatment and a classifier on a split.
 
     Parameters
     ----------
     split : Split
-        Which images, which seed.
+        Rows of images, and the seed.
     treatment : Treatment
-        What is done about the imbalance.
+        Treatment of the class imbalance.
     classifier : Classifier
-        Who is trained.
+        Classifier to train.
     embedder : Embedder or None
-        For classifiers of features.
+        Embedder, for classifiers of features.
     """
 
     split: Split
@@ -309,7 +310,7 @@ class Cell:
 
     @property
     def name(self):
-        """For logs."""
+        """Readable name, for logs."""
         embedder = f" on {self.embedder.label}" if self.embedder else ""
         where = f"{self.split.name} split, seed {self.split.seed}"
         return f"{self.treatment.label} > {self.classifier.label}{embedder}, {where}"
@@ -336,27 +337,27 @@ class Cell:
         return self.classifier.build(y_train, self.split.seed, class_weight)
 
     def key(self, context):
-        """Return the name that the result is kept under."""
+        """Return the key of the result."""
         weights = self.embedder.weights if self.embedder else ""
         return context.key("cell", self.split.train, self.split.test, self.describe(context), weights)
 
     def keys(self, context):
-        """As those of the other jobs."""
+        """Keys of the results."""
         return [self.key(context)]
 
     def lease(self, context):
-        """As that of the other jobs."""
+        """Key of the lease."""
         return self.key(context)
 
     def inner_splits(self, context):
-        """Return the folds of the training images in which a threshold is tuned, as splits; none without one."""
+        """Return the folds of the training images for tuning a threshold, as splits; empty without a threshold."""
         if not self.treatment.tunes_threshold:
             return []
         folds = _inner_folds(context.root, context.source, self.split.train.tobytes(), self.split.seed)
         return [Split("inner", self.split.seed, rows, held_out) for rows, held_out in folds]
 
     def shared_jobs(self, context):
-        """Return what this cell needs of others, as (samples, features of real images, features of new ones)."""
+        """Return the jobs that this cell depends on: samples, features of real images, features of new images."""
         samples, real, new = [], [], []
         for split in [self.split, *self.inner_splits(context)]:
             sample = self.sample(split)
@@ -371,29 +372,29 @@ class Cell:
         return samples, real, new
 
     def sample(self, split):
-        """Return the job that makes this cell's images for the training images of `split`, or None."""
+        """Return the job that generates images for the training images of `split`, or None."""
         if not self.treatment.samples_images(self.classifier):
             return None
         return SampleJob(split.train, split.seed, (self.treatment,), self.classifier.on)
 
     def embed(self, split, samples=()):
-        """Return the job that makes this cell's features for `split`."""
+        """Return the job that computes features for `split`."""
         if self.embedder.is_frozen:
             return EmbedJob(self.embedder, None, 0, samples)
         return EmbedJob(self.embedder, split.train, split.seed, samples)
 
     def run(self, context):
-        """Fit, predict, score, and keep the record."""
+        """Fit, predict, score, and write the record."""
         _, target, _, names = context.load()
         split = self.split
         rarest = rarest_class(target[split.train])
-        with recorded_warnings() as told, peak_memory() as peak:
+        with recorded_warnings() as issued, peak_memory() as peak:
             found = self._fit_predict(context, split)
             threshold = self._tune_threshold(context, rarest, found) if self.treatment.tunes_threshold else None
         y_true, y_pred = target[split.test], found["y_pred"]
         scores, probabilities = found["scores"], found["probabilities"]
         if threshold is not None:
-            y_pred = np.where(scores[:, rarest] >= threshold, rarest, 1 - rarest)  # of two classes alone
+            y_pred = np.where(scores[:, rarest] >= threshold, rarest, 1 - rarest)  # only for two classes
         metrics = evaluate(y_true, y_pred, scores if self.classifier.ranks else None, probabilities, names, rarest)
         notes = found["notes"]
         context.store.write_record(
@@ -407,15 +408,15 @@ class Cell:
                 "scores": None if scores is None else scores.tolist(),
                 "probabilities": None if probabilities is None else probabilities.tolist(),
                 "peak_memory": peak(),
-                "warnings": notes.pop("warnings") + [{**warning, "from": "classifier"} for warning in told],
+                "warnings": notes.pop("warnings") + [{**warning, "from": "classifier"} for warning in issued],
                 **notes,
             }
         )
 
     def _tune_threshold(self, context, rarest, found):
-        """Return the threshold of the best balanced accuracy on images that no part of the pipeline was fitted on.
+        """Return the threshold with the best balanced accuracy on held-out folds of the training images.
 
-        What the fits in the folds cost is added to the notes of `found`.
+        The time of the fits in the folds is added to the notes of `found`.
         """
         _, target, _, _ = context.load()
         is_rarest, scores, seconds = [], [], found["notes"]["seconds"]
@@ -430,7 +431,7 @@ class Cell:
 
     def _fit_predict(self, context, split):
         _, target, _, names = context.load()
-        X_train, y_train, X_test, notes = self._material(context, split)
+        X_train, y_train, X_test, notes = self._inputs(context, split)
         _check_labels(y_train, names)
         classifier = self.build_classifier(target[split.train])
         start = time.perf_counter()
@@ -448,8 +449,8 @@ class Cell:
         notes["n_train_resampled"] = len(y_train)
         return {**found, "notes": notes}
 
-    def _material(self, context, split):
-        """Return training inputs and labels, test inputs, and notes of what they cost."""
+    def _inputs(self, context, split):
+        """Return training inputs and labels, test inputs, and notes on times and warnings."""
         images, target, _, names = context.load()
         rows = split.train
         notes = {
@@ -481,17 +482,17 @@ class Cell:
         elif self.treatment.sampler is not None:
             sampler = self.treatment.build("features", target[rows], split.seed, context.settings)
             start = time.perf_counter()
-            with recorded_warnings() as told:
+            with recorded_warnings() as issued:
                 X_train, y_train = sampler.fit_resample(base[rows], target[rows])
             notes["seconds"]["sampler"] = time.perf_counter() - start
             notes["n_synthetic"] = int((find_originals(base[rows], X_train) < 0).sum())
-            notes["warnings"] += [{**warning, "from": "sampler"} for warning in told]
+            notes["warnings"] += [{**warning, "from": "sampler"} for warning in issued]
         else:
             X_train, y_train = base[rows], target[rows]
         return X_train, y_train, base[split.test], notes
 
     def blank_record(self, context):
-        """Return the record of a cell that has no result."""
+        """Return the record of a cell without results."""
         _, target, groups, names = context.load()
         split = self.split
         y_train, y_test = target[split.train], target[split.test]
@@ -541,7 +542,7 @@ class Cell:
         }
 
     def place(self):
-        """Return what a table needs to place the cell."""
+        """Return the position of the cell in the grid."""
         return {
             "split": self.split.name,
             "seed": int(self.split.seed),
@@ -551,16 +552,16 @@ class Cell:
         }
 
 
-# Doing a job
+# Running a job
 
 
-class SharedWorkFailed(RuntimeError):  # noqa: N818, it is what happened
-    """What a cell needs could not be made; the message is that of the first failure."""
+class SharedWorkFailed(RuntimeError):  # noqa: N818, describes the event
+    """A job that a cell depends on has failed; the message is that of the first failure."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job."""
+    """The outcome of a job."""
 
     state: str  # "done", "failed" or "taken"
     error: str | None = None
@@ -568,7 +569,7 @@ class Outcome:
 
 
 def work(context, job):
-    """Do a job where no other process does it, and return what became of it; a worker calls this."""
+    """Run a job, unless another process is running it, and return the outcome; called by workers."""
     _check_versions(context)
     with _ONE_AT_A_TIME:
         return _do(context, job)
@@ -586,10 +587,10 @@ def _do(context, job):
             if is_done(context, job):  # another process was faster
                 return Outcome("done")
             try:
-                if n_deaths >= MOST_DEATHS:  # clusters start it again and again, and then say nothing to joblib
+                if n_deaths >= MOST_DEATHS:  # clusters restart jobs repeatedly without reporting it to joblib
                     raise RuntimeError(KILLED)
                 job.run(context)
-            except Exception as exc:  # whatever goes wrong in one job must not cost the others; the report names it
+            except Exception as exc:  # an error of one job must not stop the others; it is reported
                 keep_failure(context, job, exc)
             finally:
                 if device.type == "cuda":
@@ -601,7 +602,7 @@ def _do(context, job):
 
 
 def is_done(context, job):
-    """Whether the results of a job are in the store, or its failure in this run is."""
+    """Whether the results of a job, or its failure in this run, are in the store."""
     keys = job.keys(context)
     if isinstance(job, Cell):
         record = context.store.find_record(keys[0])
@@ -614,8 +615,8 @@ def _is_there(context, key):
 
 
 def keep_failure(context, job, exc):
-    """Record that a job failed; raise where the store is to blame, for then all will fail."""
-    _raise_where_no_room(context, exc)
+    """Record the failure of a job; raise an error if the store cannot be written to, since then all jobs would fail."""
+    _raise_if_disk_error(context, exc)
     if isinstance(job, Cell):
         error, trace = _error_and_traceback(exc)
         context.store.write_record(job.blank_record(context) | {"error": error, "traceback": trace})
@@ -627,11 +628,11 @@ def keep_failure(context, job, exc):
 
 @contextlib.contextmanager
 def _kept_failure(context, key):
-    """Keep what goes wrong in the block under `key`, and go on."""
+    """Record an error of the block under `key`, and continue."""
     try:
         yield
     except Exception as exc:  # as in `_do`
-        _raise_where_no_room(context, exc)
+        _raise_if_disk_error(context, exc)
         context.store.write_failure(key, *_error_and_traceback(exc))
 
 
@@ -641,10 +642,10 @@ def _error_and_traceback(exc):
     return f"{type(exc).__name__}: {exc}", "".join(traceback.format_exception(exc))
 
 
-def _raise_where_no_room(context, exc):
+def _raise_if_disk_error(context, exc):
     if isinstance(exc, StoreError):
         raise exc
-    if isinstance(exc, OSError) and exc.errno in _NO_ROOM:
+    if isinstance(exc, OSError) and exc.errno in _DISK_ERRORS:
         raise refuse(exc, context.root) from exc
 
 
@@ -666,7 +667,7 @@ def _check_versions(context):
 
 
 def read_or_run(context, job, which=0):
-    """Return what a job made; where it is not there any more, make it again, unless another process does."""
+    """Return the result of a job; if it is not in the store, run the job or wait for another process."""
     key = job.keys(context)[which]
     n_tries = 0
     while (found := context.store.read_shared(key)) is None:
@@ -676,26 +677,27 @@ def read_or_run(context, job, which=0):
         if n_tries == _MOST_TRIES:
             raise OSError(f"{job.name} were written {n_tries} times, and could never be read. Check the disk.")
         if _do(context, job).state == "taken":
-            time.sleep(LOOK_AGAIN)
+            time.sleep(POLL_INTERVAL)
         else:
             n_tries += 1
     return found
 
 
 def read_sample(context, sample, treatment):
-    """Return what a sampler made."""
+    """Return the result of a sampler."""
     key = sample.key(context, treatment)
     which = sample.keys(context).index(key)
     return read_or_run(context, sample, which)
 
 
 def find_examples(context, cells):
-    """Return synthetic images that the samplers of some cells of one split have made.
+    """Return examples of synthetic images from the samplers of some cells of one split.
 
     Returns
     -------
     found : dict of str to (ndarray, ndarray)
-        For each treatment at most 64 images a class and their labels; treatments whose samples are gone are left out.
+        For each treatment at most 64 images of each class and their labels; treatments whose samples were removed from
+        the cache are left out.
     """
     found = {}
     for cell in cells:
@@ -714,17 +716,17 @@ def find_examples(context, cells):
     return found
 
 
-# Small parts
+# Helpers
 
 
 def rarest_class(y):
-    """Return the label with the fewest images; the first of them in a tie."""
+    """Return the label with the fewest images; the first one in a tie."""
     labels, counts = np.unique(y, return_counts=True)
     return int(labels[counts.argmin()])
 
 
 def best_threshold(is_positive, scores):
-    """Return the threshold of the largest balanced accuracy, half-way between two neighbouring scores."""
+    """Return the threshold with the largest balanced accuracy, midway between two neighbouring scores."""
     false_positives, true_positives, thresholds = roc_curve(is_positive, scores, drop_intermediate=False)
     best = int(np.argmax(true_positives - false_positives))
     at = thresholds[best]
@@ -735,12 +737,12 @@ def best_threshold(is_positive, scores):
 
 
 def find_originals(X, X_resampled):
-    """Find out which rows of a sampler's output are rows of its input.
+    """Return which rows of a sampler's output are rows of its input.
 
     Returns
     -------
     index : ndarray of shape (n_resampled,), int
-        Row of the input that each row equals, the first of equal ones; -1 where there is none, because it was made.
+        Row of the input that equals each row, the first one of several; -1 for new rows.
     """
     dtype = np.result_type(X, X_resampled)
     place = {}
@@ -754,7 +756,7 @@ def _digest(row, dtype):
 
 
 def _check_images(X_resampled, X, treatment):
-    """Raise where a sampler gives images of another kind, which would be read at another brightness."""
+    """Raise an error if a sampler returns images of another shape or dtype."""
     if X_resampled.shape[1:] != X.shape[1:] or X_resampled.dtype != X.dtype:
         raise ValueError(
             f"samplers must return images of the kind they get, {X.dtype} of shape {X.shape[1:]}; {treatment.name!r} "
@@ -763,7 +765,7 @@ def _check_images(X_resampled, X, treatment):
 
 
 def _check_labels(y, names):
-    """Raise where a sampler has taken all images of a class away: scores have a column for each class."""
+    """Raise an error if a sampler has removed all images of a class, since scores need every class."""
     found = np.unique(y)
     if not np.array_equal(found, np.arange(len(names))):
         raise ValueError(
@@ -773,7 +775,7 @@ def _check_labels(y, names):
 
 
 def assemble(base, rows, index, new):
-    """Return the training inputs that a sampler's output stands for: rows of `base`, and new ones, in its order."""
+    """Return the training inputs of a sampler's output: rows of `base` and new ones, in its order."""
     out = np.empty((len(index), *base.shape[1:]), dtype=base.dtype)
     out[index >= 0] = base[rows[index[index >= 0]]]
     if len(new):
@@ -782,15 +784,15 @@ def assemble(base, rows, index, new):
 
 
 def transform_in_blocks(estimator, images, size=512):
-    """Return the features of images that need not fit into memory together."""
+    """Return the features of images, computed in blocks to limit memory."""
     blocks = [estimator.transform(np.ascontiguousarray(images[i : i + size])) for i in range(0, len(images), size)]
     return np.concatenate(blocks) if blocks else np.empty((0, 0), dtype=np.float32)
 
 
 def plain_history(sampler):
-    """Return the records of a sampler's training as JSON can hold them: a list for each class.
+    """Return the history of a sampler's training as JSON values: a list for each class.
 
-    What a sampler of another package calls `history_` is left out where it is nothing of the kind.
+    An attribute `history_` of another form, as of samplers of other packages, is ignored.
     """
     history = getattr(sampler, "history_", {})
     if not isinstance(history, dict):
@@ -811,34 +813,34 @@ def _plain(record):
 
 
 def thin(records):
-    """Return at most 50 of the records of a training, evenly spread."""
+    """Return at most 50 records of a training, evenly spaced."""
     places = np.unique(np.linspace(0, len(records) - 1, _MOST_RECORDS).round().astype(int)) if records else []
     return [records[place] for place in places]
 
 
 @contextlib.contextmanager
 def recorded_warnings():
-    """Give a list that holds, as plain values, the warnings of a block when it is over; the store's are issued."""
-    told = []
+    """Yield a list that holds the warnings of the block after its end; warnings of the store are issued."""
+    recorded = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield told
+        yield recorded
         found = list(caught)
     for warning in found:
         if issubclass(warning.category, StoreWarning):
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
             continue
         entry = {"category": warning.category.__name__, "message": str(warning.message)}
-        if entry not in told and len(told) < _MOST_WARNINGS:
-            told.append(entry)
+        if entry not in recorded and len(recorded) < _MOST_WARNINGS:
+            recorded.append(entry)
 
 
 @contextlib.contextmanager
 def peak_memory():
-    """Give a function that returns the most memory, in bytes, that this process had inside the block, or None."""
+    """Yield a function that returns the peak memory of this process in the block, in bytes, or None."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     try:
-        reset.write_text("5")  # forgets the highest mark, where the kernel lets a process do that
+        reset.write_text("5")  # resets the peak, where the kernel allows it
     except OSError:
         yield lambda: None
         return

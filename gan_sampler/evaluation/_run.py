@@ -1,4 +1,4 @@
-"""The grid of an evaluation, run through joblib: first what cells share, then the cells."""
+"""Computation of the grid of an evaluation with joblib: first shared work, then the cells."""
 
 import collections
 import contextlib
@@ -18,8 +18,8 @@ from tqdm import tqdm
 from gan_sampler.evaluation._estimate import cost_of
 from gan_sampler.evaluation._jobs import (
     KILLED,
-    LOOK_AGAIN,
     MOST_DEATHS,
+    POLL_INTERVAL,
     Cell,
     EmbedJob,
     Outcome,
@@ -31,8 +31,8 @@ from gan_sampler.evaluation._jobs import (
 from gan_sampler.evaluation._store import StoreError, Taken
 from gan_sampler.runtime import end_with_parent, this_process
 
-_IN_A_ROW = 4  # jobs of each worker, where the backend tells of them only when all are done
-_BYTES_OF_WORKER = 800 * 2**20  # torch and its friends, loaded
+_IN_A_ROW = 4  # jobs of each worker at a time, for backends that only return complete batches
+_BYTES_OF_WORKER = 800 * 2**20  # with torch and other packages loaded
 
 
 def make_cells(splits, treatments, classifiers, embedders):
@@ -47,10 +47,10 @@ def make_cells(splits, treatments, classifiers, embedders):
 
 
 def plan_shared(context, cells):
-    """Return the jobs that cells share, as stages whose jobs need nothing of each other: a list of lists.
+    """Return the jobs that cells share, as stages (lists) of independent jobs.
 
-    Samplers that may share trainings are one job, and so is a network fitted on the images of a split with all that
-    it embeds.
+    Samplers that may share trainings are one job. An embedder that is fitted on a split, with all images that it
+    embeds, is one job too.
     """
     samples, real, new = {}, {}, {}
     for cell in cells:
@@ -63,7 +63,7 @@ def plan_shared(context, cells):
             new.setdefault(job.keys(context)[-1], job)
     stages = [[*_by_family(samples.values()), *real.values()], _by_fit(context, new.values())]
     todo = [[job for job in stage if not is_done(context, job)] for stage in stages]
-    return [sorted(stage, key=lambda job: -cost_of(context, job)) for stage in todo]  # the longest first
+    return [sorted(stage, key=lambda job: -cost_of(context, job)) for stage in todo]  # longest first
 
 
 def _by_family(samples):
@@ -80,10 +80,10 @@ def _by_family(samples):
 
 
 def _by_fit(context, jobs):
-    """Put all that a fitted network embeds into one job; a frozen one embeds each sampler's images by itself."""
+    """Combine the jobs of one fitted embedder into one; a frozen embedder has one job for each sampler."""
     groups = {}
     for job in jobs:
-        of = job.keys(context)[0]  # that of the real images, or for a frozen one that of the sample
+        of = job.keys(context)[0]  # key of the real images, or of the sample for a frozen embedder
         groups.setdefault(of, []).append(job)
     return [
         EmbedJob(jobs[0].embedder, jobs[0].train, jobs[0].seed, tuple(s for job in jobs for s in job.samples))
@@ -97,10 +97,10 @@ def choose_n_jobs(context, n_jobs=None):
     Parameters
     ----------
     context : Context
-        Tells the size of the images.
+        Context of the evaluation, for the size of the images.
     n_jobs : int or None, default=None
-        As in joblib. None takes that of a surrounding `joblib.parallel_config`, or all workers of the cluster that it
-        names; without one, a worker for each core, but no more than memory holds, and one alone beside a GPU.
+        As in joblib. None takes the number of a surrounding `joblib.parallel_config`, or all workers of its cluster;
+        without one, one worker for each core, but not more than fit in memory, and one worker with a GPU.
     """
     if n_jobs is not None:
         return n_jobs
@@ -108,7 +108,7 @@ def choose_n_jobs(context, n_jobs=None):
     if configured is not None:
         return configured
     if type(backend).__name__ != "LokyBackend":
-        return -1  # all of a cluster: some backends would take one worker
+        return -1  # all workers of a cluster; some backends would take one
     if not context.device.startswith("cpu"):
         return 1
     n_held = int(psutil.virtual_memory().available // bytes_of_worker(context))
@@ -116,38 +116,38 @@ def choose_n_jobs(context, n_jobs=None):
 
 
 def bytes_of_worker(context):
-    """Return about how many bytes a worker takes: torch, and the training images a few times over."""
+    """Return the estimated memory of a worker in bytes: torch, and several copies of the training images."""
     images, target, _, _ = context.load()
     return _BYTES_OF_WORKER + 4 * images.nbytes * max(1, len(set(target.tolist())))
 
 
 def run_grid(context, cells, *, n_jobs=None, on_error="skip", progress=True):
-    """Compute the cells that have no result yet, and what they share.
+    """Compute the cells that have no result yet, and the work that they share.
 
     Parameters
     ----------
     context : Context
-        Data, settings, store.
+        Data, settings and store.
     cells : list of Cell
         The grid.
     n_jobs : int or None, default=None
-        For joblib.
+        Number of workers, as in joblib.
     on_error : {"skip", "raise"}, default="skip"
-        Whether cells that fail are recorded and passed over, or stop the run.
+        Whether a failure is recorded and skipped, or stops the run.
     progress : bool, default=True
-        Whether to show a bar.
+        Whether to show a progress bar.
 
     Returns
     -------
     n_computed : int
-        Cells that this process has seen through.
+        Number of cells that had no result before.
 
     Raises
     ------
     RuntimeError
-        With ``on_error="raise"``, for the first cell that fails; or where workers keep dying.
+        With ``on_error="raise"``, for the first cell that fails; or when workers are killed repeatedly.
     StoreError
-        When the results cannot be written; what was finished is kept.
+        When the results cannot be written; finished results are kept.
     """
     with context.store.run():
         todo = [cell for cell in cells if not is_done(context, cell)]
@@ -160,7 +160,7 @@ def run_grid(context, cells, *, n_jobs=None, on_error="skip", progress=True):
 
 
 def _tidy_up(context, cells):
-    """Remove what killed processes have left, the checkpoints of trainings that were just over among it."""
+    """Remove files of killed processes, including checkpoints of finished trainings."""
     context.store.remove_abandoned()
     samples = {job.keys(context)[0]: job for cell in cells for job in cell.shared_jobs(context)[0]}
     for job in _by_family(samples.values()):
@@ -169,10 +169,10 @@ def _tidy_up(context, cells):
 
 
 class _Stage:
-    """Jobs that need nothing of each other.
+    """Independent jobs.
 
-    When a worker is killed, for example for want of memory, all that ran with it are lost, and one of them may be to
-    blame. They are done again one by one, after the others, and what kills its worker then is recorded as failed.
+    When a worker is killed, for example because of memory, all jobs that were running are lost, and one of them may be
+    the cause. They are repeated one by one after the others, and a job that is killed again is recorded as failed.
     """
 
     def __init__(self, context, jobs, n_jobs, on_error, bar):
@@ -181,18 +181,18 @@ class _Stage:
         self._n_jobs = n_jobs
         self._on_error = on_error
         self._bar = bar
-        self._deaths = collections.Counter()  # by job; under None those before anything was begun
+        self._deaths = collections.Counter()  # by job; None for deaths before any job had started
 
     def run(self):
-        """Do all of them."""
+        """Run all jobs."""
         while self._pending:
             batch = [key for key in self._pending if not self._deaths[key]] or [next(iter(self._pending))]
             n_taken = self._run_batch(batch)
-            if n_taken == len(batch):  # all that is left is in the hands of other processes
-                time.sleep(LOOK_AGAIN)
+            if n_taken == len(batch):  # other processes are working on all remaining jobs
+                time.sleep(POLL_INTERVAL)
 
     def _run_batch(self, batch):
-        """Do some jobs; return how many of them others work at."""
+        """Run some jobs; return how many of them other processes are working on."""
         jobs = [self._pending[key] for key in batch]
         running, n_taken = set(batch), 0
         try:
@@ -221,8 +221,8 @@ class _Stage:
         self._deaths.update(begun or [None])
         if self._deaths[None] == MOST_DEATHS:
             raise RuntimeError(
-                f"Workers were killed {MOST_DEATHS} times before they began with anything. Memory may be short: use "
-                "fewer workers (n_jobs)."
+                f"Workers were killed {MOST_DEATHS} times before they started a job, perhaps because of too little "
+                "memory. Use fewer workers (n_jobs)."
             ) from exc
         if len(batch) == 1 and self._deaths[batch[0]] >= MOST_DEATHS:
             self._give_up(batch[0])
@@ -234,42 +234,42 @@ class _Stage:
 
 
 def _errors_of_death():
-    """Return what backends of joblib raise when a worker was killed."""
+    """Return the exceptions of joblib's backends for a killed worker."""
     kinds = [BrokenProcessPool]
     if "distributed" in sys.modules:
         kinds.append(sys.modules["distributed"].KilledWorker)
     if "ray" in sys.modules:
-        told = sys.modules["ray"].exceptions
-        kinds += [told.RayActorError, told.WorkerCrashedError, told.OutOfMemoryError, told.NodeDiedError]
+        errors = sys.modules["ray"].exceptions
+        kinds += [errors.RayActorError, errors.WorkerCrashedError, errors.OutOfMemoryError, errors.NodeDiedError]
     return tuple(kinds)
 
 
 def _run_parallel(context, jobs, n_jobs):
-    """Yield the place and the outcome of each job as soon as it is known."""
+    """Yield the index and the outcome of each job as soon as it is finished."""
     if joblib.effective_n_jobs(n_jobs) == 1:
         for place, job in enumerate(jobs):
             yield place, work(context, job)
         return
     numbered = [delayed(_work)(context, place, job, this_process()) for place, job in enumerate(jobs)]
-    options = {"n_jobs": n_jobs, "batch_size": 1}  # batches would keep a worker busy with many while others wait
+    options = {"n_jobs": n_jobs, "batch_size": 1}  # larger batches would leave other workers idle
     backend, _ = get_active_backend()
     if backend.supports_return_generator:
         yield from Parallel(return_as="generator_unordered", pre_dispatch="2*n_jobs", **options)(numbered)
         return
-    with Parallel(**options) as parallel:  # the workers stay, and what is done is told in between
+    with Parallel(**options) as parallel:  # keeps the workers between batches
         for some in gen_batches(len(numbered), _IN_A_ROW * joblib.effective_n_jobs(n_jobs)):
             yield from parallel(numbered[some])
 
 
 def _work(context, place, job, sender):
-    """Do a job in a worker, which ends with the process that started it: nobody would wait for its results."""
+    """Run a job in a worker process, which ends when the process that started it has ended."""
     is_worker = sender != this_process()
     with end_with_parent(sender) if is_worker else contextlib.nullcontext():
         return place, work(context, job)
 
 
 class _Progress:
-    """A bar over all jobs with the time left, and a line in the log for each cell."""
+    """A progress bar over all jobs with the remaining time, and a line in the log for each job."""
 
     def __init__(self, context, stages, show):
         self._context = context
@@ -286,7 +286,7 @@ class _Progress:
         self._bar.close()
 
     def add(self, job, outcome):
-        """Count a job that is done; None for one that another process did."""
+        """Count a finished job; `outcome` is None if another process did it."""
         cost = cost_of(self._context, job)
         self._left, self._done = self._left - cost, self._done + cost
         self._bar.set_postfix_str(self._time_left(), refresh=False)

@@ -1,4 +1,4 @@
-"""Sizes and lengths of an evaluation: what is trained, and for how long."""
+"""Sizes and lengths of training of an evaluation."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -9,38 +9,44 @@ import torch
 
 from gan_sampler.samplers import DCGANOverSampler
 
-MIN_EMBEDDER_SIZE = 112  # pixels; below, features see too little of most images
-MAX_EMBEDDER_SIZE = 224  # what ImageNet's networks were trained at
-MAX_SIZE_ON_CPU = 64  # pixels that images are read at by default
+MIN_EMBEDDER_SIZE = 112  # pixels; with smaller inputs, features separate classes poorly
+MAX_EMBEDDER_SIZE = 224  # pixels; the size at which ImageNet networks were trained
+MAX_SIZE_ON_CPU = 64  # pixels; default size of images of a folder
 MAX_SIZE_ON_GPU = 128
-MAX_TIME_ON_CPU = 600.0  # seconds of training of each sampler
+MAX_TIME_ON_CPU = 600.0  # seconds, of training of each sampler
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The numbers of one evaluation.
+    """Sizes and lengths of training of one evaluation.
 
     Parameters
     ----------
-    dcgan : dict
-        Parameters of the GAN samplers, beside those that their names decide.
-    deep_smote, cyclegan : dict
-        Parameters of `DeepSMOTE` and `CycleGANOverSampler`.
-    gan_epochs : int or None
-        Length of the GAN's training in passes over the rarest class. None leaves `n_steps` in `dcgan` to say it.
-    ann_epochs, cnn_epochs, densenet121_epochs : int
-        Passes over the training images when all classes are as large as the largest.
-    equal_length : bool
-        Whether networks see as many images in training whatever the sampler. False trains for equally many epochs, so
-        that more images make more steps.
-    embedder_size : int
-        Height and width that the embedders look at, in pixels.
-    scratch_epochs : int
-        Training of ResNet18 where it is asked for without ImageNet weights.
-    imagenet_epochs : int
-        Fine-tuning of ResNet18 that starts from ImageNet weights. 0 leaves it frozen.
-    trees : int
-        Size of the random forest.
+    dcgan : dict, default={}
+        Parameters of `DCGANOverSampler` and `ConditionalDCGANOverSampler`.
+    deep_smote : dict, default={}
+        Parameters of `DeepSMOTE`.
+    cyclegan : dict, default={}
+        Parameters of `CycleGANOverSampler`.
+    gan_epochs : int or None, default=None
+        Length of GAN training in epochs of the rarest class. None takes `n_steps` of `dcgan`.
+    ann_epochs : int, default=20
+        Epochs of the fully connected network, counted on a balanced training set.
+    cnn_epochs : int, default=20
+        Epochs of the convolutional network, counted on a balanced training set.
+    densenet121_epochs : int, default=20
+        Epochs of DenseNet121, counted on a balanced training set.
+    equal_length : bool, default=True
+        Whether networks are trained on the same number of images whatever the sampler. False trains for the same number
+        of epochs, so that more images mean more steps.
+    embedder_size : int, default=128
+        Input size of the embedders, in pixels.
+    scratch_epochs : int, default=10
+        Epochs of ResNet18 that is trained without ImageNet weights.
+    imagenet_epochs : int, default=0
+        Epochs of fine-tuning of ResNet18 with ImageNet weights. 0 leaves it frozen.
+    trees : int, default=100
+        Number of trees of the random forest.
     """
 
     dcgan: dict = field(hash=False, default_factory=dict)
@@ -57,7 +63,7 @@ class Settings:
     trees: int = 100
 
     def dcgan_parameters(self, n_images):
-        """Parameters of a GAN sampler for a rarest class of `n_images` training images."""
+        """Return the parameters of a GAN sampler for a rarest class of `n_images` training images."""
         if self.gan_epochs is None:
             return dict(self.dcgan)
         batch_size = self.dcgan.get("batch_size", DCGANOverSampler().batch_size)
@@ -65,9 +71,9 @@ class Settings:
         return {**self.dcgan, "n_steps": self.gan_epochs * steps_per_epoch}
 
     def with_limits(self, n_steps=None, max_time=None):
-        """Return settings whose samplers train for `n_steps` steps and at most `max_time` seconds; None: no change.
+        """Return settings whose samplers train for `n_steps` steps and at most `max_time` seconds.
 
-        DeepSMOTE is an autoencoder that knows no limit of time.
+        None changes nothing. `max_time` does not apply to DeepSMOTE.
         """
         if n_steps is not None and (isinstance(n_steps, bool) or not isinstance(n_steps, Integral) or n_steps < 1):
             raise ValueError(f"n_steps must be an integer of at least 1; got {n_steps!r}.")
@@ -86,17 +92,17 @@ class Settings:
         )
 
     def used(self, names):
-        """Return the settings that matter to some samplers, classifiers and embedders, by name, as text.
+        """Return the settings that affect some samplers, classifiers and embedders, as text by name.
 
         Parameters
         ----------
         names : container of str
-            Names, without ``+threshold``.
+            Names of samplers, classifiers and embedders, without ``+threshold``.
 
         Returns
         -------
         settings : dict of str to str
-            "default" where nothing is set.
+            "default" for settings that are not set.
         """
         users = {
             "dcgan": ("dcgan", "dcgan_every_class", "conditional"),
@@ -120,22 +126,22 @@ class Settings:
 
 
 def default_settings(image_shape, device):
-    """Return settings for images of any size.
+    """Return the default settings for a size of images.
 
     Parameters
     ----------
     image_shape : tuple of int
         Shape of one image, in any order of its axes.
     device : torch.device
-        Where networks train.
+        Device of the networks.
 
     Returns
     -------
     settings : Settings
-        The samplers' own defaults; on the CPU each GAN trains for at most ten minutes. The embedder looks at 112 to 224
-        pixels: what it sees of smaller images hardly tells classes apart.
+        Default parameters of samplers; on the CPU each GAN is trained for at most ten minutes. The input size of the
+        embedder is 112 to 224 pixels, because its features of smaller inputs separate classes poorly.
     """
-    side = max(size for size in image_shape if size > 4)  # an axis of at most 4 is that of channels
+    side = max(size for size in image_shape if size > 4)  # an axis of at most 4 is the channel axis
     limits = {"max_time": MAX_TIME_ON_CPU} if device.type == "cpu" else {}
     return Settings(
         dcgan=limits,
@@ -146,16 +152,17 @@ def default_settings(image_shape, device):
 
 
 def default_image_size(device):
-    """Return the height and width, in pixels, that larger images of a folder are read at on a device."""
+    """Return the default height and width, in pixels, of images that are read from a folder."""
     return MAX_SIZE_ON_CPU if torch.device(device).type == "cpu" else MAX_SIZE_ON_GPU
 
 
 def default_choice(n_classes, device):
-    """Return names of samplers and classifiers that answer the question in reasonable time.
+    """Return default names of samplers and classifiers, which take a reasonable time.
 
     Returns
     -------
     samplers, classifiers : list of str
+        Names.
     """
     samplers = ["none", "class_weight", "threshold", "random", "smote", "augmentation", "dcgan", "dcgan_every_class"]
     if n_classes > 2:

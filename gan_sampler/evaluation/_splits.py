@@ -1,4 +1,4 @@
-"""Which images train and which test; what cannot be split honestly is refused."""
+"""Splits into training and test images; splits with leakage or missing classes are refused."""
 
 import warnings
 from dataclasses import dataclass, field, replace
@@ -7,21 +7,21 @@ import numpy as np
 from imblearn.datasets import make_imbalance
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-N_PARTS = 4  # one part in four is for testing, where the data brings no test images of its own
+N_PARTS = 4  # a quarter for testing, if the data have no test images of their own
 THRESHOLD_FOLDS = 3
-_TRIED = 20  # folds; with more, a class of as many groups can be taken to reach them all, and trying takes minutes
+_TRIED = 20  # folds; larger numbers are not tried, which would take minutes, and are assumed to work
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which images train and which test, and the seed of everything random.
+    """Rows of training and test images, and the seed of everything random.
 
     Parameters
     ----------
     name : str
         ``"official"``, ``"random"`` or ``"fold k"``.
     seed : int
-        `random_state`.
+        Seed of samplers, embedders and classifiers.
     train, test : ndarray of int
         Rows of the images.
     """
@@ -38,22 +38,23 @@ def make_splits(data, seeds, cv=None):
     Parameters
     ----------
     data : ImageData
-        The data; its groups are never torn apart.
+        The data; a group is never in both parts.
     seeds : sequence of int
         Seeds.
     cv : int, splitter, iterable or None, default=None
-        Number of folds over all images, drawn anew for each seed; a splitter or pairs of rows (train, test) as
-        `sklearn.model_selection.cross_validate` takes. None takes the split that the data came with, with its
-        validation images in neither part, and else a stratified one with a quarter of the images for testing.
+        Number of folds over all images, shuffled for each seed; or a splitter or pairs of rows (train, test), as in
+        `sklearn.model_selection.cross_validate`. None takes the split of the data set, without its validation images,
+        or else a stratified quarter of the images for testing.
 
     Returns
     -------
     splits : list of Split
+        For each seed one split, or one for each fold.
 
     Raises
     ------
     ValueError
-        When a part would lack a class, or a group of a splitter or of given rows stands in both parts.
+        When a part would have no image of a class, or a group is in both parts of a given split.
     """
     if cv is None and data.has_official_split:
         train, test = np.flatnonzero(data.split == "train"), np.flatnonzero(data.split == "test")
@@ -125,43 +126,43 @@ def stratified_folds(target, groups, n_splits, seed, argument="cv", names=None, 
 
 
 def _group_counts(target, groups):
-    """Return the labels, and of how many groups, or without groups of how many images, each is."""
+    """Return the labels, and the number of groups, or of images without groups, of each."""
     labels = np.unique(target)
     units = np.arange(len(target)) if groups is None else groups
     return labels, [len(np.unique(units[target == label])) for label in labels]
 
 
 def _most_folds(target, groups, at_most, seed):
-    """Return the largest number of folds, up to `at_most`, that works, or None."""
+    """Return the largest possible number of folds up to `at_most`, or None."""
     if at_most > _TRIED:
         return at_most
     return next((n for n in range(at_most, 1, -1) if _try_folds(target, groups, n, seed) is not None), None)
 
 
 def _try_folds(target, groups, n_splits, seed):
-    """Return the folds, or None where a part would lack a class."""
+    """Return the folds, or None if a part would have no image of a class."""
     labels, counts = _group_counts(target, groups)
-    if min(counts) < n_splits:  # one group can be in one part alone
+    if min(counts) < n_splits:  # a group can only be in one part
         return None
     folder = (StratifiedKFold if groups is None else StratifiedGroupKFold)(n_splits, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")  # counts images where groups decide
+        warnings.filterwarnings("ignore", "The least populated class")  # it counts images instead of groups
         folds = list(folder.split(np.zeros(len(target)), target, groups))
     is_complete = all(len(np.unique(target[part])) == len(labels) for fold in folds for part in fold)
     return folds if is_complete else None
 
 
 def thin_rarest(split, target, n_images):
-    """Return a split with `n_images` training images of the class that is rarest among them, drawn by its seed.
+    """Return a split with `n_images` training images of the class that is rarest among them, drawn with its seed.
 
     Parameters
     ----------
     split : Split
-        Any.
+        A split.
     target : ndarray of shape (n,)
         Labels of all images.
     n_images : int
-        At most as many as there are.
+        Number of images to keep, at most all.
     """
     labels, counts = np.unique(target[split.train], return_counts=True)
     rarest, most = labels[counts.argmin()], counts.min()
@@ -177,8 +178,8 @@ def _warn_of_shared_groups(data, train, test):
     shared = _shared_groups(data, train, test)
     if shared:
         warnings.warn(
-            f"{shared} groups (patients) stand in both the train and the test images of this data set, so its test "
-            "images are not new to a classifier. Pass cv to split anew by group.",
+            f"{shared} groups (patients) are in both the training and the test images of this data set, so the "
+            "test results are too good. Pass cv for a new split by groups.",
             stacklevel=4,
         )
 
@@ -188,7 +189,7 @@ def _shared_groups(data, train, test):
 
 
 def _given_pairs(data, cv):
-    """Return the pairs of rows that a splitter or an iterable gives."""
+    """Return the pairs of rows of a splitter or an iterable."""
     pairs = []
     if hasattr(cv, "get_n_splits"):
         pairs = list(cv.split(data.images, data.target, data.groups))

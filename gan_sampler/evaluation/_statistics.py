@@ -1,23 +1,23 @@
 """Paired tests between the treatments of a run, and their ranks.
 
-A difference between two treatments is the mean over the repeats (seeds or folds), of the same classifier on the same
-test images. What its standard error counts:
+The difference between two treatments is the mean over the repeats (seeds or folds), for the same classifier and the
+same test images. Its standard error includes:
 
-- where all seeds share their test images, as those of a split that came with the data, the variance of the difference
-  over the seeds (another training would have given another number) and that over resamplings of the test images, by
-  class and whole patients where groups are known, of the mean over the seeds (another test set would have, too);
-- where every repeat has a test part of its own, the variance over the repeats with the correction of Nadeau and Bengio
-  [1]_, because their training images overlap; or, should that be less because few repeats happen to agree, what
-  resamplings of the test images alone give, corrected alike.
+- if all seeds share their test images, as with the split of a data set: the variance of the difference over the seeds
+  (training), and the variance of its mean over resamplings of the test images (test set), stratified by class and by
+  whole patients if groups are known;
+- if every repeat has its own test images: the variance over the repeats with the correction of Nadeau and Bengio [1]_,
+  because their training images overlap; or, if it is larger, the variance over resamplings of the test images, with the
+  same correction.
 
-A few seeds often agree by chance, so a variance from three of them is no ground for a test. The variance over repeats
-of a comparison is therefore the larger of its own and the one pooled over all treatments of the same classifier and
-metric. Its degrees of freedom are those of the pooled variance, with less for correlation and for a few treatments that
-dominate it (as in Box [2]_), but no more than the treatments' variances are alike: they may add to the comparison's own
-degrees of freedom as many as Smyth's prior [3]_ has, here estimated from below. The variance over repeats and that over
-test images are combined as in the test of Behrens and Fisher, which never credits the first with the degrees of freedom
-of the second. Holm's method [4]_ corrects p-values. ``benchmarks/research/false_positives.py`` shows by simulation that
-the chance of any false positive in a run stays below 5 %.
+A variance from a few seeds is often too small by chance. Therefore the variance over repeats of a comparison is the
+larger of its own and the one pooled over all treatments of the same classifier and metric. Its degrees of freedom are
+those of the pooled variance, reduced for correlation and for a few treatments that dominate it (as in Box [2]_). They
+are limited by how similar the variances of the treatments are: they exceed the comparison's own degrees of freedom by
+at most those of Smyth's prior [3]_, here a lower estimate. The variances over repeats and over test images are combined
+as in the Behrens-Fisher test, which does not use the degrees of freedom of the second for the first. Holm's method [4]_
+corrects p-values. ``benchmarks/research/false_positives.py`` shows by simulation that the probability of any false
+positive in a run is below 5 %.
 
 References
 ----------
@@ -54,7 +54,7 @@ from ._records import (
 METRICS_TESTED = ("balanced_accuracy", "f1_weighted", "roc_auc")
 N_RESAMPLINGS = 1000
 CONFIDENCE = 0.95
-_ALIKE = 1e-8  # a standard deviation over repeats that is rounding error
+_ROUNDING = 1e-8  # standard deviations over repeats below this are rounding errors
 _N_NODES = 48  # of the integral over the unknown variance
 
 
@@ -64,24 +64,24 @@ def paired_tests(records, *, against="none", metrics=METRICS_TESTED, treatments=
     Parameters
     ----------
     records : list of dict
-        Of a run; failed cells count as missing.
+        Records of a run; failed cells count as missing.
     against : str, default="none"
         Treatment that the others are tested against.
     metrics : sequence of str, default=METRICS_TESTED
-        Those of `evaluate`. A classifier that does not rank is left out of areas.
+        Metrics of `evaluate`. A classifier without scores is left out for areas.
     treatments : sequence of str or None, default=None
-        Those that are tested, to be chosen before the results are seen; None takes all others. Variances are pooled
-        over all treatments of the run either way.
+        Treatments to test, which must be chosen before looking at results; None takes all others. Variances are always
+        pooled over all treatments of the run.
     alpha : float, default=0.05
-        Chance of any false positive among all rows of the table.
+        Probability of any false positive in the table.
 
     Returns
     -------
     tests : DataFrame
         One row for each treatment, classifier and metric: ``treatment``, ``treatment_label``, ``classifier`` (label,
-        with what it sees), ``metric``, ``n_repeats`` (that both treatments have), ``n_missing`` (that one of them
-        lacks), ``difference`` (treatment less `against`), ``low``, ``high`` (95 % confidence interval), ``p``,
-        ``p_holm`` and ``is_significant``. All but the difference is NaN with fewer than two repeats.
+        with its input), ``metric``, ``n_repeats`` (of both treatments), ``n_missing`` (repeats that one of them
+        does not have), ``difference`` (treatment minus `against`), ``low``, ``high`` (95 % confidence interval), ``p``,
+        ``p_holm`` and ``is_significant``. With fewer than two repeats all but the difference is NaN.
     """
     tested = _check_treatments(records, against, treatments)
     run = _Run(records, against, metrics)
@@ -106,24 +106,24 @@ def paired_tests(records, *, against="none", metrics=METRICS_TESTED, treatments=
 
 
 def overall_tests(records, *, against="none", metric="roc_auc", alpha=0.05):
-    """Test treatments against one in the mean over the classifiers.
+    """Test the mean over the classifiers of treatments against one.
 
     Parameters
     ----------
     records : list of dict
-        Of a run; failed cells count as missing.
+        Records of a run; failed cells count as missing.
     against : str, default="none"
         Treatment that the others are tested against.
     metric : str, default="roc_auc"
-        One of those of `evaluate`.
+        Metric of `evaluate`.
     alpha : float, default=0.05
-        Chance of any false positive among all rows of the table.
+        Probability of any false positive in the table.
 
     Returns
     -------
     tests : DataFrame
         One row for each treatment, with the columns of `paired_tests` except ``classifier``, and ``n_classifiers``,
-        those that the mean is over. Repeats that one of them lacks are left out for all.
+        the number of classifiers in the mean. Repeats that one of them does not have are left out for all.
     """
     _check_treatments(records, against, None)
     run = _Run(records, against, [metric])
@@ -146,9 +146,9 @@ def overall_tests(records, *, against="none", metric="roc_auc", alpha=0.05):
 
 
 def mean_values(records, metric):
-    """Return the mean of a metric over the repeats that all treatments have, classifiers down, treatments across.
+    """Return the mean of a metric over the repeats of all treatments, with classifiers as rows.
 
-    Classifiers that lack a treatment, or that do not rank where the metric asks for it, are left out;
+    Classifiers without results of a treatment, or without scores that the metric needs, are left out;
     ``attrs["left_out"]`` names them.
     """
     labels, means, left_out = treatment_labels(records), {}, []
@@ -172,7 +172,7 @@ def ranks(records, metric):
     ranks : DataFrame
         Columns ``treatment``, ``treatment_label`` and ``rank``, the mean over the classifiers. ``attrs`` holds
         ``friedman_p`` (NaN with fewer than two classifiers or three treatments), ``n_classifiers`` and ``left_out``.
-        Friedman's test takes the classifiers for independent, which on the same images they are not.
+        Friedman's test assumes independent classifiers, which is not true for the same images.
 
     References
     ----------
@@ -194,7 +194,7 @@ def ranks(records, metric):
 
 
 def nemenyi(records, metric):
-    """Return p-values between all pairs of treatments by Nemenyi's test of their ranks, labels down and across.
+    """Return the p-values of Nemenyi's test between the ranks of all pairs of treatments.
 
     For `scikit_posthocs.critical_difference_diagram`; it needs two classifiers and three treatments.
     """
@@ -210,10 +210,9 @@ def nemenyi(records, metric):
 
 
 def resample(y_true, groups=None, n_resamplings=N_RESAMPLINGS, seed=0):
-    """Return how often each image is drawn in each resampling, (n_resamplings, n_images).
+    """Return how often each image is drawn in each bootstrap resampling, (n_resamplings, n_images).
 
-    Groups (patients) are drawn whole, as many as there are of those that hold the same classes; None takes every image
-    for itself.
+    Whole groups (patients) are drawn, stratified by the set of classes in a group; with None, single images.
     """
     y_true = np.asarray(y_true)
     random_state = np.random.RandomState(seed)
@@ -230,16 +229,16 @@ def resample(y_true, groups=None, n_resamplings=N_RESAMPLINGS, seed=0):
 
 
 def resampled_metrics(record, metrics, weights):
-    """Return metrics of one cell in every resampling.
+    """Return the metrics of one cell in every resampling.
 
     Parameters
     ----------
     record : dict
         A finished cell.
     metrics : sequence of str
-        Those of `evaluate`.
+        Metrics of `evaluate`.
     weights : ndarray of shape (n_resamplings, n_images)
-        What `resample` returns.
+        From `resample`.
 
     Returns
     -------
@@ -255,20 +254,20 @@ def resampled_metrics(record, metrics, weights):
 
 
 def compare_differences(differences, image_variance, *, shares_test_images, overlap, image_freedom):
-    """Test whether mean differences are 0, all those of a run together.
+    """Test whether mean differences are 0, for all comparisons of a run.
 
     Parameters
     ----------
     differences : ndarray of shape (..., n_rows, n_treatments, n_metrics, n_repeats)
-        Between each treatment and the one that it is tested against; NaN where one of the two is missing. Axes in front
-        hold runs of their own, as in a simulation.
+        Differences of each treatment from the one that it is tested against; NaN if one of the two is missing. Leading
+        axes are independent runs, as in a simulation.
     image_variance : ndarray of shape (..., n_rows, n_treatments, n_metrics)
-        Over resamplings of the test images: of the mean over the repeats where they share them, and otherwise the mean
-        over the repeats of the variance within each.
+        Variance over resamplings of the test images: of the mean over the repeats if they share test images, else the
+        mean over the repeats of the variance of each.
     shares_test_images : bool
         Whether all repeats have the same test images.
     overlap : float
-        Test images per training image, for the correction of repeats that share training images.
+        Number of test images per training image, for the correction of repeats that share training images.
     image_freedom : float
         Degrees of freedom of `image_variance`.
 
@@ -280,17 +279,17 @@ def compare_differences(differences, image_variance, *, shares_test_images, over
     parts = _parts(differences, image_variance, shares_test_images, overlap, image_freedom)
     difference, *uncertainty = parts
     p, margin = _p_values(*parts), _margins(*uncertainty)
-    margin = np.where((margin == 0) & (difference != 0), np.nan, margin)  # no variance is no certainty
+    margin = np.where((margin == 0) & (difference != 0), np.nan, margin)  # zero variance gives no interval
     return {"difference": difference, "low": difference - margin, "high": difference + margin, "p": p}
 
 
 def p_values(differences, image_variance, *, shares_test_images, overlap, image_freedom):
-    """Return the p-values of `compare_differences` alone, which are all that a simulation needs."""
+    """Return only the p-values of `compare_differences`, for simulations."""
     return _p_values(*_parts(differences, image_variance, shares_test_images, overlap, image_freedom))
 
 
 def _parts(differences, image_variance, shares_test_images, overlap, image_freedom):
-    """Return the mean differences, the variances of these means and the degrees of freedom of both."""
+    """Return the mean differences, their two variances and the degrees of freedom of both."""
     counts = np.isfinite(differences).sum(-1)
     is_known = counts > 1
     difference = np.where(counts > 0, np.nansum(differences, axis=-1) / np.maximum(counts, 1), np.nan)
@@ -305,16 +304,16 @@ def _parts(differences, image_variance, shares_test_images, overlap, image_freed
 
 
 def _pooled(residuals):
-    """Return the variance over repeats that each comparison is tested with, and its degrees of freedom.
+    """Return the variance over repeats that is used for each comparison, and its degrees of freedom.
 
-    Treatments whose differences do not vary at all say nothing of how much the others vary: they are not pooled, but
-    tested with the pooled variance, because a few repeats of few test images also agree by chance.
+    Treatments whose differences do not vary are not pooled, since they are not informative about the others, but they
+    are tested with the pooled variance, because a few repeats of few test images can agree by chance.
     """
     is_there = np.isfinite(residuals)
     residuals, own_freedom = np.where(is_there, residuals, 0), np.maximum(is_there.sum(-1) - 1, 0)
     squares = (residuals**2).sum(-1)
     own = squares / np.maximum(own_freedom, 1)
-    varies = own > _ALIKE**2
+    varies = own > _ROUNDING**2
     n_varying = varies.sum(-2, keepdims=True)  # treatments, of each row and metric
     pooled = np.where(varies, squares, 0).sum(-2, keepdims=True) / np.maximum(
         np.where(varies, own_freedom, 0).sum(-2, keepdims=True), 1
@@ -326,11 +325,11 @@ def _pooled(residuals):
 
 
 def _dominance(residuals, is_there, n_free):
-    """Return the sum of squared eigenvalues of the treatments' covariance over their squared sum, the mean of a run.
+    """Return the sum of squared eigenvalues of the treatments' covariance, divided by their squared sum; mean of a run.
 
-    1 where a single one (a noisy treatment, or a noisy rival of all) dominates the pooled variance, which then has no
-    more degrees of freedom than a single comparison; 1 / n for n that are independent and alike. Corrected for what it
-    is too large with few repeats.
+    It is 1 if one eigenvalue (a noisy treatment, or noise of the common reference) dominates the pooled variance, which
+    then has the degrees of freedom of a single comparison, and 1 / n for n independent treatments of equal variance.
+    The bias with few repeats is corrected.
     """
     residuals, is_there = np.swapaxes(residuals, -3, -2), np.swapaxes(is_there, -3, -2).astype(float)
     in_common = np.einsum("...tn,...sn->...ts", is_there, is_there)
@@ -340,7 +339,7 @@ def _dominance(residuals, is_there, n_free):
     bound = np.sqrt(variances[..., :, None] * variances[..., None, :])
     covariance = np.where(in_common > 1, np.clip(covariance, -bound, bound), bound)
     total = variances.sum(-1)
-    is_known = total > _ALIKE**2
+    is_known = total > _ROUNDING**2
     found = np.where(is_known, (covariance**2).sum((-2, -1)) / np.where(is_known, total, 1) ** 2, 0)
     mean = found.sum((-2, -1)) / np.maximum(is_known.sum((-2, -1)), 1)
     corrected = (mean - 1 / n_free) / np.maximum(1 + 1 / n_free - 2 * mean / n_free, 1e-9)
@@ -348,11 +347,12 @@ def _dominance(residuals, is_there, n_free):
 
 
 def _prior_freedom(own, varies, n_free):
-    """Return Smyth's prior degrees of freedom: many where treatments' variances are alike, 0 where nothing is known.
+    """Return Smyth's prior degrees of freedom: large if the variances of treatments are similar, 0 if unknown.
 
-    From the variance of log variances over treatments, the mean over classifiers and metrics, less what chance alone
-    gives. Two standard errors are added, because the fewer the variances, the more they look alike by luck; metrics of
-    the same predictions count once. Differences from one rival are correlated, which takes a quarter of the variance.
+    They follow from the variance of log variances over treatments, averaged over classifiers and metrics, minus its
+    expectation by chance. Two standard errors are added, because few variances can be similar by chance; metrics of the
+    same predictions count once. Differences from a common reference are correlated, which reduces the variance by a
+    quarter.
     """
     logs = np.where(varies, np.log(np.where(varies, own, 1)), 0)
     n_varying = varies.sum(-2, keepdims=True)
@@ -368,16 +368,16 @@ def _prior_freedom(own, varies, n_free):
 
 
 def _inverse_trigamma(values):
-    """Return x of trigamma(x), between 1/1000 and 1000, from a table."""
+    """Return the inverse of trigamma, between 1/1000 and 1000, from a table."""
     x = np.geomspace(1e-3, 1e3, 4000)
     return np.exp(np.interp(-np.log(np.maximum(values, 1e-9)), -np.log(special.polygamma(1, x)), np.log(x)))
 
 
 def _p_values(difference, seed_variance, freedom, image_variance, image_freedom):
-    """Return two-sided p-values: Student's, the mean over what the true variance over repeats may be.
+    """Return two-sided p-values: Student's, averaged over the distribution of the true variance over repeats.
 
-    That is the distribution of Behrens and Fisher, on the safe side where the test images have few degrees of freedom.
-    Where the repeats do not vary, it is Student's with `image_freedom`; of repeats alone, that with `freedom`.
+    This is the Behrens-Fisher distribution; it is conservative if the test images have few degrees of freedom. Without
+    variance over repeats it is Student's with `image_freedom`, and without that over test images with `freedom`.
     """
     p, is_unknown = np.ones(difference.shape), ~np.isfinite(seed_variance + image_variance)
     total = np.where(is_unknown, 0, seed_variance + image_variance)
@@ -386,7 +386,7 @@ def _p_values(difference, seed_variance, freedom, image_variance, image_freedom)
     nodes, weights, which = _nodes(np.broadcast_to(freedom, difference.shape).ravel()[at])
     size, seeds, images = (np.abs(values).ravel()[at] for values in (difference, seed_variance, image_variance))
     found = np.zeros(len(at))
-    for node in range(_N_NODES):  # one after the other, as a simulation has hundreds of thousands of p-values
+    for node in range(_N_NODES):  # a loop, to limit the memory of simulations
         error = np.sqrt(seeds * nodes[which, node] + images)
         found += weights[which, node] * 2 * special.stdtr(image_freedom, -size / error)
     p.ravel()[at] = found
@@ -394,7 +394,7 @@ def _p_values(difference, seed_variance, freedom, image_variance, image_freedom)
 
 
 def _nodes(freedom):
-    """Return what the true variance may be, in units of the estimated one, and how likely, by degrees of freedom."""
+    """Return nodes and weights of the distribution of true over estimated variance, by degrees of freedom."""
     distinct, which = np.unique(freedom, return_inverse=True)
     logs = np.linspace(np.log(chi2.ppf(1e-9, distinct)), np.log(chi2.isf(1e-9, distinct)), _N_NODES, axis=-1)
     weights = np.exp(chi2.logpdf(np.exp(logs), distinct[:, None]) + logs)
@@ -413,7 +413,7 @@ def _margins(seed_variance, freedom, image_variance, image_freedom):
 
 
 class _Run:
-    """The differences of a run from one treatment, and what resamplings of the test images give.
+    """The differences of a run from one treatment, and their variances over resamplings of the test images.
 
     Axes are rows (classifiers), treatments, metrics and repeats.
     """
@@ -440,11 +440,11 @@ class _Run:
 
     @functools.cached_property
     def design(self):
-        """What `compare_differences` must know of the splits."""
+        """Parameters of `compare_differences` that depend on the splits."""
         first = next(iter(self.cells.values()), None)
         if first is None:
             return {"shares_test_images": False, "overlap": 0.0, "image_freedom": 1}
-        # Folds that the user gave are the same with every seed, which makes no new test images.
+        # Folds given by the user are the same for every seed.
         n_test_parts = len({tuple(cell["rows"]) for cell in self.cells.values()})
         n_repeats = len({repeat_key(cell) for cell in self.cells.values()})
         y_true = np.asarray(first["y_true"])
@@ -453,7 +453,7 @@ class _Run:
         return {
             "shares_test_images": n_test_parts == 1,
             "overlap": first["n_test"] / first["n_train"] + 1 / n_test_parts - 1 / n_repeats,
-            "image_freedom": max(n_groups - 1, 1),  # of the class with the fewest, on which the variance hangs
+            "image_freedom": max(n_groups - 1, 1),  # of the class with the fewest, which dominates the variance
         }
 
     def image_variances(self):
@@ -465,7 +465,7 @@ class _Run:
         return found
 
     def image_variance(self, rows, treatment, metric, differences):
-        """Return that of a mean over rows and over the repeats for which there are differences."""
+        """Return the variance of a mean over rows and repeats over resamplings of the test images."""
         repeats = np.flatnonzero(np.isfinite(differences))
         if len(repeats) < 2:
             return np.nan
@@ -507,7 +507,8 @@ class _Run:
     def _weights_of(self, cell):
         key = tuple(cell["y_true"]), None if cell["groups"] is None else tuple(cell["groups"])
         if key not in self._weights:
-            self._weights[key] = np.asfortranarray(resample(cell["y_true"], cell["groups"]))  # images are gathered
+            # Columns are selected by image.
+            self._weights[key] = np.asfortranarray(resample(cell["y_true"], cell["groups"]))
         return self._weights[key]
 
 
@@ -522,7 +523,7 @@ def _values(records, row, treatment, metric, repeats=None):
 
 
 def _check_treatments(records, against, treatments):
-    """Return the names of those that are tested, or raise."""
+    """Return the names of the tested treatments; raise an error for unknown names."""
     known = treatments_of(records)
     for argument, names in (("against", [against]), ("treatments", treatments or [])):
         for name in names:
@@ -536,12 +537,12 @@ def _check_treatments(records, against, treatments):
 
 
 def _with_holm(table, alpha):
-    """Add p-values corrected by Holm's method; NaN stay NaN and do not count."""
+    """Add p-values corrected by Holm's method; NaN are ignored."""
     from statsmodels.stats.multitest import multipletests
 
     if table.empty:
         raise ValueError(
-            "metrics must hold one that the classifiers have; none of them ranks, so there are no areas. "
+            "metrics must hold one that the classifiers have; none of them has scores, so there are no areas. "
             "Choose balanced_accuracy, for example."
         )
     is_known = table["p"].notna().to_numpy()
@@ -552,7 +553,7 @@ def _with_holm(table, alpha):
 
 
 def _of_confusions(confusions, rarest):
-    """Return the metrics of predictions from confusion matrices with true classes down, (n, n_classes, n_classes)."""
+    """Return metrics of predictions from confusion matrices, (n, n_classes, n_classes) with true classes as rows."""
     hits, true, said = np.einsum("nkk->nk", confusions), confusions.sum(2), confusions.sum(1)
     n_images, present = true.sum(1), true.sum(0) > 0
     recall, precision = hits / np.maximum(true, 1), hits / np.maximum(said, 1)
@@ -598,7 +599,7 @@ def _of_scores(record, metric, weights):
 
 
 def _losses(record, metric):
-    """Return what each test image adds to the Brier score or the log loss."""
+    """Return the contribution of each test image to the Brier score or the log loss."""
     y_true, probabilities = np.asarray(record["y_true"]), np.asarray(record["probabilities"], dtype=float)
     probabilities = probabilities / probabilities.sum(1, keepdims=True)
     if metric == "log_loss":
@@ -625,7 +626,7 @@ class _Curve:
     def __init__(self, is_positive, score, weights):
         order = np.argsort(-score, kind="stable")
         score = score[order]
-        ends = np.flatnonzero(np.append(score[1:] != score[:-1], True))  # equal scores are decided together
+        ends = np.flatnonzero(np.append(score[1:] != score[:-1], True))  # equal scores have the same threshold
         drawn = weights[:, order]
         self.true = np.cumsum(drawn * is_positive[order], axis=1)[:, ends]
         self.false = np.cumsum(drawn * ~is_positive[order], axis=1)[:, ends]

@@ -1,4 +1,4 @@
-"""The folder that keeps an evaluation: records, shared work, leases, and what `gan-sampler status` reads."""
+"""The folder of an evaluation: records, shared work, leases, and the state that `gan-sampler status` reads."""
 
 import contextlib
 import errno
@@ -24,8 +24,8 @@ import psutil
 from filelock import FileLock
 
 PACKAGES = ("torch", "torchvision", "skorch", "scikit-learn", "imbalanced-learn", "numpy")
-DEFAULT_CACHE_LIMIT = 150 * 2**20  # bytes; records, tables and the report come on top and stay small
-_PRESENTATION = (  # changes here change no number
+DEFAULT_CACHE_LIMIT = 150 * 2**20  # bytes; in addition to records, tables and the report, which are small
+_PRESENTATION = (  # changes in these files do not change results
     "cli",
     "displays",
     "evaluation/_answer.py",
@@ -40,12 +40,12 @@ _PRESENTATION = (  # changes here change no number
     "evaluation/_store.py",
     "evaluation/_tables.py",
 )
-_BEAT = 5.0  # seconds between two signs of life of a lease
-_SILENCE = 60.0  # seconds without one, after which its holder counts as dead
+_HEARTBEAT = 5.0  # seconds between two updates of a lease
+_SILENCE = 60.0  # seconds without an update, after which the holder of a lease counts as dead
 _ABANDONED = 600.0  # seconds after which an unfinished file of a process on another machine is removed
-_SAME_PROCESS = 1000  # milliseconds within which its beginning is told the same each time
-_RUN = "run-"  # in front of the lease of a whole run
-_DAMAGES = (  # what zipfile, NumPy and JSON raise where they read anything
+_SAME_PROCESS = 1000  # milliseconds; tolerance of the start time of a process
+_RUN = "run-"  # prefix of the lease of a whole run
+_DAMAGES = (  # exceptions of zipfile, NumPy and JSON for arbitrary content
     ValueError,
     KeyError,
     TypeError,
@@ -57,11 +57,11 @@ _DAMAGES = (  # what zipfile, NumPy and JSON raise where they read anything
     zipfile.BadZipFile,
     zlib.error,
 )
-_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)  # of a file system that has no hard links
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)  # errors of file systems without hard links
 
 
 def versions():
-    """Return the versions of what computes the numbers; between releases, source tells gan_sampler's apart."""
+    """Return the versions of the packages that compute results; "source" is a hash of gan_sampler's code."""
     return {
         "gan_sampler": importlib.metadata.version("gan-sampler"),
         "source": _hash_of_source(),
@@ -69,7 +69,7 @@ def versions():
     }
 
 
-@functools.cache  # what is running stays what it was, also when files change meanwhile
+@functools.cache  # cached, because changes of files do not affect the running process
 def _hash_of_source():
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
@@ -81,7 +81,7 @@ def _hash_of_source():
 
 
 def digest_of(*parts):
-    """Return a name made of the content of `parts`: arrays, and what JSON can hold, with keys in any order."""
+    """Return a hash of `parts`, arrays and JSON values, independent of the order of keys."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
@@ -95,52 +95,52 @@ def digest_of(*parts):
 
 @contextlib.contextmanager
 def atomic(file):
-    """Give a temporary path that takes the place of `file` at the end, so that a killed run leaves no half file.
+    """Yield a temporary path that replaces `file` at the end, so that a killed run leaves no incomplete file.
 
     Parameters
     ----------
     file : Path
-        File to make or replace; its folder is made where it is missing.
+        File to create or replace; its folder is created if it does not exist.
 
     Raises
     ------
     StoreError
-        When the disk is full, the folder cannot be written to, or the like; a file that was there is as it was.
+        When it cannot be written, as on a full disk; an earlier file is unchanged.
     """
     temporary = _temporary(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with open(temporary, "rb+") as stream:
-            os.fsync(stream.fileno())  # the name must not reach the disk before the bytes do
+            os.fsync(stream.fileno())  # the content must be on disk before the file gets its name
         os.replace(temporary, file)
         _sync_folder(file.parent)
     except OSError as exc:
         raise refuse(exc, file.parent) from exc
     finally:
-        with contextlib.suppress(OSError):  # missing as a rule, and what is left here is removed by a later run
+        with contextlib.suppress(OSError):  # usually already renamed; a later run removes the rest
             temporary.unlink()
 
 
 def _temporary(file):
-    """Return a name for a file that will take the place of `file`; it tells which process writes it."""
-    # The process alone would not do: its threads have it in common.
-    return file.with_name(f".{file.name}.{_this_machine()}-{os.getpid()}-{_began()}.{uuid.uuid4().hex}.tmp")
+    """Return the name of a temporary file for `file`, which identifies the writing process."""
+    # A unique part, because several threads of the process may write.
+    return file.with_name(f".{file.name}.{_this_machine()}-{os.getpid()}-{_start_time()}.{uuid.uuid4().hex}.tmp")
 
 
 _WRITER = re.compile(r"\.(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-(?P<began>\d+)\.[0-9a-f]{32}\.tmp$")
 
 
 def _is_abandoned(temporary):
-    """Whether nobody will finish this file."""
+    """Whether the writer of a temporary file has ended."""
     writer = _WRITER.search(temporary.name)
     if writer and writer["machine"] == _this_machine():
-        return not _lives(int(writer["pid"]), int(writer["began"]))
+        return not _is_running(int(writer["pid"]), int(writer["began"]))
     return time.time() - temporary.stat().st_mtime > _ABANDONED
 
 
 def _sync_folder(folder):
-    with contextlib.suppress(OSError):  # not every system can flush a folder; the bytes of the file are safe
+    with contextlib.suppress(OSError):  # not supported everywhere; the content of the file is safe
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -149,23 +149,23 @@ def _sync_folder(folder):
 
 
 def write_json(file, values):
-    """Write plain values with a checksum of them."""
+    """Write JSON values with a checksum."""
     text = json.dumps(values, sort_keys=True)
     with atomic(file) as temporary:
         temporary.write_text(f'{{"sha256": "{_checksum(text)}", "values": {text}}}', encoding="utf-8")
 
 
 def read_json(file):
-    """Return what `write_json` wrote.
+    """Return the values that `write_json` wrote.
 
     Raises
     ------
     ValueError
-        When the file holds anything else, or was changed or damaged.
+        When the file has other content, or was changed or damaged.
     """
     try:
         found = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as exc:  # ValueError also where it is no text
+    except (ValueError, RecursionError) as exc:  # ValueError also for bytes that are not text
         raise ValueError(f"{file} is damaged: it holds no JSON ({exc})") from exc
     if not isinstance(found, dict) or set(found) != {"sha256", "values"}:
         raise ValueError(f"{file} is no file of an evaluation: it has no sha256 and values")
@@ -180,7 +180,7 @@ def _checksum(text):
 
 def _read_arrays(file):
     """Return the arrays of an .npz file by name."""
-    with zipfile.ZipFile(file):  # of anything else, NumPy makes an array or what it likes
+    with zipfile.ZipFile(file):  # NumPy would also read other formats
         found = np.load(file, allow_pickle=False)
     with found:
         return {name: found[name] for name in found.files}
@@ -190,8 +190,8 @@ def _in_order(arrays):
     return [part for name in sorted(arrays) for part in (name, arrays[name])]
 
 
-class Taken(Exception):  # noqa: N818, it is no error
-    """Another living process works at this."""
+class Taken(Exception):  # noqa: N818, not an error
+    """Another running process is working on this."""
 
 
 class StoreWarning(UserWarning):
@@ -199,28 +199,28 @@ class StoreWarning(UserWarning):
 
 
 class StoreError(OSError):
-    """The folder of an evaluation cannot be written to: the disk is full, or the like. Nothing in it is damaged."""
+    """The folder of an evaluation cannot be written to, for example because the disk is full; it is not damaged."""
 
 
 def refuse(exc, folder):
-    """Return what to raise where an `OSError` says that `folder` cannot be written to."""
-    reason = exc.strerror or f"the disk seems to be full ({exc})"  # NumPy does not tell what the system said
+    """Return a `StoreError` for an `OSError` of writing to `folder`."""
+    reason = exc.strerror or f"the disk seems to be full ({exc})"  # NumPy drops the message of the system
     return StoreError(
         exc.errno or errno.ENOSPC,
-        f"The results could not be written to {folder}: {reason}. What was finished is kept: free some room, or make "
+        f"The results could not be written to {folder}: {reason}. Finished results are kept: free some space, or make "
         "the folder writable, and start the same command again",
     )
 
 
 class Store:
-    """A folder that keeps everything of an evaluation; several processes and machines may work on it at once.
+    """The folder of an evaluation; several processes and machines can work on it at the same time.
 
-    It holds no pickles: reading a folder that comes from others runs nothing.
+    It has no pickles, so reading a folder from others does not execute code.
 
     Parameters
     ----------
     root : path-like
-        The folder; made where it is missing.
+        The folder; created if it does not exist.
     """
 
     def __init__(self, root):
@@ -231,29 +231,29 @@ class Store:
     def find_record(self, key):
         """Return the record of a cell, or None.
 
-        A file that holds something else is named in a warning, and kept with ``.damaged`` behind its name.
+        For a file with other content there is a warning, and it gets the suffix ``.damaged``.
         """
         return self._find(self.root / "cells" / f"{key}.json", "record")
 
     def records(self):
-        """Return all records, those of failed cells included."""
+        """Return all records, including those of failed cells."""
         keys = sorted(file.stem for file in (self.root / "cells").glob("*.json"))
         return [record for record in map(self.find_record, keys) if record is not None]
 
     def write_record(self, record):
-        """Keep the record of a cell."""
+        """Write the record of a cell."""
         write_json(self.root / "cells" / f"{record['key']}.json", record)
 
-    # What was asked for
+    # Descriptions of commands
 
     def manifests(self):
-        """Return what each command asked for, the oldest first."""
+        """Return the descriptions of all commands, oldest first."""
         files = sorted((self.root / "manifests").glob("*.json"))
         found = [manifest for manifest in (self._find(file, "manifest") for file in files) if manifest is not None]
         return sorted(found, key=lambda manifest: manifest["started"])
 
     def write_manifest(self, manifest):
-        """Keep what a command asked for."""
+        """Write the description of a command."""
         write_json(self.root / "manifests" / f"{manifest['key']}.json", manifest)
 
     def _find(self, file, kind):
@@ -268,8 +268,8 @@ class Store:
             with contextlib.suppress(FileNotFoundError):  # another process was faster
                 os.replace(file, kept)
             warnings.warn(
-                f"{exc}. It is left out and, if a {kind} is needed, made again. The file is now {kept.name}: look at "
-                "it if it may be of use, else delete it.",
+                f"{exc}. It is ignored and, if the {kind} is needed, computed again. The file was renamed to "
+                f"{kept.name}; delete it if it is of no use.",
                 StoreWarning,
                 stacklevel=3,
             )
@@ -279,13 +279,13 @@ class Store:
     # Work that cells share
 
     def has_shared(self, key):
-        """Whether the shared work `key` is there."""
+        """Whether the shared work `key` is in the folder."""
         return self._shared(key).exists()
 
     def read_shared(self, key):
-        """Return the arrays and the plain values that were kept under `key`, or None.
+        """Return the arrays and values of the shared work `key`, or None.
 
-        A damaged file counts as none and is removed, for its content can be computed again.
+        A damaged file is removed, because its content can be computed again.
         """
         file = self._shared(key)
         try:
@@ -301,12 +301,12 @@ class Store:
             warnings.warn(text, StoreWarning, stacklevel=2)
             file.unlink(missing_ok=True)
             return None
-        with contextlib.suppress(OSError):  # what was used last is removed last
+        with contextlib.suppress(OSError):  # the least recently used is removed first
             os.utime(file)
         return arrays, values
 
     def write_shared(self, key, arrays, values):
-        """Keep arrays and plain values under `key`."""
+        """Write arrays and values of the shared work `key`."""
         arrays = {name: np.asarray(array) for name, array in arrays.items()}
         text = json.dumps({"digest": digest_of(*_in_order(arrays)), "values": values})
         text = np.frombuffer(text.encode(), dtype=np.uint8)
@@ -318,13 +318,13 @@ class Store:
 
     @property
     def checkpoints(self):
-        """Folder of the checkpoints of trainings that are under way."""
+        """Folder of the checkpoints of unfinished trainings."""
         return self.root / "cache" / "checkpoints"
 
-    # Images, which every process reads by path
+    # Images
 
     def write_data(self, source, images, values):
-        """Keep the images and what is known of them; both are read by other processes, the images by `mmap`."""
+        """Write the images and their metadata for all processes; images are read with `mmap`."""
         write_json(self.root / "data" / f"{source}.json", {"key": source, **values})
         file = self._images(source)
         if not _holds(file, images):
@@ -332,15 +332,15 @@ class Store:
                 np.save(stream, images, allow_pickle=False)
 
     def read_data(self, source):
-        """Return the images, mapped into memory, and what is known of them."""
+        """Return the images, as a memory map, and their metadata."""
         return np.load(self._images(source), mmap_mode="r", allow_pickle=False), self.read_data_values(source)
 
     def read_data_values(self, source):
-        """Return what is known of the images."""
+        """Return the metadata of the images."""
         return read_json(self.root / "data" / f"{source}.json")
 
     def has_images(self, source):
-        """Whether the images are still there."""
+        """Whether the images are in the folder."""
         return self._images(source).exists()
 
     def _images(self, source):
@@ -349,12 +349,12 @@ class Store:
     # Pictures of the report
 
     def write_pictures(self, key, pictures):
-        """Keep what the report of a command shows of images: a dict of arrays."""
+        """Write the pictures of the report of a command, a dict of arrays."""
         with atomic(self._pictures(key)) as temporary, open(temporary, "wb") as stream:
             np.savez_compressed(stream, **pictures)
 
     def read_pictures(self, key):
-        """Return what `write_pictures` kept, or None; a damaged file is removed, for it can be made again."""
+        """Return the pictures from `write_pictures`, or None; a damaged file is removed."""
         file = self._pictures(key)
         try:
             return _read_arrays(file)
@@ -368,30 +368,30 @@ class Store:
     def _pictures(self, key):
         return self.root / "pictures" / f"{key}.npz"
 
-    # Who works at what
+    # Leases
 
     @contextlib.contextmanager
     def lease(self, key, what=""):
-        """Hold the right to compute `key` while the block runs; give how many holders died at it in this run.
+        """Hold the exclusive right to compute `key` in a block; yield how many holders have died in this run.
 
-        `what` is its name for people.
+        `what` is a readable name of the work.
 
-        The holder gives signs of life; one that has given none for a minute, or whose process has ended on this
-        machine, counts as dead. Should two processes ever hold one lease, both compute the same, and files are
-        replaced whole: time is lost and nothing else.
+        The holder updates its lease regularly. A holder without an update for a minute, or whose process on this
+        machine has ended, counts as dead. If two processes ever hold the same lease, both compute the same results and
+        replace files atomically, so only time is lost.
 
         Raises
         ------
         Taken
-            When another living process holds it.
+            When another running process holds it.
         """
         file = self._lease(key)
         mine = self._take(file, what)
         is_done = threading.Event()
 
         def beat():
-            while not is_done.wait(_BEAT):
-                with contextlib.suppress(OSError):  # missing: somebody took this process for dead
+            while not is_done.wait(_HEARTBEAT):
+                with contextlib.suppress(OSError):  # missing if another process took this one for dead
                     os.utime(file)
 
         heart = threading.Thread(target=beat, name="lease", daemon=True)
@@ -401,19 +401,19 @@ class Store:
         finally:
             is_done.set()
             heart.join()
-            with contextlib.suppress(OSError):  # what cannot be removed counts as dead in a minute
+            with contextlib.suppress(OSError):  # a lease that cannot be removed expires after a minute
                 if file.read_text(encoding="utf-8") == mine:
                     file.unlink()
 
     def has_lease(self, key):
-        """Whether a process, dead or alive, has begun with `key` and not ended."""
+        """Whether there is a lease of `key`, of a running or a dead process."""
         return self._lease(key).exists()
 
     def _lease(self, key):
         return self.root / "leases" / f"{key}.json"
 
     def _take(self, file, what):
-        """Write a lease and return its content."""
+        """Take a lease and return its content."""
         n_deaths = 0
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -430,7 +430,7 @@ class Store:
         raise Taken(file.stem)
 
     def _remove_dead(self, file):
-        """Remove a lease, if its holder is still the dead one: others see that it is dead at the same time."""
+        """Remove a lease if its holder is still dead; checked under a lock, because others may replace it."""
         with FileLock(file.with_name("lock")):
             if self._state(file) == "dead":
                 file.unlink(missing_ok=True)
@@ -441,10 +441,10 @@ class Store:
         except (FileNotFoundError, ValueError):
             return 0
         began, _ = min(self._runs(), default=(math.inf, ""))
-        return holder.get("deaths", 0) + 1 if holder["at"] >= began else 0  # else it was killed with its whole run
+        return holder.get("deaths", 0) + 1 if holder["at"] >= began else 0  # otherwise its whole run was killed
 
     def _state(self, file):
-        """Return whether the holder of a lease is "alive" or "dead", or that the lease is "free"."""
+        """Return the state of a lease: "alive" or "dead", for its holder, or "free"."""
         try:
             age = self._now() - file.stat().st_mtime
             holder = json.loads(file.read_bytes())
@@ -454,17 +454,17 @@ class Store:
             return "dead"
         if age > _SILENCE:
             return "dead"
-        # On another machine, only signs of life tell.
-        is_alive = holder["machine"] != _this_machine() or _lives(holder["pid"], holder["began"])
+        # On another machine, only the updates of the lease are known.
+        is_alive = holder["machine"] != _this_machine() or _is_running(holder["pid"], holder["began"])
         return "alive" if is_alive else "dead"
 
     def _now(self):
-        """Return the time by the clock of the file system, which is that of the files' times."""
+        """Return the time of the file system's clock, which the times of files refer to."""
         probe = _temporary(self.root / "leases" / "clock")
         try:
             probe.touch()
             return probe.stat().st_mtime
-        except OSError:  # who only looks on may have no right to write
+        except OSError:  # a reader may have no permission to write
             return time.time()
         finally:
             with contextlib.suppress(OSError):
@@ -472,7 +472,7 @@ class Store:
 
     @contextlib.contextmanager
     def run(self):
-        """Count as a run while the block runs, and let work be tried again that failed when no run was under way."""
+        """Register a run for a block; the first run removes earlier failures, so that the work is tried again."""
         key = f"{_RUN}{uuid.uuid4().hex}"
         with self.lease(key):
             if min(self._runs(), default=("", key))[1] == key:
@@ -481,11 +481,11 @@ class Store:
             yield
 
     def _runs(self):
-        """Return when each living run has started, and its key."""
+        """Return start time and key of each active run."""
         return [(lease["at"], lease["key"]) for lease in self._living() if lease["key"].startswith(_RUN)]
 
     def running(self):
-        """Return what is being computed: a list of key, what (for people), host, pid and since (ISO 8601)."""
+        """Return the active work: a list of dicts with key, what (readable name), host, pid and since (ISO 8601)."""
         names = ("key", "what", "host", "pid", "since")
         found = [lease for lease in self._living() if not lease["key"].startswith(_RUN)]
         return [{name: lease[name] for name in names} for lease in found]
@@ -500,42 +500,43 @@ class Store:
                     found.append({"key": file.stem, **{name: holder[name] for name in names}})
         return found
 
-    # Failures of shared work, so that a training that failed is not tried once for every cell
+    # Failures of shared work, so that a failed training is not repeated for every cell
 
     def failure(self, key):
-        """Return the error of shared work that failed in this run, with its traceback, or None."""
+        """Return error and traceback of shared work that failed in this run, or None."""
         return self._find(self.root / "failures" / f"{key}.json", "failure")
 
     def write_failure(self, key, error, trace):
-        """Keep the error of shared work."""
+        """Write the error of shared work."""
         write_json(self.root / "failures" / f"{key}.json", {"key": key, "error": error, "traceback": trace})
 
-    # Order
+    # Maintenance
 
     def log(self, line):
         """Add a line to run.log."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with open(self.root / "run.log", "a", encoding="utf-8") as stream:  # one write: lines stay whole
+            # One write, so that lines of several processes do not mix.
+            with open(self.root / "run.log", "a", encoding="utf-8") as stream:
                 stream.write(f"{utc_now()} {line}\n")
         except OSError as exc:
             raise refuse(exc, self.root) from exc
 
     def cache_size(self):
-        """Return the size in bytes of what can be computed again."""
+        """Return the size of the cache in bytes."""
         return sum(size for _, size, _ in self._cached())
 
     def prune(self, limit, keep=()):
-        """Remove shared work, the longest unused first and images last, until the cache is at most `limit` bytes.
+        """Remove shared work, least recently used first and images last, until the cache has at most `limit` bytes.
 
-        Nothing is removed while a run is under way, in whatever process: the last one to end does it.
+        Nothing is removed while any run is active; the last one that ends does it.
 
         Parameters
         ----------
         limit : int
-            Bytes.
-        keep : container of str
-            Names of files, without suffix, that stay.
+            Largest size of the cache, in bytes.
+        keep : container of str, default=()
+            Names of files, without suffix, that are not removed.
         """
         if self._runs():
             return
@@ -558,7 +559,7 @@ class Store:
         return found
 
     def remove_abandoned(self):
-        """Remove unfinished files and leases that killed processes left behind."""
+        """Remove temporary files and leases of killed processes."""
         for file in self.root.rglob(".*.tmp"):
             with contextlib.suppress(FileNotFoundError):
                 if _is_abandoned(file):
@@ -575,7 +576,7 @@ def _holds(file, images):
 
 
 def _create(file, content):
-    """Write a file that is not there yet, which nobody sees half written; return whether it was not there."""
+    """Create a file atomically; return False if it already exists."""
     mine = _temporary(file)
     try:
         mine.write_text(content, encoding="utf-8")
@@ -607,29 +608,29 @@ def utc_now(timespec="seconds"):
 
 @functools.cache
 def _this_machine():
-    """Return what tells this start of this machine, and this container, from others, whose processes count alike."""
+    """Return an identifier of this machine, boot and container, within which process ids are unique."""
     try:
         boot, space = Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")
-    except OSError:  # no Linux: there is one space of processes, and `_began` tells one start from another
+    except OSError:  # not Linux: no containers, and `_start_time` distinguishes boots
         boot, space = "", ""
     return hashlib.sha256(f"{this_host()}\0{boot}\0{space}".encode()).hexdigest()[:8]
 
 
-def _began(pid=None):
-    """Return when a process, by default this one, has begun, in milliseconds; numbers of processes are given again."""
+def _start_time(pid=None):
+    """Return the start time of a process in milliseconds, by default this one; process ids are reused."""
     return round(1000 * psutil.Process(pid).create_time())
 
 
 def _this_process():
-    process = {"pid": os.getpid(), "began": _began(), "since": utc_now(), "at": time.time()}
+    process = {"pid": os.getpid(), "began": _start_time(), "since": utc_now(), "at": time.time()}
     return {"host": this_host(), "machine": _this_machine(), **process}
 
 
-def _lives(pid, began):
-    """Whether a process of this machine has not ended."""
+def _is_running(pid, began):
+    """Whether a process of this machine is running."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and abs(_began(pid) - began) < _SAME_PROCESS
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and abs(_start_time(pid) - began) < _SAME_PROCESS
     except psutil.ZombieProcess:
         return False
     except psutil.NoSuchProcess:
-        return psutil.pid_exists(pid)  # systems may hide processes of other users
+        return psutil.pid_exists(pid)  # processes of other users may be hidden

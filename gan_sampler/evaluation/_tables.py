@@ -45,32 +45,32 @@ PUBLISHED = {
 
 
 def signed(value, digits=3):
-    """Format a difference, with a minus sign of its proper width and no sign before a zero."""
+    """Format a difference, with a typographic minus sign, and no sign before a zero."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
 def write_tables(folder, records, manifest):
-    """Write results.csv, a row for each cell, and predictions.csv.gz, a row for each cell and test image.
+    """Write results.csv, with a row for each cell, and predictions.csv.gz, with a row for each cell and test image.
 
     Parameters
     ----------
     folder : path
-        Where to write; made if it is not there.
+        Folder to write to; created if it does not exist.
     records : list of dict
-        Failed cells included: they have a row in results.csv, with the error and no metrics.
+        Records, including failed cells, which have a row in results.csv with the error and no metrics.
     manifest : dict
-        Its ``filenames`` give every test image its file.
+        Description of the run; its ``filenames`` are the files of the test images.
 
     Returns
     -------
     files : list of path
-        predictions.csv.gz is left out where no cell has finished.
+        The written files; predictions.csv.gz is left out if no cell has finished.
 
     Raises
     ------
     StoreError
-        When a file cannot be written; one that was there is as it was.
+        When a file cannot be written; an earlier file is unchanged.
     """
     folder = Path(folder)
     files = [folder / "results.csv"]
@@ -86,7 +86,7 @@ def write_tables(folder, records, manifest):
 
 
 def results_table(records):
-    """Return the tidy table: a row for each cell, its metrics empty where it failed."""
+    """Return a tidy table with a row for each cell; metrics of failed cells are empty."""
     rows = [
         {column: record.get(column) for column in (*_COLUMNS, *_SIZES)}
         | {f"{part}_seconds": (record.get("seconds") or {}).get(part) for part in _SECONDS}
@@ -108,7 +108,7 @@ def results_table(records):
 
 
 def predictions_table(records, filenames=None):
-    """Return a row for each finished cell and test image: its row in the data, file, group, labels and scores."""
+    """Return a table with a row for each finished cell and test image: row in the data, file, group, labels, scores."""
     tables = []
     for record in records:
         rows = np.asarray(record["rows"])
@@ -127,15 +127,15 @@ def predictions_table(records, filenames=None):
 
 
 def count_asked(records, missing=None):
-    """Return how many cells were asked for.
+    """Return the number of planned cells.
 
     Parameters
     ----------
     records : list of dict
-        Failed cells included.
+        Records, including failed cells.
     missing : sequence of dict or None, default=None
-        Cells that were asked for and have no record. None takes every treatment, classifier and repeat among the
-        records as asked for together.
+        Planned cells without a record. None assumes that all combinations of treatment, classifier and repeat in the
+        records were planned.
     """
     if missing is not None:
         return len(records) + len(missing)
@@ -148,17 +148,17 @@ def summarise(records, metric, missing=None):
     Parameters
     ----------
     records : list of dict
-        Failed cells included.
+        Records, including failed cells.
     metric : str
-        One of `METRIC_LABELS`, or one of a single class.
+        A metric of `METRIC_LABELS`, or of a single class.
     missing : sequence of dict or None, default=None
         As in `count_asked`.
 
     Returns
     -------
     table : DataFrame
-        A row for each treatment and classifier (with its embedder), with columns treatment, treatment_label, row (what
-        `row_key` returns), classifier, mean, std (NaN of one repeat), n (repeats with a value), n_asked, n_failed.
+        A row for each treatment and classifier (with its embedder), with columns treatment, treatment_label, row (from
+        `row_key`), classifier, mean, std (NaN of one repeat), n (repeats with a value), n_asked, n_failed.
     """
     n_repeats = len(repeats_of(records))
     absent = Counter((cell["treatment"], cell["classifier"], cell["embedder"]) for cell in missing or ())
@@ -184,25 +184,25 @@ def summarise(records, metric, missing=None):
 
 
 def values_of(cells, metric):
-    """Return the values of a metric that finished cells have."""
+    """Return the values of a metric of finished cells."""
     values = [record["metrics"].get(metric) for record in cells if is_finished(record)]
     return [value for value in values if value is not None and not np.isnan(value)]
 
 
 def is_defined(records, row, metric):
-    """Return whether a row has the metric at all: a classifier that only says yes or no has no areas."""
+    """Return whether a row has the metric; a classifier without scores has no areas."""
     return bool(values_of(select(records, row=row), metric))
 
 
 def summary_table(records, metric, missing=None):
-    """Return means (and standard deviations, where they fit) for a terminal of 100 columns, which holds 12 classifiers.
+    """Return means, and standard deviations if they fit, for a terminal of 100 columns and up to 12 classifiers.
 
     Returns
     -------
     table : DataFrame
-        Treatments down, classifiers across. A cell whose repeats are incomplete has ``*`` behind it, one with none at
-        all is ``-``. ``table.attrs["legend"]`` says what the marks and, where names were too long, the numbers at the
-        heads of the columns mean; it is empty where nothing needs saying.
+        Treatments as rows, classifiers as columns. A cell with incomplete repeats has the suffix ``*``, a cell without
+        results is ``-``. ``table.attrs["legend"]`` explains these marks and, if names are too long, the numbers that
+        stand for classifiers; it is empty if there are none.
     """
     summary = summarise(records, metric, missing)
     rows = rows_of(records)
@@ -240,7 +240,7 @@ def _terminal_cell(cell, style):
 
 
 def _short_label(row, rows):
-    """Name a classifier in few letters, and its embedder only where it stands with several."""
+    """Return a short name of a classifier, with its embedder only if there are several."""
     classifier = _SHORT.get(row["classifier_label"], row["classifier_label"])
     n_embedders = len({other["embedder"] for other in rows if other["classifier"] == row["classifier"]})
     if n_embedders == 1:
@@ -258,17 +258,17 @@ def _legend(cells, names):
     return legend
 
 
-# What only the records of the original report's X-rays have
+# Comparison with the original report on chest X-rays
 
 
 def is_published_split(record):
-    """Return whether a cell was trained on all the images that the original report was."""
+    """Return whether a cell was trained on the same images as in the original report."""
     names = tuple(name.upper() for name in record["classes"])
     return names == PUBLISHED_CLASSES and record["split"] == "official" and record["n_train"] == PUBLISHED_N_TRAIN
 
 
 def published_table(records):
-    """Return our numbers beside the published ones, each computed as it was there; empty for any other data.
+    """Return our results beside the published ones, computed in the same way; empty for other data.
 
     Returns
     -------
@@ -301,8 +301,8 @@ def published_table(records):
 def as_published(record):
     """Return precision, recall, F1 and AUC of a record as the original report computed them for its classifier.
 
-    For DenseNet121 they are those of PNEUMONIA alone, for the others weighted by class size; the area of the
-    classifiers on features was taken from predicted labels, which makes it the balanced accuracy.
+    For DenseNet121 they are those of PNEUMONIA, for the others weighted by class size. The AUC of the classifiers on
+    features was computed from predicted labels, and so equals the balanced accuracy.
     """
     metrics = record["metrics"]
     if record["classifier"] == "densenet121":
@@ -316,13 +316,13 @@ def as_published(record):
 
 
 def often_wrong(records, n_images=20):
-    """Return the test images that most cells got wrong.
+    """Return the test images that were misclassified by most cells.
 
     Returns
     -------
     table : DataFrame
-        Columns row (in the data), true (class), taken_for (the class most often said instead), n_wrong and n_cells,
-        worst first.
+        Columns row (in the data), true (class), taken_for (the most frequent wrong prediction), n_wrong and n_cells,
+        in decreasing order of the share of wrong cells.
     """
     parts = [
         pd.DataFrame({"row": record["rows"], "y_true": record["y_true"], "y_pred": record["y_pred"]})
@@ -380,7 +380,7 @@ def warnings_table(records):
 
 
 def cost_table(records):
-    """Return what each treatment's resampling cost alone, counted once for all the classifiers of a split.
+    """Return time and memory of the resampling of each treatment, counted once for all classifiers of a split.
 
     Returns
     -------
@@ -390,7 +390,7 @@ def cost_table(records):
     rows = []
     for name, label in treatment_labels(records).items():
         cells = [record for record in select(records, treatment=name) if is_finished(record)]
-        # Resampling of images and of features are two jobs, the cells of one repeat differ: the dearer one counts.
+        # Images and features are resampled in two jobs; the longer one is taken.
         of_repeat = pd.DataFrame(
             {"repeat": [repeat_key(record) for record in cells], "s": [r["seconds"]["sampler"] for r in cells]}
         )

@@ -1,4 +1,4 @@
-"""What is compared: doing nothing, class weights, a tuned threshold, and samplers before or after the embedder."""
+"""Treatments of class imbalance: none, class weights, a tuned threshold, and samplers before or after the embedder."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -27,30 +27,30 @@ from gan_sampler.samplers import (
 )
 from gan_sampler.samplers._base import BaseImageOverSampler
 
-_SAY_NOTHING_OF_RESULTS = ("memory", "verbose", "device", "n_jobs", "checkpoint_dir")
+_WITHOUT_EFFECT_ON_RESULTS = ("memory", "verbose", "device", "n_jobs", "checkpoint_dir")
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """One way to deal with the imbalance.
+    """A treatment of class imbalance.
 
     Parameters
     ----------
     name, label : str
-        As in the records, and for people.
+        Name in the records, and readable name.
     sampler : sampler object or None, default=None
-        Unfitted; None resamples nothing.
+        Unfitted sampler; None does not resample.
     on : {"images", "features"}, default="images"
-        Where the sampler stands for classifiers of features: before the embedder, or behind it. One of features is
-        put into a `PixelSampler` for classifiers of images.
+        For classifiers of features: whether the sampler is applied before or after the embedder. For classifiers of
+        images, a sampler of features is wrapped in a `PixelSampler`.
     weights : bool, default=False
         Whether the classifier weights classes by the inverse of their size.
     tunes_threshold : bool, default=False
         Whether the threshold on the score of the rarest class is tuned for balanced accuracy, in folds of the training
-        images (whole groups) in which sampler, embedder and classifier are all fitted anew. Two classes alone.
+        images (by groups) in which sampler, embedder and classifier are fitted again. Only for two classes.
     family : str, default=""
-        Of samplers that train GANs and keep checkpoints. Treatments of one family may share trainings, and are fitted
-        one after the other.
+        Name shared by treatments that may share the training of a GAN through checkpoints; they are fitted one after
+        another.
     """
 
     name: str
@@ -63,17 +63,33 @@ class Treatment:
 
     @property
     def kind(self):
-        """What it does: "none", "weights", "threshold" or "sampler"."""
+        """Kind of treatment: "none", "weights", "threshold" or "sampler"."""
         if self.sampler is not None:
             return "sampler"
         return "weights" if self.weights else "threshold" if self.tunes_threshold else "none"
 
     def samples_images(self, classifier):
-        """Whether a sampler makes images for this classifier, which cells may share."""
+        """Whether a sampler makes images for this classifier, which cells can share."""
         return self.sampler is not None and (self.on == "images" or classifier.on == "images")
 
     def build(self, classifier_on, y_train, seed, settings):
-        """Return the unfitted sampler for a classifier of ``"images"`` or ``"features"``, or None."""
+        """Return the unfitted sampler for a classifier of ``"images"`` or ``"features"``, or None.
+
+        Parameters
+        ----------
+        classifier_on : {"images", "features"}
+            Input of the classifier.
+        y_train : ndarray of shape (n,)
+            Labels of the training images.
+        seed : int
+            Seed of the sampler.
+        settings : Settings
+            Lengths of training.
+
+        Returns
+        -------
+        sampler : sampler object or None
+        """
         if self.sampler is None:
             return None
         sampler = with_seed(self.sampler, seed)
@@ -84,22 +100,21 @@ class Treatment:
 
 
 def choose_treatments(asked, settings, device, n_classes=2, verbose=0):
-    """Return the treatments that a user asked for, doing nothing always among them.
+    """Return the treatments of an evaluation, always including doing nothing.
 
     Parameters
     ----------
     asked : sequence of str or Treatment, or dict of str to str, sampler or Treatment
-        Names, with ``+threshold`` behind a name to tune the threshold on top; or what a user calls them and what they
-        are. Own samplers stand before the embedder where they come from this package, and behind it where they do
-        not; a `Treatment` says it.
+        Names, with the suffix ``+threshold`` to tune the threshold in addition; or samplers by name. Samplers of this
+        package are applied before the embedder and others after it; a `Treatment` can set this.
     settings : Settings
-        Lengths.
+        Lengths of training.
     device : str
-        Of the networks.
+        Device of networks.
     n_classes : int, default=2
-        Classes of the data.
+        Number of classes.
     verbose : int, default=0
-        Of the samplers.
+        Verbosity of the samplers.
 
     Returns
     -------
@@ -114,7 +129,9 @@ def choose_treatments(asked, settings, device, n_classes=2, verbose=0):
         )
     taken = [treatment for treatment in found if treatment.name == "none" and treatment.kind != "none"]
     if taken:
-        raise ValueError("samplers must not be called 'none': that is doing nothing, which all is compared with.")
+        raise ValueError(
+            "samplers must not be called 'none': this is the name of doing nothing, with which all are compared."
+        )
     if not any(treatment.name == "none" for treatment in found):
         found.insert(0, Treatment("none", TREATMENT_LABELS["none"]))
     return found
@@ -153,7 +170,7 @@ def _named_treatment(name, settings, device, verbose):
         return Treatment(name, label, tunes_threshold=True)
     of_features = {"random": RandomOverSampler, "smote": SMOTE, "adasyn": ADASYN}
     if name in of_features:
-        # Random over-sampling copies rows, and copied images have copied features, so it comes after the embedder too.
+        # Copied images have copied features, so random over-sampling can be applied after the embedder.
         return Treatment(name, label, of_features[name](), on="features")
     shared = {"device": device, "verbose": verbose}
     gan = dict(settings.dcgan)
@@ -170,7 +187,7 @@ def _named_treatment(name, settings, device, verbose):
 
 
 def check_treatments(treatments, classifiers):
-    """Raise where a treatment needs what a classifier does not have."""
+    """Raise an error if a treatment needs a capability that a classifier does not have."""
     for treatment in treatments:
         for classifier in classifiers:
             lacking = _lacking(treatment, classifier)
@@ -182,7 +199,7 @@ def check_treatments(treatments, classifiers):
 
 
 def usable_treatments(treatments, classifiers):
-    """Return the treatments that all classifiers have what is needed for."""
+    """Return the treatments that can be used with all classifiers."""
     return [
         treatment for treatment in treatments if not any(_lacking(treatment, classifier) for classifier in classifiers)
     ]
@@ -197,33 +214,33 @@ def _lacking(treatment, classifier):
 
 
 def describe(estimator):
-    """Return all parameters that can change a result, as text that is the same on every machine and in every run.
+    """Return all parameters that can change a result, as text that is reproducible across machines and runs.
 
     Parameters
     ----------
     estimator : estimator object or None
-        For example a sampler.
+        An estimator, for example a sampler.
 
     Returns
     -------
     settings : dict of str to str
-        Without memory, verbosity, device and number of jobs.
+        Parameters except memory, verbosity, device and number of jobs.
     """
     if estimator is None:
         return {}
     settings = {"": f"{type(estimator).__module__}.{type(estimator).__qualname__}"}
     for name, value in sorted(estimator.get_params(deep=True).items()):
         last = name.rsplit("__", 1)[-1]
-        if last not in (*_SAY_NOTHING_OF_RESULTS, "steps"):
+        if last not in (*_WITHOUT_EFFECT_ON_RESULTS, "steps"):
             settings[name] = _as_text(last, value)
     return settings
 
 
 def _as_text(name, value):
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        return f"array {digest_of(value)}"  # the text of a large one leaves out what is in the middle
+        return f"array {digest_of(value)}"  # the repr of a large array is abbreviated
     if hasattr(value, "get_params") and not isinstance(value, type):
-        return f"{type(value).__module__}.{type(value).__qualname__}"  # its own parameters have entries of their own
+        return f"{type(value).__module__}.{type(value).__qualname__}"  # its parameters have their own entries
     if name == "weights" and isinstance(value, str | Path):
-        return Path(value).name  # `Embedder.weights` tells what is in a file
+        return Path(value).name  # `Embedder.weights` identifies the content of the file
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

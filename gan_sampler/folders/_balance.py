@@ -18,8 +18,8 @@ from gan_sampler.folders._state import FolderState
 from gan_sampler.folders._strategy import wanted_counts
 
 _N_TRIAL = 64  # images of a class in trial runs
-_TRIAL_STEPS = (2, 6, 52)  # where two are done fast, so many that a score is among them
-_SHORT = 1.0  # seconds of a fit
+_MORE_STEPS = (10, 50)  # of trial runs; the last only where they are fast: so many that a score is among them
+_LONG, _VERY_LONG = 2.0, 10.0  # seconds of a trial run after which no longer one, or no other, follows
 _N_ENCODED = 5  # images of a class that tell how large its files will be
 
 
@@ -200,17 +200,27 @@ class Balancing:
             return None
         counts = dict(zip(*np.unique(data.target, return_counts=True), strict=True))
         strategy = {label: int(counts[label]) + 1 for label in self.wanted}
-        times = []
+
+        def seconds_of(steps):
+            trial = self._make_sampler(strategy, verbose=0).set_params(n_steps=steps, max_time=None)
+            start = time.perf_counter()
+            trial.fit_resample(data.images, data.target)
+            return time.perf_counter() - start
+
+        few = max(2, len(counts))  # one for each class at least
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # these are poor on purpose
-            first, few, many = _TRIAL_STEPS
-            for steps in (first, first, None):  # the first pays for what is loaded once
-                steps = steps or (many if times[-1] < _SHORT else few)
-                trial = self._make_sampler(strategy, verbose=0).set_params(n_steps=steps, max_time=None)
-                start = time.perf_counter()
-                trial.fit_resample(data.images, data.target)
-                times.append(time.perf_counter() - start)
-        seconds = max(times[-1] - times[-2], 0) / (steps - first) * n_steps
+            first = seconds_of(few)  # it pays for what is loaded once
+            if first > _VERY_LONG:
+                rate = first / few
+            else:
+                once = min(first, seconds_of(few))  # what every fit costs
+                for n_more in _MORE_STEPS:
+                    found = seconds_of(few + n_more)
+                    rate = max(found - once, found / 10) / n_more  # on a busy machine times vary
+                    if found > _LONG:
+                        break
+        seconds = rate * n_steps
         return seconds if sampler.max_time is None else min(seconds, sampler.max_time)
 
     def _make_sampler(self, strategy, *, verbose, **parameters):

@@ -8,6 +8,8 @@ from pathlib import Path
 from gan_sampler.datasets._listing import MANIFEST, PassedOver, list_files, raise_if_classes_are_deeper
 from gan_sampler.folders._telling import in_words_of_commands
 
+_NAME_OF_MADE = re.compile(r"(^|/)(synthetic|repeated)_[^/]*_\d{6}(_seed\d+)?\.[^./]+$")
+
 
 class Notes:
     """Warnings of a command, each kept once.
@@ -85,6 +87,12 @@ def find_files(source, notes, *, skip_unreadable=False, argument="SRC", least_cl
     train_files = [file for file in files if file.split in (None, "train")]
     if not train_files:
         raise ValueError(f"{argument} must hold a folder train beside val and test; {str(source)!r} has none.")
+    made = next((file.filename for file in files if _NAME_OF_MADE.search(file.filename)), None)
+    if made is not None:
+        raise ValueError(
+            f"{argument} must hold real images alone; {made!r} is called like a synthetic one. Take out what was made "
+            "before, or rename it."
+        )
     labels = {file.label for file in files}
     if len(labels) == 1:
         raise_if_classes_are_deeper(source, files)

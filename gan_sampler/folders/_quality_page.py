@@ -1,14 +1,12 @@
 """The page that `gan-sampler quality` writes: measures with their meaning, and pictures."""
 
-import base64
-import io
 import os
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, select_autoescape
-from PIL import Image
 
+from gan_sampler.displays._pixels import as_bytes, lay_out, png_data_uri
 from gan_sampler.quality._judgement import find_copying, find_notes
 
 _COLUMNS = 8  # images in a line
@@ -172,26 +170,18 @@ def _pictures(report, X_real, X_synthetic, include_real_images):
 
 
 def _picture(lines, caption):
-    """Return lines of images as one PNG, with transparent gaps."""
+    """Return lines of images as one picture in the page."""
     lines = [images for images in lines if len(images)]
-    every = np.concatenate(lines)
-    low, high = (0, 255) if every.dtype == np.uint8 else (int(every.min()), int(every.max()))
-    height, width = every.shape[1:3]
-    factor = max(1, -(-_SIDE // height))
-    gap = 2
-    tile = np.zeros((len(lines) * (height + gap), max(map(len, lines)) * (width + gap), 4), dtype=np.uint8)
-    for row, images in enumerate(lines):
-        for column, image in enumerate(images):
-            shown = np.rint((image.astype(np.float64) - low) * (255 / max(high - low, 1))).astype(np.uint8)
-            top, left = row * (height + gap), column * (width + gap)
-            tile[top : top + height, left : left + width, :3] = shown if shown.ndim == 3 else shown[..., None]
-            tile[top : top + height, left : left + width, 3] = 255
-    tile = tile.repeat(factor, axis=0).repeat(factor, axis=1)
-    stream = io.BytesIO()
-    Image.fromarray(tile).save(stream, format="PNG", optimize=True)
+    every = as_bytes(np.concatenate(lines))
+    starts = np.cumsum([0, *map(len, lines)])
+    cells = {
+        (row, column): every[starts[row] + column] for row, images in enumerate(lines) for column in range(len(images))
+    }
+    picture, _, _ = lay_out(cells)
+    factor = max(1, -(-_SIDE // every.shape[1]))
     return {
-        "data": base64.b64encode(stream.getvalue()).decode("ascii"),
-        "width": tile.shape[1],
-        "height": tile.shape[0],
+        "address": png_data_uri(picture, factor),
+        "width": factor * picture.shape[1],
+        "height": factor * picture.shape[0],
         "caption": caption,
     }

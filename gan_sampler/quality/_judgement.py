@@ -30,8 +30,8 @@ def find_faults(report):
         least = MAX_LOSS_ERRORS * error
         if possible > least and possible - gained > max(MAX_LOSS, least) and gained < possible / 2:
             yield (
-                f"a classifier learns little from them, its AUC is {report.utility_synthetic:.2f}, where real images "
-                f"give {report.utility_real:.2f}"
+                f"a classifier learns little from them, utility is an AUC of {report.utility_synthetic:.2f}, where "
+                f"real images give {report.utility_real:.2f}"
             )
 
 

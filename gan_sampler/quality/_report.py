@@ -427,9 +427,9 @@ def _embed(embedder, X, argument):
     largest = np.abs(features).max()
     if largest > _LARGEST_FEATURE:
         raise ValueError(
-            f"embedder must be a transformer that returns numbers of at most {_LARGEST_FEATURE:g}, because "
-            f"powers of them are computed; {type(embedder).__name__} returned {largest:.3g} for an image of {argument}. "
-            "Scale the images or the features."
+            f"embedder must be a transformer that returns numbers of at most {_LARGEST_FEATURE:g}, because powers of "
+            f"them are computed; {type(embedder).__name__} returned {largest:.3g} for an image of {argument}. Scale "
+            "the images or the features."
         )
     return features
 

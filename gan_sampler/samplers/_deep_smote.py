@@ -51,7 +51,7 @@ class DeepSMOTE(BaseImageOverSampler):
         Number of images of all classes, and of images of one class, in one update.
     learning_rate : float, default=2e-4
         Learning rate of Adam.
-    {callback}
+    {callback_of_all_classes}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}

@@ -141,19 +141,26 @@ SHARED = {
 }
 
 
-def document(documented):
-    """Replace the entries of `SHARED` that a docstring names by their texts; a decorator of classes and functions.
+def substitution(shared):
+    """Return a decorator that replaces the entries of `shared` that a docstring names by their texts.
 
     Parameters
     ----------
-    documented : class or function
-        Its docstring is changed, unless it is None, as under ``python -OO``.
+    shared : dict of str to str
+        Texts by name, indented as in a docstring without indentation.
 
     Returns
     -------
-    documented : class or function
-        The same object.
+    document : callable
+        Decorator of classes and functions. Docstrings that are None, as under ``python -OO``, stay None.
     """
-    if documented.__doc__ is not None:
-        documented.__doc__ = inspect.cleandoc(documented.__doc__)  # so that texts of any docstring are indented alike
-    return Substitution(**SHARED)(documented)
+
+    def document(documented):
+        if documented.__doc__ is not None:
+            documented.__doc__ = inspect.cleandoc(documented.__doc__)  # so that all docstrings are indented alike
+        return Substitution(**shared)(documented)
+
+    return document
+
+
+document = substitution(SHARED)

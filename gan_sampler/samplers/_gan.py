@@ -80,6 +80,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
     {checkpoint_dir}
     n_jobs : int or None, default=None
         Number of classes that are trained at the same time; see `DCGANOverSampler`.
+    {callback}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}

@@ -22,7 +22,8 @@ _STYLE = """\
 .gan-sampler-fitted {padding: .5em; color: inherit; font-size: .95em}
 .gan-sampler-fitted table {border-collapse: collapse; margin: .2em 0 .6em; color: inherit; background: none}
 .gan-sampler-fitted :is(th, td) {padding: .15em .7em .15em 0; text-align: right; background: none; color: inherit}
-.gan-sampler-fitted :is(th, td):first-child {text-align: left; overflow-wrap: anywhere}
+.gan-sampler-fitted tr > :first-child {text-align: left; min-width: 6em; max-width: 20em; overflow-wrap: break-word}
+.gan-sampler-fitted div {overflow-x: auto}
 .gan-sampler-fitted thead th {border-bottom: 1px solid currentColor}
 .gan-sampler-fitted p {margin: .3em 0; max-width: 45em; white-space: normal; color: inherit}
 .gan-sampler-fitted p.alarm {border-left: 4px solid currentColor; padding-left: .5em; font-weight: bold}
@@ -121,15 +122,15 @@ def _alarms(sampler, records):
 def _table(sampler, labels, records):
     counts = getattr(sampler, "class_counts_", None)
     has_scores = any(map(_is_judged, records.values()))
-    heads = ["Class", *(["Real images", "Synthetic", "After"] if counts else ["Made at the fit"])]
+    heads = ["Class", *(["Images", "Synthetic"] if counts else ["Made at the fit"])]
     heads += [*(["Steps"] if records else []), *(["Score kept"] if has_scores else [])]
     rows = []
     for label in labels[:_MAX_ROWS]:
         cells = [str(plain_label(label))]
         if counts:
             own = counts[label]
-            cells += [f"{own['real']:,}", f"{own['synthetic']:,}" if own["synthetic"] else _DASH]
             cells.append(f"{own['real']:,} {_ARROW} {sum(own.values()):,}")
+            cells.append(f"{own['synthetic']:,}" if own["synthetic"] else _DASH)
         else:
             cells.append(f"{sampler.sampling_strategy_.get(label, 0):,}")
         if records:
@@ -148,7 +149,7 @@ def _table(sampler, labels, records):
     if has_scores:
         notes.append("Score: about 1 is as good as real images, above 10 the images cannot be used.")
     return (
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<div><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         f"{''.join(f'<p>{note}</p>' for note in notes)}"
     )
 

@@ -86,7 +86,7 @@ def test_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
 def test_folder_that_cannot_be_made_is_named_with_the_way_out(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"could not be written to .*file.*What was finished is kept"):
+    with pytest.raises(StoreError, match=r"could not be written to .*file.*Finished results are kept"):
         Store(tmp_path / "file").write_record({"key": "k"})
 
 

@@ -45,7 +45,9 @@ def undisturbed(tmp_path_factory):
 def dead_process():
     """Return pid and start of a process that has ended and that nobody has asked about: a zombie."""
     process = subprocess.Popen(["sleep", "100"])
-    holder = json.loads(json.dumps({**_store._this_process(), "pid": process.pid, "began": _store._began(process.pid)}))
+    holder = json.loads(
+        json.dumps({**_store._this_process(), "pid": process.pid, "began": _store._start_time(process.pid)})
+    )
     process.kill()
     while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
         time.sleep(0.01)
@@ -76,7 +78,7 @@ def test_a_lease_of_a_killed_process_is_free_at_once_even_before_its_parent_has_
 def test_a_lease_is_free_when_another_process_has_got_the_number_of_its_holder(tmp_path):
     """Containers that start again number their processes from one."""
     store = Store(tmp_path)
-    write_lease(store, "a", {**_store._this_process(), "began": _store._began() - 60_000})
+    write_lease(store, "a", {**_store._this_process(), "began": _store._start_time() - 60_000})
     with store.lease("a"):
         pass
 
@@ -405,7 +407,7 @@ def test_workers_that_die_before_they_begin_end_the_run(tmp_path, monkeypatch):
         yield
 
     monkeypatch.setattr(_run, "_run_parallel", die)
-    with pytest.raises(RuntimeError, match=r"Workers were killed 3 times before they began.*n_jobs"):
+    with pytest.raises(RuntimeError, match=r"Workers were killed 3 times before they started.*n_jobs"):
         grids.run(tmp_path, 2, **QUICK)
 
 
