@@ -3,8 +3,8 @@
 Choosing a sampler: five of them at work
 ========================================
 
-Every sampler has the same call, so trying another one is a change of one line. Here five of them make images of the same
-rare digit, from the same 60 real ones.
+Every sampler has the same call, so trying another one is a change of one line. Here five of them make images of the
+same rare digit, from the same 60 real ones.
 """
 
 # %%
@@ -60,10 +60,10 @@ for name, took in seconds.items():
     print(f"{name:20}{took:5.1f} s")
 
 # %%
-# **Reading.** Repetition shows images that are real and nothing new. Augmentation shifts and turns them. SMOTE mixes two
-# neighbours, and where they differ the strokes are grey. The two GANs draw strokes of their own, at a higher price: seconds
-# here, minutes to hours for larger images. Start with what is cheap, and compare: the
-# :doc:`decision tree </guide/choosing_a_sampler>` says in which order.
+# **Reading.** Repetition shows images that are real and nothing new. Augmentation shifts and turns them. SMOTE mixes
+# two neighbours, and where they differ the strokes are grey. The two GANs draw strokes of their own, at a higher
+# price: seconds here, minutes to hours for larger images. Start with what is cheap, and compare: the :doc:`decision
+# tree </guide/choosing_a_sampler>` says in which order.
 #
 # Two samplers are missing here. :class:`~gan_sampler.CycleGANOverSampler` has
 # :ref:`a page of its own <sphx_glr_gallery_plot_translation.py>`, and :class:`~gan_sampler.DeepSMOTE` trains an

@@ -39,14 +39,14 @@ from gan_sampler.displays import ClassDistributionDisplay, SyntheticImagesDispla
 display = ClassDistributionDisplay.from_estimator(sampler, y, y_resampled)
 
 # %%
-# **Reading.** Both classes now have 1,623 images. Nine out of ten eights are synthetic, so a classifier that is trained
-# on them mostly sees the generator's idea of an eight. Look at it before you use it:
+# **Reading.** Both classes now have 1,623 images. Nine out of ten eights are synthetic, so a classifier that is
+# trained on them mostly sees the generator's idea of an eight. Look at it before you use it:
 
 display = SyntheticImagesDisplay.from_estimator(sampler, X, y, n_images=8, random_state=0)
 
 # %%
-# **Reading.** The synthetic images have the two loops and the slants of handwritten eights. Each stands above the real
-# image that is nearest to it. None is the same image, so the generator did not just store its training images.
+# **Reading.** The synthetic images have the two loops and the slants of handwritten eights. Each stands above the
+# real image that is nearest to it. None is the same image, so the generator did not just store its training images.
 #
 # A fitted sampler draws more images without training:
 

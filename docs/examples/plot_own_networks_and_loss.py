@@ -1,10 +1,10 @@
 """
-==================================
+===============================
 Networks and a loss of your own
-==================================
+===============================
 
-A sampler is a base class with one method to fill in. :class:`~gan_sampler.samplers.BaseGANOverSampler` trains, keeps the
-best snapshot, saves, loads and draws; ``_networks`` says with which networks.
+A sampler is a base class with one method to fill in. :class:`~gan_sampler.samplers.BaseGANOverSampler` trains, keeps
+the best snapshot, saves, loads and draws; ``_networks`` says with which networks.
 """
 
 # %%
@@ -40,8 +40,8 @@ class DenseGANOverSampler(BaseGANOverSampler):
 
 
 # %%
-# A loss is two functions of logits. With one-sided label smoothing the discriminator is asked for a probability of 0.9,
-# and not of 1, that a real image is real. The generator's loss stays as it is.
+# A loss is two functions of logits. With one-sided label smoothing the discriminator is asked for a probability of
+# 0.9, and not of 1, that a real image is real. The generator's loss stays as it is.
 
 
 def discriminator_loss(real_logits, fake_logits):
@@ -78,11 +78,14 @@ for row, (name, sampler) in zip(axes, samplers.items(), strict=True):
 plt.show()
 
 # %%
-# **Reading.** TODO
+# **Reading.** Both draw eights. Those of the dense networks are less clear: without convolutions each pixel has to be
+# learnt by itself. They take a fraction of the time, and had more steps.
 
 display = TrainingHistoryDisplay({name: sampler.history_["eight"] for name, sampler in samplers.items()}).plot(
     quantities=["score"]
 )
 
 # %%
-# **Reading.** TODO
+# **Reading.** The score says the same: about 1 is as good as real images that were not seen. The dense networks stop
+# at 2. It is the same number for all samplers and losses, so it tells which of two ideas is the better one, where
+# losses cannot.

@@ -3,8 +3,8 @@
 In a pipeline, a cross-validation and a grid
 ============================================
 
-A sampler that is fitted before the data are split has seen the test images. Inside a pipeline each fold trains its own
-generator, on its own training images. Test images are never resampled.
+A sampler that is fitted before the data are split has seen the test images. Inside a pipeline each fold trains its
+own generator, on its own training images. Test images are never resampled.
 """
 
 # %%
@@ -46,9 +46,10 @@ print("balanced accuracy", scores["test_balanced_accuracy"].round(2))
 print("ROC-AUC          ", scores["test_roc_auc"].round(3))
 
 # %%
-# A grid search fits the pipeline for each candidate and fold. With ``memory`` the generator of a fold is trained once and
-# shared by all candidates that do not change it: here six candidates on three folds need no training at all, because the
-# cross-validation above trained on the same folds. ``refit=False`` leaves out the last fit, on all images.
+# A grid search fits the pipeline for each candidate and fold. With ``memory`` the generator of a fold is trained once
+# and shared by all candidates that do not change it: here six candidates on three folds need no training at all,
+# because the cross-validation above trained on the same folds. ``refit=False`` leaves out the last fit, on all
+# images.
 
 grid = {"svm__C": np.logspace(-3, 2, 6)}
 options = {"cv": folds, "scoring": "balanced_accuracy", "refit": False}
@@ -73,6 +74,6 @@ plt.show()
 
 # %%
 # **Reading.** With a small ``C`` the classifier without synthetic images calls every image "other", and its balanced
-# accuracy is 0.5. The synthetic images move its threshold. With a ``C`` that suits the data the two lines meet: here the
-# gain is that of a moved threshold, which ``class_weight="balanced"`` gives for nothing. To tell such gains from others,
-# see :ref:`sphx_glr_gallery_plot_does_it_help.py`.
+# accuracy is 0.5. The synthetic images move its threshold. With a ``C`` that suits the data the two lines meet: here
+# the gain is that of a moved threshold, which ``class_weight="balanced"`` gives for nothing. To tell such gains from
+# others, see :ref:`sphx_glr_gallery_plot_does_it_help.py`.

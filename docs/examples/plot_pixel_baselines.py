@@ -1,11 +1,11 @@
 """
-================================================================
+===============================================================
 Baselines on pixels: repetition, SMOTE, ADASYN and augmentation
-================================================================
+===============================================================
 
 :class:`~gan_sampler.PixelSampler` lets any over-sampler of imbalanced-learn work on images, and
-:class:`~gan_sampler.AugmentationOverSampler` changes real images a little. Both take milliseconds. A GAN that does not
-do better than these is not worth its training.
+:class:`~gan_sampler.AugmentationOverSampler` changes real images a little. Both take milliseconds. A GAN that does
+not do better than these is not worth its training.
 """
 
 # %%
@@ -47,9 +47,9 @@ for row, (name, drawn) in zip(axes, {"real": fives, **made}.items(), strict=True
 plt.show()
 
 # %%
-# **Reading.** SMOTE and its relatives put a new image on the line between two real ones, so it shows both, like a double
-# exposure. ADASYN and BorderlineSMOTE do that where the class touches others. Augmentation keeps strokes sharp, because
-# each image comes from one real image, moved and turned.
+# **Reading.** SMOTE and its relatives put a new image on the line between two real ones, so it shows both, like a
+# double exposure. ADASYN and BorderlineSMOTE do that where the class touches others. Augmentation keeps strokes
+# sharp, because each image comes from one real image, moved and turned.
 #
 # How far are they from the real images?
 
@@ -65,5 +65,5 @@ plt.show()
 
 # %%
 # **Reading.** Repetition is at 0: it adds no image, and only weights the rare class. SMOTE stays between real images.
-# Augmentation goes furthest, and whether a turned image is still of its class is for you to know: a turned six can be a
-# nine.
+# Augmentation goes furthest, and whether a turned image is still of its class is for you to know: a turned six can be
+# a nine.

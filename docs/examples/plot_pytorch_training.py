@@ -1,7 +1,7 @@
 """
-================================================
+===============================================
 PyTorch: fresh synthetic images for every epoch
-================================================
+===============================================
 
 ``fit_resample`` makes synthetic images once. A training loop can have other ones in every epoch:
 :class:`~gan_sampler.data.BalancedDataset` draws them from the fitted sampler, and
@@ -41,8 +41,8 @@ sampler = DCGANOverSampler(n_steps=500, random_state=0)
 sampler.fit_resample(X, y)
 
 # %%
-# The data set has as many elements as the balanced set. Transforms of torchvision see one image at a time, a tensor of
-# shape ``(channels, height, width)`` in uint8, real and synthetic ones alike.
+# The data set has as many elements as the balanced set. Transforms of torchvision see one image at a time, a tensor
+# of shape ``(channels, height, width)`` in uint8, real and synthetic ones alike.
 
 transform = v2.Compose([v2.RandomCrop(8, padding=1), v2.ToDtype(torch.float32, scale=True)])
 dataset = BalancedDataset(sampler, X, y, transform=transform, random_state=0)
@@ -50,8 +50,8 @@ loader = BalancedDataLoader(dataset, batch_size=64)
 print(dataset, len(loader), "batches")
 
 # %%
-# A small network and a plain loop. Nothing in it knows of over-sampling. The batches depend on ``random_state`` alone,
-# not on ``num_workers``.
+# A small network and a plain loop. Nothing in it knows of over-sampling. The batches depend on ``random_state``
+# alone, not on ``num_workers``.
 
 
 def train(loader, n_epochs=8):

@@ -1,15 +1,15 @@
 """
-========================================
+==========================================
 Is it good? A quality report, line by line
-========================================
+==========================================
 
-A picture shows ten images. A quality report measures all of them: are they like real ones, as varied, copies, and can a
-classifier learn the class from them?
+A picture shows ten images. A quality report measures all of them: are they like real ones, as varied, copies, and can
+a classifier learn the class from them?
 """
 
 # %%
-# A report compares synthetic with real images of one class. It says more with real images that the generator has never
-# seen, and with images of the other classes, so both are set aside.
+# A report compares synthetic with real images of one class. It says more with real images that the generator has
+# never seen, and with images of the other classes, so both are set aside.
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -27,8 +27,8 @@ sampler.fit_resample(X, y)
 synthetic = sampler.sample(120, "eight", random_state=0)
 
 # %%
-# By default images are compared in the features of a pretrained network. For 8 x 8 pixels the pixels themselves will do;
-# any transformer of scikit-learn takes its place.
+# By default images are compared in the features of a pretrained network. For 8 x 8 pixels the pixels themselves will
+# do; any transformer of scikit-learn takes its place.
 
 from sklearn.preprocessing import FunctionTransformer
 
@@ -38,10 +38,10 @@ print(report)
 
 # %%
 # **Reading.** The column "held-out real" says what other real images score, so it is the goal, and not the column
-# "perfect". The images lie among the real ones (density, precision), and cover most kinds of them (recall, coverage). A
-# classifier separates them from the real ones better than chance, so they carry a mark of the generator. There are no
-# more near-copies than among real images, and the memorisation test finds nothing. A classifier that learns from them
-# is nearly as good as one that learns from real images (utility).
+# "perfect". The images lie among the real ones (density, precision), and cover most kinds of them (recall, coverage).
+# A classifier separates them from the real ones better than chance, so they carry a mark of the generator. There are
+# no more near-copies than among real images, and the memorisation test finds nothing. A classifier that learns from
+# them is nearly as good as one that learns from real images (utility).
 #
 # The figure shows the most and the least plausible images:
 

@@ -1,10 +1,10 @@
 """
-=====================================================
+======================================================
 Several rare classes: one network that knows the class
-=====================================================
+======================================================
 
-:class:`~gan_sampler.ConditionalDCGANOverSampler` trains one generator for all classes. It gets the class as an input, so
-that a rare class can use what the network learnt from the common ones.
+:class:`~gan_sampler.ConditionalDCGANOverSampler` trains one generator for all classes. It gets the class as an input,
+so that a rare class can use what the network learnt from the common ones.
 """
 
 # %%
@@ -43,5 +43,6 @@ display = SyntheticImagesDisplay.from_estimator(sampler, X, y, n_images=4, rando
 display = LatentWalkDisplay.from_estimator(sampler, n_walks=1, n_steps=10, random_state=3)
 
 # %%
-# **Reading.** Images change gradually along each row: the generator has learnt a continuum, not a list of images. Slant
-# and thickness of the stroke change alike in all rows, because the noise decides them, and the class decides the digit.
+# **Reading.** Images change gradually along each row: the generator has learnt a continuum, not a list of images.
+# Slant and thickness of the stroke change alike in all rows, because the noise decides them, and the class decides
+# the digit.

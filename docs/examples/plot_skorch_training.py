@@ -41,8 +41,8 @@ transform = v2.Compose([v2.RandomCrop(8, padding=1), v2.ToDtype(torch.float32, s
 dataset = BalancedDataset(sampler, X, y, transform=transform, random_state=0)
 
 # %%
-# Validation images are real ones: here the test images, given as a set of its own. Never let skorch split them off the
-# balanced set, where synthetic images would be validated on.
+# Validation images are real ones: here the test images, given as a set of its own. Never let skorch split them off
+# the balanced set, where synthetic images would be validated on.
 
 X_valid = torch.from_numpy(X_test[:, None]).float() / 255
 y_valid = torch.tensor([dataset.class_to_idx[label] for label in y_test])
@@ -79,6 +79,6 @@ display.figure_.set_layout_engine("constrained")
 plt.show()
 
 # %%
-# **Reading.** Rows are the true classes. The network was trained on 25 real eights, and finds most of those in the test
-# images. It also takes some other digits for eights, the price of training on balanced classes: test images are as they
-# come, one eight among ten.
+# **Reading.** Rows are the true classes. The network was trained on 25 real eights, and finds most of those in the
+# test images. It also takes some other digits for eights, the price of training on balanced classes: test images are
+# as they come, one eight among ten.

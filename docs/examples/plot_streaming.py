@@ -1,11 +1,11 @@
 """
-===========================================
+==========================================
 A stream without end, balanced as it comes
-===========================================
+==========================================
 
 Images come one after another, from a camera or a scanner, and the rare class is rare in the stream.
-:class:`~gan_sampler.data.BalancedIterableDataset` gives out each image as it comes, counts classes, trains a generator
-when there is enough to learn from, and adds images of the classes that fall behind.
+:class:`~gan_sampler.data.BalancedIterableDataset` gives out each image as it comes, counts classes, trains a
+generator when there is enough to learn from, and adds images of the classes that fall behind.
 """
 
 # %%
@@ -84,9 +84,9 @@ fig.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
 plt.show()
 
 # %%
-# **Reading.** Until the first cross comes there is nothing to balance. Then recent crosses are repeated, one after each
-# ring at most, until there are 25 of them and a generator is trained. From there on the missing ones are drawn. First a
-# little more than half are crosses, to make up for the time without, and later a little less.
+# **Reading.** Until the first cross comes there is nothing to balance. Then recent crosses are repeated, one after
+# each ring at most, until there are 25 of them and a generator is trained. From there on the missing ones are drawn.
+# First a little more than half are crosses, to make up for the time without, and later a little less.
 #
 # Crosses of the last batch, the synthetic ones framed:
 
