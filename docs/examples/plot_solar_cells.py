@@ -13,7 +13,6 @@ pixel's width or a dark area. This page trains for some seconds, and shows how f
 # %%
 # The images come in a package, ``pip install elpv-dataset``. Here they are 24 x 24 pixels, and cells of one kind.
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from gan_sampler import DCGANOverSampler
