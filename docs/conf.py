@@ -97,6 +97,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "download_all_examples": False,
     "show_memory": False,
+    "parallel": 2,  # scripts at the same time, each on one thread
     "show_signature": False,
     "write_computation_times": False,  # a page with scripts from other hosts
     "backreferences_dir": "generated/backreferences",

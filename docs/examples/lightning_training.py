@@ -1,7 +1,7 @@
 """
-====================================
+=====================================
 Lightning: the loader is all it takes
-====================================
+=====================================
 
 `Lightning <https://lightning.ai/docs/pytorch>`_ trains on any loader of PyTorch's, and so on a
 :class:`~gan_sampler.data.BalancedDataLoader`. This script is not run when this site is built: it needs

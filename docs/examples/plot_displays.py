@@ -3,7 +3,7 @@
 Five pictures of a fitted sampler
 =================================
 
-The displays of :mod:`gan_sampler.displays` are built as those of scikit-learn are: ``from_estimator`` or
+The displays of ``gan_sampler.displays`` are built as those of scikit-learn are: ``from_estimator`` or
 ``from_predictions`` makes one and draws it, ``plot(ax=...)`` draws it again, and the objects of matplotlib are kept
 as attributes.
 """
