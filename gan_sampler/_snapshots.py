@@ -21,11 +21,18 @@ def is_unusable(record):
     -------
     is_unusable : bool
     """
-    return not (  # negated, so that NaN is unusable
-        record["score"] <= UNUSABLE_SCORE
-        and record["spectral_distance"] <= UNUSABLE_SPECTRAL_DISTANCE
-        and record["variance_ratio"] >= LEAST_VARIANCE_RATIO
-    )
+    return any(find_unusable(record))
+
+
+def find_unusable(record):
+    """Yield the names of the values for which images are unusable, each with what real images get."""
+    # Negated comparisons, so that NaN is unusable.
+    if not record["score"] <= UNUSABLE_SCORE:
+        yield "score", "about 1"
+    if not record["spectral_distance"] <= UNUSABLE_SPECTRAL_DISTANCE:
+        yield "spectral_distance", "0"
+    if not record["variance_ratio"] >= LEAST_VARIANCE_RATIO:
+        yield "variance_ratio", "1"
 
 
 def rank(record):

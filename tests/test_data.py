@@ -257,6 +257,30 @@ class TestDataset:
                 each.set_epoch(epoch)
             assert all(torch.equal(drawn(each), drawn(dataset)) for each in copies)
 
+    def test_transforms_in_place_change_nothing_that_is_stored(self, trained):
+        X, y = make_shapes(24, 10, size=8)
+        X = X.astype(np.float32)
+        sampler = FakeSampler(X, ["square"])
+        before = X.copy()
+        dataset = BalancedDataset(sampler, X, y, transform=lambda image: image.sub_(10), random_state=0)
+        for index in (0, len(dataset) - 1):
+            first, second = dataset[index][0], dataset[index][0]
+            assert torch.equal(first, second)
+        assert np.array_equal(X, before)
+
+    def test_a_shallow_copy_has_its_own_epoch(self, sampler, shapes):
+        dataset = BalancedDataset(sampler, *shapes, random_state=0)
+        images = drawn(dataset)
+        other = copy.copy(dataset)
+        other.set_epoch(1)
+        assert dataset.epoch == 0
+        assert torch.equal(drawn(dataset), images)
+        assert not torch.equal(drawn(other), images)
+
+    def test_an_element_is_the_same_from_either_end(self, sampler, shapes):
+        dataset = BalancedDataset(sampler, *shapes, transform=v2.RandomCrop(4), random_state=0)
+        assert torch.equal(dataset[-1][0], dataset[len(dataset) - 1][0])
+
     def test_what_cannot_draw_is_refused(self, shapes):
         X, y = shapes
         with pytest.raises(TypeError, match=r"draws images with sample.*got AugmentationOverSampler"):
@@ -556,6 +580,18 @@ class TestStream:
         return BalancedIterableDataset(
             stream, sampler, **{"min_images": 10, "random_state": 0, "return_synthetic": True, **parameters}
         )
+
+    def test_transforms_in_place_change_nothing_that_is_remembered(self):
+        images = [(np.full((8, 8), 100, dtype=np.float32), 0) for _ in range(9)]
+        images.append((np.full((8, 8), 100, dtype=np.float32), 1))
+        images += images[:9]
+        stream = BalancedIterableDataset(
+            images, DCGANOverSampler(value_range=(0, 255)), transform=lambda image: image.sub_(10), random_state=0
+        )
+        given = [image for image, _ in stream]
+        assert stream.n_repeated > 0
+        assert all((image == 90).all() for image in given)
+        assert all((image == 100).all() for image, _ in images)
 
     def test_each_image_comes_through_and_classes_are_balanced(self):
         dataset = self.make(camera(600), return_synthetic=False)

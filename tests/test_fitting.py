@@ -384,7 +384,7 @@ class TestPoorQuality:
         """By the same measure."""
         monkeypatch.setattr(_judging, "is_unusable", lambda record: True)
         monkeypatch.setattr(_judging, "LEAST_VARIANCE_RATIO", -1.0)
-        with pytest.raises(PoorQualityError, match=r"class 'square' \(score "):
+        with pytest.raises(PoorQualityError, match=r"class 'square' \("):
             clone(SAMPLERS[name]).set_params(on_poor_quality="raise").fit_resample(*shapes)
 
     def test_speckle_of_a_short_training_is_found_out(self):

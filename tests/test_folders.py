@@ -233,6 +233,45 @@ def test_originals_of_several_sizes_need_a_size(tmp_path):
         assert image.size == (30, 20)
 
 
+def test_checkpoints_are_not_written_into_the_source(scans, tmp_path):
+    before = tree(scans)
+    for command in (["balance", scans, tmp_path / "out", *SMALL_GAN], ["train", scans, tmp_path / "file"]):
+        result = run(*command, "--checkpoint-dir", scans / "checkpoints")
+        assert result.exit_code == 2
+        assert "--checkpoint-dir must not lie in the folder that is read" in error_of(result)
+    assert tree(scans) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of other systems are Unicode")
+def test_class_names_that_are_no_utf_8_are_taken(scans, tmp_path):
+    os.rename(os.fsencode(scans / "disc"), os.fsencode(scans) + b"/caf\xe9")
+    summary = done("balance", scans, tmp_path / "out", "--sampler", "random")
+    assert sorted(entry["originals"] for entry in summary["classes"].values()) == [6, 9]
+    assert done("balance", scans, tmp_path / "out", "--sampler", "random") == summary
+
+
+def test_long_names_can_be_copied(scans, tmp_path):
+    image = next((scans / "disc").iterdir())
+    image.rename(image.with_name("\N{CJK UNIFIED IDEOGRAPH-8A9E}" * 83 + "0.png"))  # 254 bytes
+    assert done("balance", scans, tmp_path / "out", "--sampler", "random", "--copy")["n_copied"] >= 15
+
+
+def test_train_removes_its_own_checkpoints_alone(scans, tmp_path):
+    folder = tmp_path / "gan.checkpoints"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    done("train", scans, tmp_path / "gan", *SMALL_GAN)
+    assert [file.name for file in folder.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("sampler", ["dcgan", "smote", "adasyn"])
+def test_a_class_of_one_image_is_refused_in_words_of_the_command_line(tmp_path, sampler):
+    source = write_shapes(tmp_path / "scans", {"disc": 9, "square": 1})
+    message = error_of(run("balance", source, tmp_path / "out", "--sampler", sampler))
+    assert "--sampler random" in message
+    assert "sampling_strategy" not in message
+
+
 def test_stray_files_are_told_and_unreadable_ones_named(scans, tmp_path):
     (scans / "disc" / "notes.txt").write_text("hello")
     (scans / "square" / "broken.png").write_bytes(b"no image")
@@ -529,6 +568,37 @@ def test_sample_writes_images_by_the_names_of_classes(trained, tmp_path):
     done("sample", root / "scans.safetensors", tmp_path / "other", "--n", 4, "--seed", 1)
     assert {line["class"] for line in manifest_of(tmp_path / "other")} == {"disc", "große square"}
     assert "DST must be a new or empty folder" in error_of(run("sample", root / "scans.safetensors", out))
+
+
+def test_every_class_gets_synthetic_images_on_request(scans, tmp_path):
+    options = [*SMALL_GAN, "--every-class"]
+    plan = done("balance", scans, tmp_path / "out", *options, "--dry-run")
+    assert plan["wanted"] == {"disc": 11, "square": 11}
+    summary = done("balance", scans, tmp_path / "out", *options)
+    found = {label: (entry["repeated"], entry["synthetic"]) for label, entry in summary["classes"].items()}
+    assert found == {"disc": (0, 2), "square": (3, 2)}
+    assert "--every-class" in error_of(run("balance", scans, tmp_path / "other", "--sampler", "smote", "--every-class"))
+
+
+def test_a_refused_command_does_not_replace_the_one_on_record(scans, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        interrupt_at(patched, 1)
+        assert run("balance", scans, out, "--sampler", "dcgan", "--n-steps", "3").exit_code == 130
+    assert run("balance", scans, out, "--sampler", "dcgan", "--n-steps", "2").exit_code == 2
+    assert "--n-steps 3" in error_of(run("balance", scans, out, *SMALL_GAN, "--seed", "1"))
+
+
+def test_a_folder_is_not_measured_against_itself(scans):
+    assert "SYNTHETIC must be another folder than REAL" in error_of(run("quality", scans, scans))
+
+
+def test_a_label_that_is_named_twice_counts_once(trained, tmp_path):
+    summary = done(
+        "sample", trained[0] / "scans.safetensors", tmp_path / "out", "--n", 2, "--label", "disc", "--label", "disc"
+    )
+    assert summary["classes"] == {"disc": 2}
+    assert len(manifest_of(tmp_path / "out")) == 2
 
 
 def test_many_images_are_drawn_in_parts(trained, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gan_sampler.cli._group import tell
+from gan_sampler.cli._group import printable, tell
 from gan_sampler.cli._options import (
     IMAGES,
     RUN,
@@ -93,6 +93,15 @@ def balance(
             rich_help_panel=TRAINING,
         ),
     ] = OnPoorQuality.warn,
+    every_class: Annotated[
+        bool,
+        typer.Option(
+            "--every-class",
+            help="Balance with repeated real images, and give every class synthetic ones, a quarter of the number "
+            "of the largest class: then a classifier cannot tell the class by what marks synthetic images.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = False,
     device: Device = "auto",
     checkpoint_dir: Annotated[
         Path | None,
@@ -141,6 +150,7 @@ def balance(
         copy=copy,
         file_format=file_format,
         on_poor_quality=None if on_poor_quality is OnPoorQuality.warn else on_poor_quality.value,
+        every_class=every_class,
         skip_unreadable=skip_unreadable,
         command=command,
     )
@@ -148,22 +158,23 @@ def balance(
         tell("Loading torch and reading the images ...")
     if dry_run:
         plan = balancing.plan()
-        typer.echo(json.dumps(vars(plan), ensure_ascii=False) if as_json else _plan_as_text(plan, balancing))
+        typer.echo(json.dumps(vars(plan)) if as_json else printable(_plan_as_text(plan, balancing)))
         return
     if balancing.summary is not None:
         tell("This folder was finished before; nothing is done.")
     with failures(lambda: f"{balancing.interruption()}\n  {command}"):
         summary = balancing.run(tell=tell, verbose=sys.stderr.isatty())
-    typer.echo(json.dumps(summary, ensure_ascii=False) if as_json else _summary_as_text(summary))
+    typer.echo(json.dumps(summary) if as_json else printable(_summary_as_text(summary)))
 
 
 def _plan_as_text(plan, balancing):
     from gan_sampler.folders._telling import duration, size
 
+    word = "repeated and synthetic" if balancing.every_class else "synthetic"
     lines = ["Class: images now -> then"]
     for label, count in plan.counts.items():
         n_new = plan.wanted[label] - count
-        lines.append(f"  {label}: {count:,} -> {plan.wanted[label]:,}" + (f" ({n_new:,} synthetic)" if n_new else ""))
+        lines.append(f"  {label}: {count:,} -> {plan.wanted[label]:,}" + (f" ({n_new:,} {word})" if n_new else ""))
     if plan.n_others:
         lines.append(f"Linked beside them: {plan.n_others:,} files of val and test")
     lines.append(f"Training: {'none' if plan.seconds is None else 'about ' + duration(plan.seconds)}")
@@ -187,7 +198,10 @@ def _summary_as_text(summary):
         lines.append(f"  val and test: {summary['n_others']:,} files, none synthetic")
     ways = [f"{summary[f'n_{way}']:,} {way}" for way in ("linked", "copied", "written") if summary[f"n_{way}"]]
     lines.append(f"Files: {', '.join(ways)}")
-    lines.append(f"Synthetic images have {height} x {width} pixels; originals are as they were.")
+    lines.append(
+        f"Synthetic images have {height} x {width} pixels; originals are as they were. "
+        "Resize both to one size to train."
+    )
     lines.append(f"List of the synthetic images: {summary['manifest']}")
     lines += [f"Warning: {warning}" for warning in summary["warnings"]]
     return "\n".join(lines)

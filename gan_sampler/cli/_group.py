@@ -68,8 +68,14 @@ def unwrapped(docstring):
     return "\n\n".join(text if "\n  " in text else text.replace("\n", " ") for text in paragraphs)
 
 
+def printable(text):
+    """Return a text in which bytes of file names that are not UTF-8 are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def tell(line):
     """Print a line for people on stderr, in red where it tells of an error."""
+    line = printable(line)
     color = {"error": "red", "WARNING": "red", "warning": "yellow"}.get(line.partition(":")[0])
     typer.echo(typer.style(line, fg=color) if color else line, err=True)
 

@@ -31,7 +31,7 @@ def info(
     from gan_sampler.folders._info import describe_file
 
     found = describe_file(file)
-    typer.echo(json.dumps(found, ensure_ascii=False) if as_json else _as_text(found))
+    typer.echo(json.dumps(found) if as_json else _as_text(found))
 
 
 def _as_text(found):
@@ -47,6 +47,6 @@ def _as_text(found):
         "Classes:",
         *(f"  {label}: {training_as_text(training)}" for label, training in found["classes"].items()),
         "Parameters:",
-        *(f"  {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in found["parameters"].items()),
+        *(f"  {name}: {json.dumps(value)}" for name, value in found["parameters"].items()),
     ]
     return "\n".join(lines)

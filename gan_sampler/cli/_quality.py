@@ -88,7 +88,7 @@ def quality(
     name = synthetic.resolve().name
     write_page(out, reports, images, {"name": name, "lines": lines}, include_real_images=include_real_images)
     if as_json:
-        typer.echo(json.dumps(_as_json(out, reports, measuring.notes.warnings), ensure_ascii=False))
+        typer.echo(json.dumps(_as_json(out, reports, measuring.notes.warnings)))
         return
     for label, report in reports.items():
         typer.echo(f"{label}: {verdict(report)}")

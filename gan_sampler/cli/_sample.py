@@ -55,7 +55,7 @@ def sample(
         verbose=sys.stderr.isatty(),
     )
     if as_json:
-        typer.echo(json.dumps(summary, ensure_ascii=False))
+        typer.echo(json.dumps(summary))
         return
     told = ", ".join(f"{count:,} of {name}" for name, count in summary["classes"].items())
     height, width = summary["image_size"]

@@ -105,7 +105,7 @@ def train(
     tell("Loading torch and reading the images ...")
     with failures(lambda: f"The same command goes on where training was.\n  {command}"):
         summary = training.run(tell=tell, verbose=sys.stderr.isatty())
-    typer.echo(json.dumps(summary, ensure_ascii=False) if as_json else _as_text(summary))
+    typer.echo(json.dumps(summary) if as_json else _as_text(summary))
 
 
 def _as_text(summary):

@@ -51,7 +51,8 @@ class BalancedDataset(Dataset):
         their sharpness. It comes before the transforms; False leaves it to these.
     refresh : float, default=1.0
         Share of the synthetic images that is drawn anew for each epoch, in (0, 1]; with 0.25 each stays for four
-        epochs. Less costs less, which matters where drawing and training share the CPU.
+        epochs. It is rounded to 1, 1/2, 1/3 and so on. A smaller share costs less time, which matters if drawing and
+        training share the CPU.
     return_synthetic : bool, default=False
         Whether elements are ``(image, class, is_synthetic)``.
     random_state : int, RandomState instance or None, default=None
@@ -299,7 +300,7 @@ class BalancedDataset(Dataset):
         epoch, elements = self.epoch, []
         with kept_random_states():
             for index in indices:
-                seed_all(quick_seed(self._seed, epoch, int(index)))
+                seed_all(quick_seed(self._seed, epoch, int(index) % len(self)))
                 elements.append(self._element(index, synthetic))
         return elements
 
@@ -312,10 +313,23 @@ class BalancedDataset(Dataset):
         image = source.real(self._rows[index]) if row < 0 else source.synthetic(synthetic[row])
         target = source.target(self._targets[index])
         if self.transform is not None:
-            image = self.transform(image)
+            # What is stored must survive transforms that work in place.
+            image = self.transform(image.clone() if isinstance(image, torch.Tensor) else image)
         if self.target_transform is not None:
             target = self.target_transform(target)
         return (image, target, row >= 0) if self.return_synthetic else (image, target)
+
+    def __copy__(self):
+        """Return a data set with its own epoch and synthetic images, such as one with another transform."""
+        copied = object.__new__(type(self))
+        vars(copied).update(
+            vars(self),
+            _ahead=None,
+            _shared=self._shared.clone().share_memory_(),
+            _buffers=[buffer.clone() for buffer in self._buffers],
+            _own_epochs=list(self._own_epochs),
+        )
+        return copied
 
     def __getstate__(self):
         state = {**vars(self), "_ahead": None}

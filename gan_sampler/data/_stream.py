@@ -315,7 +315,7 @@ class BalancedIterableDataset(IterableDataset):
         return self._element(of_class.drawn.pop()[None], index, is_synthetic=True)
 
     def _element(self, array, index, *, is_synthetic):
-        image = to_tensor(array, self._format)[0]
+        image = to_tensor(array, self._format)[0].clone()  # who gets it may change it; what is remembered must not be
         if self.transform is not None:
             with kept_random_states():
                 seed_all(quick_seed(self._seed, self._n_given))

@@ -137,4 +137,5 @@ class FolderWriter:
 
 
 def _part_of(target):
-    return target.with_name(f".{target.name[-100:]}{_PART}")
+    name = os.fsdecode(os.fsencode(target.name)[-100:])  # of bytes, of which a name has at most 255
+    return target.with_name(f".{name}{_PART}")

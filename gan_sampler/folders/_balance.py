@@ -6,6 +6,7 @@ import time
 import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
+from inspect import signature
 from pathlib import Path
 
 from gan_sampler.datasets._encoding import check_kind, encode, named_kind
@@ -69,6 +70,9 @@ class Balancing:
         Of the sampler; None stands for its own.
     seed : int, default=0
         Of the sampler.
+    every_class : bool, default=False
+        Whether real images are repeated to balance the classes, and every class gets synthetic images, a quarter of the
+        largest class's number, so that artefacts of the generator say nothing about the class.
     checkpoint_dir : path-like or None, default=None
         Where unfinished trainings are kept; None is a folder in `path`, removed at the end.
     copy : bool, default=False
@@ -97,6 +101,7 @@ class Balancing:
         copy=False,
         file_format=None,
         on_poor_quality=None,
+        every_class=False,
         n_jobs=None,
         skip_unreadable=False,
         command="",
@@ -112,6 +117,7 @@ class Balancing:
             "n_steps": n_steps,
             "max_time": max_time,
             "on_poor_quality": on_poor_quality,
+            "synthetic_classes": "all" if every_class else None,
             "n_jobs": n_jobs,
         }
         self._device = device
@@ -121,8 +127,11 @@ class Balancing:
             check_apart(self.path, self.source, argument="DST")
         self._images = find_source(self.source, self._notes, skip_unreadable=skip_unreadable)
         self._images.check_apart(self.path, "DST")
+        if checkpoint_dir is not None:
+            self._images.check_apart(checkpoint_dir, "--checkpoint-dir")
         self.counts = self._images.counts
         self.wanted = wanted_counts(self.strategy, self.counts)
+        self.every_class = every_class
         options = {
             "SRC": os.path.abspath(self.source),
             "--sampler": sampler,
@@ -131,6 +140,7 @@ class Balancing:
             "--seed": seed,
             "--n-steps": n_steps,
             "--on-poor-quality": on_poor_quality,
+            "--every-class": every_class,
             "--copy": copy,
             "--format": file_format,
         }
@@ -153,6 +163,7 @@ class Balancing:
             raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}; got {self.sampler!r}.")
         for name, value in self._parameters.items():
             if value is not None and not has_parameter(self.sampler, name):
+                name = "every_class" if name == "synthetic_classes" else name
                 raise ValueError(f"{name} must be left out with the sampler {self.sampler!r}, which has no use for it.")
         if self.file_format is not None:
             named_kind(self.file_format)
@@ -170,7 +181,8 @@ class Balancing:
         originals = self._images.originals(data)
         kinds = self._kinds(originals, data.images)
         n_bytes = 0
-        for label, n_wanted in self.wanted.items():
+        wanted = self._planned()
+        for label, n_wanted in wanted.items():
             sizes = [len(encode(image, kinds[label])) for image in data.images[data.target == label][:_N_ENCODED]]
             n_bytes += sum(sizes) / len(sizes) * (n_wanted - self.counts[label])
         copies = self.copy or not self._can_link()
@@ -178,12 +190,22 @@ class Balancing:
             n_bytes += self._images.n_bytes
         return Plan(
             counts=self.counts,
-            wanted={label: self.wanted.get(label, count) for label, count in self.counts.items()},
+            wanted=wanted,
             n_others=self._images.n_others,
             seconds=self._estimate(data),
             disk_bytes=int(n_bytes),
             copies=copies,
         )
+
+    def _planned(self):
+        """Return how many images each class will have."""
+        from gan_sampler.samplers import BaseImageOverSampler
+
+        n_synthetic = 0
+        if self.every_class:
+            ratio = signature(BaseImageOverSampler).parameters["synthetic_ratio"].default
+            n_synthetic = max(1, round(ratio * max(self.counts.values())))
+        return {label: self.wanted.get(label, count) + n_synthetic for label, count in self.counts.items()}
 
     def _can_link(self):
         place = Path(os.path.abspath(self.path))
@@ -196,7 +218,7 @@ class Balancing:
 
         sampler = self._make_sampler({}, verbose=0)
         n_steps = getattr(sampler, "n_steps", None)
-        if n_steps is None or not self.wanted:
+        if n_steps is None or not (self.wanted or self.every_class):
             return None
         counts = dict(zip(*np.unique(data.target, return_counts=True), strict=True))
         strategy = {label: int(counts[label]) + 1 for label in self.wanted}
@@ -268,7 +290,8 @@ class Balancing:
         kinds = self._kinds(originals, data.images)
         self._make_sampler({}, verbose=0)  # raises where a parameter is not the sampler's
         self._check_room()
-        self._state.write()
+        if not self.is_resumed:  # else the command that it was begun with stays on record until this one has worked
+            self._state.write()
         with self._state.lock():
             summary = self._make(data, originals, kinds, tell, verbose)
         summary["seconds"] = round(time.monotonic() - start, 1)
@@ -300,7 +323,7 @@ class Balancing:
         if writer.no_links:
             tell(f"Originals are copied, because DST cannot have links to them ({writer.no_links}).")
         images, labels, sampler, records = data.images, data.target, None, {}
-        if self.wanted:
+        if self.wanted or self.every_class:
             checkpoints = self.checkpoint_dir or self._state.work / "checkpoints"
             sampler = self._make_sampler(self.wanted, verbose=verbose, checkpoint_dir=os.fspath(checkpoints))
             try:

@@ -48,6 +48,11 @@ class FolderQuality:
             files, train = find_files(self.held_out, self.notes, argument="--held-out", least_classes=1)
             # where it is split, what was not trained on
             self._held_out_files = [file for file in files if file.split not in (None, "train")] or train
+        if self.real.resolve() == self.synthetic.resolve():
+            raise ValueError(
+                f"SYNTHETIC must be another folder than REAL; got {str(real)!r} twice. Name the folder that balance or "
+                "sample wrote."
+            )
         known = {file.label for file in self._real_files}
         unknown = sorted({file.label for file in self._synthetic_files} - known)
         if unknown:

@@ -82,6 +82,8 @@ def answer(reports):
         return f"Those of {', '.join(poor)} should not be used."
     if any(any(find_copying(reports[label])) for label in measured):
         return "They can be used for training, but some repeat real images: do not publish them as anonymous."
+    if any(any(find_notes(reports[label])) for label in measured):
+        return "They may be used for training, but differ clearly from real images: read the notes of each class."
     return "No measure speaks against them. Whether they help a classifier is another question."
 
 
@@ -91,8 +93,12 @@ def verdict(report):
         return f"{report}."
     if report.is_poor:
         return f"Do not use these images: {'; '.join(report.faults)}."
-    copying = [f"They {sign}" for sign in find_copying(report)]
-    return " ".join(["No reason against training with them was found.", *copying])
+    found = [f"They {sign}" for sign in find_copying(report)] + list(find_notes(report))
+    auc = max(report.auc_pixels, report.auc_features)
+    numbers = f"AUC of real against synthetic {auc:.2f}, recall {report.recall:.2f}, coverage {report.coverage:.2f}"
+    if not found:
+        return f"No measure speaks against training with them: {numbers}."
+    return " ".join([f"They may be used for training, with reservations: {numbers}.", *found])
 
 
 def in_short(report):
@@ -105,6 +111,8 @@ def in_short(report):
         return f"usable for training, but {report.near_copies:.0%} are near-copies of real images"
     if any(find_copying(report)):
         return "usable for training, but nearer to training images than new images would be"
+    if any(find_notes(report)):
+        return "usable for training with reservations, see the notes"
     return "nothing speaks against training with them"
 
 

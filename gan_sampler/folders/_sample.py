@@ -72,7 +72,7 @@ def sample_to_folder(file, path, *, n, labels=None, seed=0, device="cpu", file_f
     if n < 1:
         raise ValueError(f"n must be at least 1; got {n}.")
     known = {str(label): label for label in sampler.generators_}
-    labels = list(known) if labels is None else list(labels)
+    labels = list(known) if labels is None else list(dict.fromkeys(labels))
     for label in labels:
         if label not in known:
             raise ValueError(f"label must be a class of the file, {', '.join(known)}; got {label!r}.")

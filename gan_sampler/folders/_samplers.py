@@ -28,7 +28,7 @@ def has_parameter(word, name):
     """Whether a sampler has one of the parameters that a command line can set."""
     if name == "n_jobs":
         return word == "dcgan"
-    return word in _TRAINED or (word not in _OF_PIXELS and name == "on_poor_quality")
+    return word in _TRAINED or (word not in _OF_PIXELS and name in ("on_poor_quality", "synthetic_classes"))
 
 
 def sampler_class(word):
@@ -58,6 +58,11 @@ def make_sampler(word, *, n_smallest=None, **parameters):
     known = found._get_param_names()
     neighbors = _NEIGHBORS.get(word)
     if neighbors is not None and n_smallest is not None:
+        if n_smallest < 2:
+            raise ValueError(
+                f"{word} needs at least 2 images of each class that gets more, to look for neighbours; the smallest of "
+                "them has 1. Collect more images, name the other classes with --strategy, or use --sampler random."
+            )
         parameters[neighbors] = max(1, min(5, n_smallest - 1))
     sampler = found(**{name: value for name, value in parameters.items() if value is not None and name in known})
     if word in _OF_PIXELS:

@@ -102,7 +102,7 @@ class FolderState:
             "summary": summary,
         }
         part = self.root / f"{STATE}.part"
-        part.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+        part.write_text(json.dumps(content, indent=1), encoding="utf-8")
         os.replace(part, self.root / STATE)
 
     @contextlib.contextmanager

@@ -8,6 +8,12 @@ _OPTIONS = {
     "on_poor_quality='repeat'": "--on-poor-quality repeat",
     ", with a smaller learning_rate, or": ", or",
     "; history_ shows how it went": "",
+    "Use a smaller learning_rate.": "Use more or smaller images, or another --seed.",
+    "name the other classes alone in sampling_strategy={label: n_images}": "name the other classes with --strategy",
+    "with PixelSampler(RandomOverSampler())": "with --sampler random",
+    "Raise n_steps": "Raise --n-steps",
+    "Pass image_size, for example": "Pass",
+    "checkpoint_dir": "--checkpoint-dir",
     ", and look at them with report.plot()": "",
 }
 

@@ -1,7 +1,7 @@
 """A folder of images in, a file out that draws more of them."""
 
+import contextlib
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -61,6 +61,8 @@ class FolderTraining:
         _check_file(self.file, overwrite)
         self._images = find_source(self.source, self.notes, skip_unreadable=skip_unreadable, least_classes=1)
         self._images.check_apart(self.file, "FILE")
+        if checkpoint_dir is not None:
+            self._images.check_apart(checkpoint_dir, "--checkpoint-dir")
         self.counts = self._images.counts
         self.labels = list(self.counts) if labels is None else list(labels)
         for label in self.labels:
@@ -102,7 +104,7 @@ class FolderTraining:
             # Where it was trained says nothing to those who read the file.
             sampler.set_params(checkpoint_dir=None, sampling_strategy="auto").save(self.file)
         if self._is_own_folder:
-            shutil.rmtree(self.checkpoint_dir, ignore_errors=True)
+            _remove_checkpoints(self.checkpoint_dir)
         records = records_of(sampler)
         return {
             "file": os.path.abspath(self.file),
@@ -116,6 +118,14 @@ class FolderTraining:
             "seconds": round(time.monotonic() - start, 1),
             "warnings": self.notes.warnings,
         }
+
+
+def _remove_checkpoints(folder):
+    """Remove the checkpoints in a folder, and the folder where nothing else is in it."""
+    with contextlib.suppress(OSError):  # what is left then does no harm
+        for checkpoint in folder.glob("*.safetensors"):
+            checkpoint.unlink()
+        folder.rmdir()
 
 
 def _check_file(file, overwrite):

@@ -38,7 +38,7 @@ def find_faults(report):
 def find_notes(report):
     """Yield notes on numbers that are far from perfect, as sentences."""
     if min(report.auc_pixels, report.auc_features) < NOTE_LOW_AUC:
-        yield "An AUC far below 0.5: the same images are in both sets, or there are very few images."
+        yield "An AUC far below 0.5: the real and the synthetic set share images, or hold very few."
     if max(report.auc_pixels, report.auc_features) > NOTE_HIGH_AUC:
         yield (
             "A classifier separates nearly all synthetic from real images: if only one class has synthetic images, "

@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .._snapshots import LEAST_VARIANCE_RATIO, find_unusable, is_unusable, rank
 from ..quality import MIN_IMAGES as MIN_IMAGES_MEASURED
 from ..quality import QualityWarning, quality_report
 from ..runtime import stacklevel_of_user
-from ..training import LEAST_VARIANCE_RATIO, is_unusable, rank
 from ._labels import plain_label
 
 REPEATED = "Real images are repeated in their place (on_poor_quality='repeat')."
@@ -47,8 +47,7 @@ def find_poor(records):
         if record["variance_ratio"] < LEAST_VARIANCE_RATIO
     }
     unusable = {
-        label: f"score {record['score']:.3g}, real ones get about 1; spectral_distance "
-        f"{record['spectral_distance']:.3g}, real ones get 0"
+        label: "; ".join(f"{name} {record[name]:.3g}, real ones get {real}" for name, real in find_unusable(record))
         for label, record in records.items()
         if label not in collapsed and is_unusable(record)
     }
