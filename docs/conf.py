@@ -204,8 +204,21 @@ def find_source(app, module):
     return code, tags
 
 
+def lead_back(app, env):
+    """Have the links from the source to the reference name the package under which a class is documented.
+
+    Sphinx notes one package for each module, that of the first class with a method from there, which may be a subclass.
+    """
+    for module, entry in getattr(env, "_viewcode_modules", {}).items():
+        if entry:
+            *rest, used, package = entry
+            packages = {page.rpartition("/")[2].rpartition(".")[0] for page in used.values()}
+            env._viewcode_modules[module] = (*rest, used, packages.pop() if len(packages) == 1 else package)
+
+
 def setup(app):
     """Connect what is defined here."""
+    app.connect("env-updated", lead_back)
     app.connect("missing-reference", find_public_name)
     app.connect("viewcode-find-source", find_source)
     app.connect("autodoc-process-docstring", bring_references, priority=100)
