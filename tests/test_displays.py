@@ -91,7 +91,8 @@ ALL = (
 
 @pytest.fixture(autouse=True)
 def no_windows_left():
-    """Close what a test has opened."""
+    """Close what a test has opened, and what tests of other files left open."""
+    plt.close("all")
     yield
     plt.close("all")
 
