@@ -126,6 +126,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "back_to_top_button": False,
+    "show_prev_next": False,
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
