@@ -68,7 +68,7 @@ wheel: $(INSTALLED)  ## Build sdist and wheel, install the wheel in an empty env
 	rm -rf $(WHEEL_VENV)
 
 docs: $(INSTALLED_DOCS)  ## Build the documentation into build/docs/html, and open every page of it in a browser
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs $(WORKERS) \
 		-b html -d build/docs/doctrees docs build/docs/html
 	$(BIN)/python -m pytest -q -n 0 tests/test_docs.py
 

@@ -91,7 +91,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
-    "within_subsection_order": "ExampleTitleSortKey",
+    "within_subsection_order": "gallery_order.ReadingOrder",
     "abort_on_example_error": False,
     "only_warn_on_example_error": False,
     "remove_config_comments": True,
@@ -126,6 +126,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "back_to_top_button": False,
+    "show_prev_next": False,
     "footer_start": ["copyright"],
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
@@ -204,8 +205,21 @@ def find_source(app, module):
     return code, tags
 
 
+def lead_back(app, env):
+    """Have the links from the source to the reference name the package under which a class is documented.
+
+    Sphinx notes one package for each module, that of the first class with a method from there, which may be a subclass.
+    """
+    for module, entry in getattr(env, "_viewcode_modules", {}).items():
+        if entry:
+            *rest, used, package = entry
+            packages = {page.rpartition("/")[2].rpartition(".")[0] for page in used.values()}
+            env._viewcode_modules[module] = (*rest, used, packages.pop() if len(packages) == 1 else package)
+
+
 def setup(app):
     """Connect what is defined here."""
+    app.connect("env-updated", lead_back)
     app.connect("missing-reference", find_public_name)
     app.connect("viewcode-find-source", find_source)
     app.connect("autodoc-process-docstring", bring_references, priority=100)

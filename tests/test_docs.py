@@ -140,17 +140,23 @@ def _resize(browser, size):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
+# A phone's browser makes the window as wide as what is in it, so `innerWidth` is no measure; the screen is.
 # Pictures that load late are asked for, so that a broken one is found.
 FAULTS = """
 const done = arguments[arguments.length - 1];
 for (const image of document.images) image.loading = 'eager';
+const width = arguments[0];
 Promise.all([...document.images].map(image => image.decode().then(() => null, () => image.src))).then(broken => {
-    const wide = [...document.querySelectorAll('body *')]
-        .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && e.getBoundingClientRect().height > 0)
-        .map(e => e.tagName + '.' + e.className).slice(0, 5);
+    // Code and tables scroll by themselves. The theme lets the whole article scroll, too, which nobody notices.
+    const scrolls = element => element && !element.matches('.bd-article-container') && (
+        ['auto', 'scroll'].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+    const wide = [...document.querySelectorAll('main *')].filter(element => {
+        const box = element.getBoundingClientRect();
+        return box.height > 0 && box.right > width + 1 && !scrolls(element.parentElement) && !scrolls(element);
+    }).map(element => element.tagName + '.' + element.className);
     done({
         broken: broken.filter(Boolean),
-        scrolls: document.documentElement.scrollWidth > innerWidth ? wide : [],
+        wide: document.documentElement.scrollWidth > width ? ['the page', ...wide] : wide,
     });
 });
 """
@@ -160,14 +166,14 @@ Promise.all([...document.images].map(image => image.decode().then(() => null, ()
 @in_browser
 @pytest.mark.parametrize("page", PAGES)
 def test_page_works_wide_and_on_a_phone(browser, address, page):
-    """No error in the console, no picture missing, nothing that must be scrolled sideways."""
+    """No error in the console, no picture missing, nothing for which the page must be scrolled sideways."""
     _resize(browser, WIDE)
     browser.get(address + page)
-    wide = browser.execute_async_script(FAULTS)
+    wide = browser.execute_async_script(FAULTS, WIDE[0])
     assert not wide["broken"]
-    assert not wide["scrolls"]
+    assert not wide["wide"]
     _resize(browser, PHONE)
-    assert not browser.execute_async_script(FAULTS)["scrolls"]
+    assert not browser.execute_async_script(FAULTS, PHONE[0])["wide"]
     errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")]
     assert not errors
 

@@ -81,3 +81,5 @@ TrainingHistoryDisplay.from_estimator(sampler, quantities=["score"], ax=left)
 ClassDistributionDisplay.from_estimator(sampler, y, y_resampled, ax=right)
 right.set_title("What was made of the classes")
 plt.show()
+
+# sphinx_gallery_thumbnail_number = 4

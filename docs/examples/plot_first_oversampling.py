@@ -56,3 +56,5 @@ print(more.shape, more.dtype)
 # %%
 # Next: :ref:`is it good <sphx_glr_gallery_plot_quality_report.py>`, and
 # :ref:`does it help <sphx_glr_gallery_plot_does_it_help.py>`?
+
+# sphinx_gallery_thumbnail_number = 2
