@@ -36,9 +36,9 @@ def _print_version(is_asked):
 
 _HELP = """Over-sampling of images with GANs, and whether it helps.
 
-Exit status of all commands: 0 when all is finished, 1 when some cells failed, 2 when the command line, its input or its
-output will not do, 130 when interrupted. With GAN_SAMPLER_TRACEBACK=1 in the environment, errors come with their
-traceback.
+Exit status of all commands: 0 when all is finished, 1 when cells or a training failed, 2 when the command line, its
+input or its output cannot be used, 130 when interrupted. With GAN_SAMPLER_TRACEBACK=1 in the environment, errors come
+with their traceback.
 """
 
 

@@ -56,7 +56,7 @@ def balance(
         typer.Option(
             metavar="WORD|RATIO|NAME=NUMBER",
             help="How many images each class shall have. auto: as many as the largest; 0.8: the smaller of two classes "
-            "so many times the larger; NAME=1000, once for each class: so many.",
+            "gets 0.8 times as many as the larger; NAME=1000, once for each class: 1,000.",
             rich_help_panel=IMAGES,
         ),
     ] = ("auto",),
@@ -130,8 +130,8 @@ def balance(
       gan-sampler balance scans balanced --sampler smote --strategy 0.8
       gan-sampler balance scans balanced --strategy cyst=500 --strategy 'two words=300'
 
-    Exit status: 0 when all is written, 1 when training failed or --on-poor-quality raise found cause, 2 when the
-    command line, its input or its output will not do, 130 when interrupted.
+    Exit status: 0 when all is written, 1 when training failed or --on-poor-quality raise stopped the run, 2 when the
+    command line, its input or its output cannot be used, 130 when interrupted.
     """
     from gan_sampler.folders._balance import Balancing
 

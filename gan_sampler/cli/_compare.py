@@ -206,7 +206,7 @@ def compare(
       gan-sampler compare scans /shared/scans --scheduler tcp://head:8786
 
     Exit status: 0 when all cells are finished, 1 when some failed, 2 when the command line, its input or its output
-    will not do, 130 when interrupted.
+    cannot be used, 130 when interrupted.
     """
     if store is not None and out is not None:
         raise typer.BadParameter("give the folder of the results once, as STORE or as --out.")

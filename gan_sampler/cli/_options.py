@@ -82,7 +82,7 @@ def failures(how_to_go_on):
     except (RuntimeError, FloatingPointError) as exc:
         tell(f"error: {in_words_of_commands(exc)}")
         raise typer.Exit(FAILED) from exc
-    except ValueError as exc:  # an input that will not do, in the words of Python
+    except ValueError as exc:  # an input that cannot be used, told in Python terms
         raise ValueError(in_words_of_commands(exc)) from exc
 
 

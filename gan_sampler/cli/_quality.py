@@ -63,8 +63,8 @@ def quality(
       gan-sampler quality scans balanced
       gan-sampler quality scans/train balanced --held-out scans/test --out scans.html --json
 
-    Exit status: 0 when the page is written, whatever it says, 2 when the command line, its input or its output will not
-    do, 130 when interrupted.
+    Exit status: 0 when the page is written, whatever it says, 2 when the command line, its input or its output cannot
+    be used, 130 when interrupted.
     """
     from gan_sampler.folders._quality import FolderQuality
 

@@ -39,7 +39,7 @@ def sample(
       gan-sampler sample scans.safetensors more --n 100
       gan-sampler sample scans.safetensors cysts --n 500 --label cyst --seed 1
 
-    Exit status: 0 when all is written, 2 when the command line, its input or its output will not do, 130 when
+    Exit status: 0 when all is written, 2 when the command line, its input or its output cannot be used, 130 when
     interrupted.
     """
     from gan_sampler.folders._sample import sample_to_folder

@@ -83,7 +83,7 @@ def train(
       gan-sampler sample scans.safetensors more --n 100 --label cyst
 
     Exit status: 0 when the file is written, 1 when training failed, 2 when the command line, its input or its output
-    will not do, 130 when interrupted.
+    cannot be used, 130 when interrupted.
     """
     from gan_sampler.folders._train import FolderTraining
 

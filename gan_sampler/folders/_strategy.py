@@ -70,7 +70,7 @@ def _named_counts(words, counts):
             raise ValueError(f"strategy must name each class once; got {name!r} again.")
         if int(number) < counts[name]:
             raise ValueError(
-                f"strategy must ask for at least the {counts[name]} images that {name} has, none of which is left out; "
+                f"strategy must ask for at least {counts[name]} images of {name}, because real images are never removed; "
                 f"got {number}."
             )
         wanted[name] = int(number)
