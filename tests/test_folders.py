@@ -501,7 +501,7 @@ def test_own_folder_of_checkpoints_is_kept(scans, tmp_path):
         (["scans", "out", "--sampler", "gan"], "--sampler must be one of dcgan, "),
         (["scans", "out", "--strategy", "much"], "--strategy must be auto"),
         (["scans", "out", "--strategy", "0.1"], "--strategy must ask for more"),
-        (["scans", "out", "--strategy", "disc=3"], "--strategy must ask for at least the 9 images"),
+        (["scans", "out", "--strategy", "disc=3"], "--strategy must ask for at least 9 images"),
         (["scans", "out", "--strategy", "ring=30"], "--strategy must name classes of the folder, disc, square"),
         (["scans", "out", "--strategy", "disc=x"], "NAME=NUMBER"),
         (["scans", "out", "--strategy", "disc=20", "--strategy", "disc=30"], "each class once"),

@@ -70,8 +70,8 @@ def _named_counts(words, counts):
             raise ValueError(f"strategy must name each class once; got {name!r} again.")
         if int(number) < counts[name]:
             raise ValueError(
-                f"strategy must ask for at least {counts[name]} images of {name}, because real images are never removed; "
-                f"got {number}."
+                f"strategy must ask for at least {counts[name]} images of {name}, because real images are never "
+                f"removed; got {number}."
             )
         wanted[name] = int(number)
     return {name: number for name, number in wanted.items() if number > counts[name]}
