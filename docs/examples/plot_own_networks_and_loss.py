@@ -79,7 +79,7 @@ plt.show()
 
 # %%
 # **Reading.** Both draw eights. Those of the dense networks are less clear: without convolutions each pixel has to be
-# learnt by itself. They take a fraction of the time, and had more steps.
+# learnt by itself. A step of theirs takes less time, and they had more of them.
 
 display = TrainingHistoryDisplay({name: sampler.history_["eight"] for name, sampler in samplers.items()}).plot(
     quantities=["score"]

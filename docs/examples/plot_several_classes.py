@@ -32,8 +32,8 @@ display = ClassDistributionDisplay.from_estimator(sampler, y, y_resampled)
 display = SyntheticImagesDisplay.from_estimator(sampler, X, y, n_images=4, random_state=0)
 
 # %%
-# **Reading.** One generator draws three different digits. The "three" was learnt from 40 images, and its synthetic
-# images are near real ones more often than those of "one".
+# **Reading.** One generator draws three different digits. Most can be read; some twos are unclear. "three" was learnt
+# from 40 images, and its images are as clear as those of the other two.
 #
 # The same noise with another class
 # ---------------------------------

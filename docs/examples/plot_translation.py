@@ -56,9 +56,9 @@ for row, (name, images) in zip(axes, shown.items(), strict=True):
 plt.show()
 
 # %%
-# **Reading.** Each part keeps its size, its brightness and its place, and gets a scratch. The scratches are more
-# alike than real ones: nearly all run the same way, and on large or bright parts they blur. A longer training gives
-# more; the default is 5,000 steps.
+# **Reading.** Each part keeps its place and most of its size, and gets a scratch. Its brightness is not kept: dark
+# parts become bright. The scratches are more alike than real ones, nearly all run the same way, and on some large
+# parts they blur. The default, 5,000 steps of wider networks, gives more.
 #
 # A translator learns to change what tells the classes apart, whatever it is. If all scratched parts had been
 # photographed in another light, it would have changed the light. And it invents: on an image of a patient, such a
