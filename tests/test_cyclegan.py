@@ -43,7 +43,7 @@ def train(there, back, source, target, **options):
 
 
 def test_losses_are_those_of_the_paper():
-    """Least squares for both networks, and the mean absolute error of the way there and back in both directions."""
+    """Least squares for both networks, and the mean absolute cycle-consistency error in both directions."""
     source, target = torch.full((4, 1, 8, 8), -0.5), torch.full((4, 1, 8, 8), 0.5)
     _, (record,) = train(Brighter(0.25), Brighter(-0.5), source, target, n_steps=1, batch_size=4)
     # source -.5 -> -.25 -> -.75, target .5 -> 0 -> .25: both ways miss by .25

@@ -39,7 +39,7 @@ def _as_text(found):
 
     height, width = found["image_size"]
     what = found["sampler"] if found["kind"] == "sampler" else f"checkpoint of a {found['sampler']}"
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items()) or "not told"
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items()) or "unknown"
     lines = [
         f"{found['file']}: {what}, {size(found['bytes'])}, {found['n_weights']:,} numbers",
         f"Images: {height} x {width}, {found['channels']} channel{'s' * (found['channels'] > 1)}, {found['dtype']}",

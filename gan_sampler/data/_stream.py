@@ -22,8 +22,8 @@ class BalancedIterableDataset(IterableDataset):
     """A stream of (image, label) without end, balanced with synthetic images as classes fall behind.
 
     Each image of the stream is given out as it comes. After it comes one more image of each class that is behind: of
-    which fewer were given out of late, real and synthetic together, than the most frequent class had real ones. Such an
-    image is drawn by a generator, or, as long as the class has none, is one of its recent real images again.
+    which fewer were given out recently, real and synthetic together, than the most frequent class had real ones. Such
+    an image is drawn by a generator, or, as long as the class has none, is one of its recent real images again.
 
     Generators are trained here, in the same process, on recent images of all classes: when a class that is behind has
     seen `min_images`, and again every `refit_every` images. Meanwhile the stream waits, so give the sampler few
@@ -45,7 +45,7 @@ class BalancedIterableDataset(IterableDataset):
     ratio : float, default=1.0
         How many images of each class to give out for each of the most frequent class, in (0, 1].
     window : int or None, default=1000
-        What "of late" means: an image that came so many images ago counts 1/e as much as a new one. None
+        What "recently" means: an image that came so many images ago counts 1/e as much as a new one. None
         counts all alike.
     buffer_size : int, default=200
         Real images of each class that are kept to learn from and to repeat. When there are as many, a new image takes
@@ -65,7 +65,7 @@ class BalancedIterableDataset(IterableDataset):
     Attributes
     ----------
     counts : dict of label to float
-        Real images of each class seen of late.
+        Real images of each class seen recently.
     n_seen, n_synthetic, n_repeated : int
         Images taken from the stream, drawn by generators, and repeated.
     n_fits : int
@@ -163,7 +163,7 @@ class BalancedIterableDataset(IterableDataset):
 
     @property
     def counts(self):
-        """Real images of each class seen of late, by label."""
+        """Real images of each class seen recently, by label."""
         return {self._label(index): of_class.n_real for index, of_class in self._classes.items()}
 
     def __iter__(self):
@@ -233,7 +233,7 @@ class BalancedIterableDataset(IterableDataset):
         self.n_seen += 1
 
     def _wanted(self):
-        """Return how many images each class should have of late."""
+        """Return how many images each class should have recently."""
         return self.ratio * max(of_class.n_real for of_class in self._classes.values())
 
     def _behind(self):
@@ -328,7 +328,7 @@ class _Class:
     """What is known of a class of the stream."""
 
     def __init__(self):
-        self.n_real = self.n_extra = 0.0  # of late
+        self.n_real = self.n_extra = 0.0  # recently, faded
         self.n_seen = self.n_seen_at_failure = 0
         self.images = []  # recent ones
         self.drawn = []  # not given out yet

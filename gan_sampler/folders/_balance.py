@@ -207,9 +207,13 @@ class Balancing:
             n_synthetic = max(1, round(ratio * max(self.counts.values())))
         return {label: self.wanted.get(label, count) + n_synthetic for label, count in self.counts.items()}
 
-    def _can_link(self):
+    def _nearest_folder(self):
+        """Return the folder to be made, or the nearest one above it that exists."""
         place = Path(os.path.abspath(self.path))
-        place = next(folder for folder in (place, *place.parents) if folder.exists())
+        return next(folder for folder in (place, *place.parents) if folder.exists())
+
+    def _can_link(self):
+        place = self._nearest_folder()
         return self._images.devices == {os.stat(place).st_dev}
 
     def _estimate(self, data):
@@ -300,8 +304,7 @@ class Balancing:
         return summary
 
     def _check_room(self):
-        place = Path(os.path.abspath(self.path))
-        place = next(folder for folder in (place, *place.parents) if folder.exists())
+        place = self._nearest_folder()
         if self.copy or not self._can_link():
             needed = self._images.n_bytes
             free = shutil.disk_usage(place).free
@@ -360,7 +363,7 @@ class Balancing:
 
     def _summarise(self, originals, made, writer, records, images):
         classes = {}
-        for label, count in self.counts.items():
+        for label in self.counts:
             lines = [line for line in made.manifest if line["class"] == label]
             n_repeated = sum(Path(line["file"]).name.startswith("repeated_") for line in lines)
             classes[label] = {
@@ -370,7 +373,6 @@ class Balancing:
                 "near_copies": sum(line["near_copy"] == "yes" for line in lines) - n_repeated,
                 **({"training": records[label]} if label in records else {}),
             }
-            del count
         return {
             "path": os.path.abspath(self.path),
             "source": os.path.abspath(self.source),

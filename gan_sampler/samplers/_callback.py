@@ -23,7 +23,7 @@ def for_training(callback, image_format, *, label=None, indices=None):
         return None
 
     def call(progress):
-        told = TrainingProgress(
+        labelled = TrainingProgress(
             _with_labels(progress.record, indices or {}),
             progress.n_steps,
             progress._draw,
@@ -32,9 +32,9 @@ def for_training(callback, image_format, *, label=None, indices=None):
             to_user=image_format.to_array,
         )
         try:
-            return callback(told)
+            return callback(labelled)
         finally:
-            told.close()
+            labelled.close()
 
     return call
 

@@ -294,16 +294,16 @@ class Progress:
         """
         if callback is None:
             return
-        told = TrainingProgress(self.history[-1], self.n_steps, draw)
+        progress = TrainingProgress(self.history[-1], self.n_steps, draw)
         # Elsewhere the training has a stream of its own, and torch's belong to whoever else runs in this process.
         is_shared = any(map(draws_from_torch, networks))
         try:
             with _kept_random_streams(self.losses.device) if is_shared else contextlib.nullcontext():
-                answer = callback(told)
+                answer = callback(progress)
         except Exception as exc:
             raise CallbackError(keep(), self.history) from exc
         finally:
-            told.close()
+            progress.close()
         # True alone, also NumPy's, which comparisons give; what a function in one line happens to return stops nothing.
         self._is_stopped = type(answer).__name__ in ("bool", "bool_") and bool(answer)
 
