@@ -9,6 +9,7 @@ from .samplers import (
     CycleGANOverSampler,
     DCGANOverSampler,
     DeepSMOTE,
+    GANOverSampler,
     PixelSampler,
     PoorQualityError,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "DeepSMOTE",
     "DenseNet121Classifier",
     "EfficientNetLite0Embedder",
+    "GANOverSampler",
     "PixelSampler",
     "PoorQualityError",
     "QualityReport",

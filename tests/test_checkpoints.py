@@ -598,17 +598,17 @@ def test_a_file_made_by_hand_is_refused_before_anything_is_made_of_it(saved, tmp
 def test_no_network_beside_the_generator_is_allocated(saved, tmp_path, monkeypatch):
     """The size of a discriminator is bounded by nothing in the file."""
     write_file(tmp_path / "sampler", *saved)
-    devices = []
-    networks = DCGANOverSampler._networks
+    made = []
+    make_network = DCGANOverSampler._make_network
 
-    def spy(self, *args, **kwargs):
-        made = networks(self, *args, **kwargs)
-        devices.extend(parameter.device.type for network in made for parameter in network.parameters())
-        return made
+    def spy(self, name, *args, **kwargs):
+        network = make_network(self, name, *args, **kwargs)
+        made.extend((name, parameter.device.type) for parameter in network.parameters())
+        return network
 
-    monkeypatch.setattr(DCGANOverSampler, "_networks", spy)
+    monkeypatch.setattr(DCGANOverSampler, "_make_network", spy)
     assert DCGANOverSampler.load(tmp_path / "sampler").sample(2, "square").shape == (2, 12, 12)
-    assert set(devices) == {"meta"}
+    assert set(made) == {("generator", "meta")}
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the child does nothing that takes a lock of a thread

@@ -9,7 +9,7 @@ from gan_sampler import ConditionalDCGANOverSampler
 from gan_sampler.networks import ConditionalGenerator, Discriminator, GeneratorOfOneClass, ProjectionDiscriminator
 from gan_sampler.networks._conditional import ClassBatchNorm2d
 from gan_sampler.runtime import random_stream
-from gan_sampler.samplers import _gan
+from gan_sampler.samplers import _base_gan
 from gan_sampler.training import PixelFrechetDistance, PixelFrechetDistanceByClass, augment_mildly, train_gan
 from gan_sampler.training._losses import NON_SATURATING
 from gan_sampler.training._state import BatchOrder
@@ -203,7 +203,7 @@ def test_augmentation_follows_the_rarest_class(monkeypatch):
     """Its images come up in every second batch, and are memorised however many others there are."""
     seen = []
     monkeypatch.setattr(
-        _gan, "train_gan", lambda *_, augment, **options: seen.append(augment) or train_gan(*_, **options)
+        _base_gan, "train_gan", lambda *_, augment, **options: seen.append(augment) or train_gan(*_, **options)
     )
     X, y = make_shapes(180, 0, size=32)
     for n_rare in (20, 80):

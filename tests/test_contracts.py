@@ -11,12 +11,21 @@ from gan_sampler import (
     CycleGANOverSampler,
     DCGANOverSampler,
     DeepSMOTE,
+    GANOverSampler,
     PixelSampler,
 )
 
 SAMPLERS = [
     DCGANOverSampler(image_shape="row", n_steps=2, base_channels=2, latent_dim=4, random_state=0),
     ConditionalDCGANOverSampler(image_shape="row", n_steps=4, base_channels=2, latent_dim=4, random_state=0),
+    GANOverSampler(
+        image_shape="row",
+        generator__base_channels=2,
+        generator__latent_dim=4,
+        discriminator__base_channels=2,
+        n_steps=2,
+        random_state=0,
+    ),
     CycleGANOverSampler(image_shape="row", n_steps=2, base_channels=2, n_blocks=1, random_state=0),
     DeepSMOTE(image_shape="row", n_steps=2, base_channels=2, latent_dim=4, random_state=0),
     AugmentationOverSampler(image_shape="row", random_state=0),

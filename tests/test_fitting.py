@@ -22,7 +22,7 @@ from gan_sampler import (
     PoorQualityError,
     QualityWarning,
 )
-from gan_sampler.samplers import _gan, _judging
+from gan_sampler.samplers import _base_gan, _judging
 from gan_sampler.training import Checkpoint, freeze
 from gan_sampler.training._state import BatchOrder
 
@@ -180,7 +180,7 @@ class TestInterruption:
             yield next(trainings).run()
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(_gan, "_run", one_and_ctrl_c)
+        monkeypatch.setattr(_base_gan, "_run", one_and_ctrl_c)
         with pytest.raises(KeyboardInterrupt, match=r"n_jobs=2 was interrupted\. .*\['b'\].* the others lie in"):
             sampler.set_params(n_jobs=2, checkpoint_dir=tmp_path).fit_resample(X, y)
         assert sampler.sample(2, "b").shape == (2, 12, 12)

@@ -634,13 +634,13 @@ def test_class_conditional_file_works_too(scans, tmp_path):
 
 
 def test_interrupted_train_goes_on(scans, tmp_path, monkeypatch):
-    from gan_sampler.samplers import BaseGANOverSampler
+    from gan_sampler.samplers import DCGANOverSampler
 
     def interrupt(self, path):
         raise KeyboardInterrupt
 
     command = ["train", scans, tmp_path / "s.safetensors", "--n-steps", 2, "--label", "disc"]
-    monkeypatch.setattr(BaseGANOverSampler, "save", interrupt)
+    monkeypatch.setattr(DCGANOverSampler, "save", interrupt)
     result = run(*command)
     assert result.exit_code == 130
     assert f"gan-sampler train {scans}" in result.stderr

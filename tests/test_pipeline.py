@@ -9,20 +9,20 @@ from sklearn.svm import SVC
 
 from gan_sampler import DCGANOverSampler, ResNet18Embedder
 from gan_sampler.datasets import fetch_chest_xray
-from gan_sampler.samplers import _gan
+from gan_sampler.samplers import _base_gan
 
 
 @pytest.fixture
 def trainings(monkeypatch):
     """Note of each GAN that is trained how many images it saw, and `base_channels` of its networks."""
     seen = []
-    train_gan = _gan.train_gan
+    train_gan = _base_gan.train_gan
 
     def counting(generator, discriminator, images, **kwargs):
         seen.append((len(images), discriminator.layers[0].out_channels))
         return train_gan(generator, discriminator, images, **kwargs)
 
-    monkeypatch.setattr(_gan, "train_gan", counting)
+    monkeypatch.setattr(_base_gan, "train_gan", counting)
     return seen
 
 

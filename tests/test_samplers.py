@@ -23,6 +23,7 @@ from gan_sampler import (
     CycleGANOverSampler,
     DCGANOverSampler,
     DeepSMOTE,
+    GANOverSampler,
     QualityWarning,
 )
 from gan_sampler.networks import Generator
@@ -33,6 +34,7 @@ from gan_sampler.training import augment_mildly, train_gan
 SAMPLERS = {
     "dcgan": DCGANOverSampler(n_steps=2, base_channels=4, random_state=0),
     "conditional": ConditionalDCGANOverSampler(n_steps=3, base_channels=4, random_state=0),
+    "gan": GANOverSampler(n_steps=2, generator__base_channels=4, discriminator__base_channels=4, random_state=0),
     "cyclegan": CycleGANOverSampler(n_steps=2, base_channels=2, n_blocks=1, random_state=0),
     "deep smote": DeepSMOTE(n_steps=10, base_channels=4, latent_dim=8, learning_rate=1e-2, random_state=0),
     "augmentation": AugmentationOverSampler(random_state=0),
@@ -417,7 +419,7 @@ class TestGenerators:
             seen[-1] += (generator.layers[0].weight.clone(),)
             return result
 
-        monkeypatch.setattr("gan_sampler.samplers._gan.train_gan", spy)
+        monkeypatch.setattr("gan_sampler.samplers._base_gan.train_gan", spy)
         X, y = shapes
         y = np.where((y == "square") & (np.arange(len(y)) % 2 == 0), "odd", y)
         clone(SAMPLERS["dcgan"]).set_params(pretrain="all").fit_resample(X, y)
@@ -446,7 +448,7 @@ class TestGenerators:
             seen.append(augment)
             return train_gan(*args, augment=augment, **options)
 
-        monkeypatch.setattr("gan_sampler.samplers._gan.train_gan", spy)
+        monkeypatch.setattr("gan_sampler.samplers._base_gan.train_gan", spy)
         sampler = clone(SAMPLERS["dcgan"]).set_params(augmentation=augmentation, n_steps=1)
         sampler.fit_resample(*make_shapes(n_squares + 5, n_squares, size=size))
         assert seen == [augment_mildly if expected else None]

@@ -21,7 +21,7 @@ def describe_file(file):
     Parameters
     ----------
     file : path-like
-        What `BaseGANOverSampler.save` or a training with `checkpoint_dir` wrote.
+        What `GANOverSampler.save` or a training with `checkpoint_dir` wrote.
 
     Returns
     -------

@@ -35,7 +35,7 @@ def sample_to_folder(file, path, *, n, labels=None, seed=0, device="cpu", file_f
     Parameters
     ----------
     file : path-like
-        What `BaseGANOverSampler.save` wrote.
+        What `GANOverSampler.save` wrote.
     path : path-like
         Folder to make.
     n : int

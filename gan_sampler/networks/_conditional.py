@@ -51,19 +51,42 @@ class ConditionalGenerator(nn.Module):
         Number of classes.
     latent_dim : int, default=100
         Length of a noise vector and of a class embedding.
-    **options
-        Parameters of `Generator`; its batch normalisation is separate for each class.
+    base_channels : int, default=32
+        Channels of the last hidden map.
+    channels : {"pyramid", "flat"}, default="pyramid"
+        Whether the number of channels halves when the resolution doubles, or is `base_channels` everywhere.
+    base_size : int, default=4
+        Shorter side of the map that the noise is projected to, in pixels.
+    norm : {"batch", "spectral"} or None, default="batch"
+        Normalisation of all layers except the last; batch normalisation is separate for each class.
     """
 
-    def __init__(self, image_shape, n_classes, *, latent_dim=100, **options):
+    def __init__(
+        self,
+        image_shape,
+        n_classes,
+        *,
+        latent_dim=100,
+        base_channels=32,
+        channels="pyramid",
+        base_size=4,
+        norm="batch",
+    ):
         super().__init__()
         self.latent_dim = latent_dim
         # Small relative to the noise: an embedding of the same norm acts as a bias of latent_dim weights, which changes
         # latent_dim times as fast as others, so that the images hardly depend on the noise.
         self.class_embeddings = nn.Parameter(torch.randn(n_classes, latent_dim) / latent_dim)
-        self.unconditional = Generator(image_shape, latent_dim=2 * latent_dim, **options)
+        self.unconditional = Generator(
+            image_shape,
+            latent_dim=2 * latent_dim,
+            base_channels=base_channels,
+            channels=channels,
+            base_size=base_size,
+            norm=norm,
+        )
         layers = self.unconditional.layers
-        if options.get("norm", "batch") is None:  # half of the input, the class embedding, is near zero
+        if norm is None:  # half of the input, the class embedding, is near zero
             nn.init.normal_(layers[0].weight, std=latent_dim**-0.5)
         for i, layer in enumerate(layers):
             if isinstance(layer, nn.BatchNorm2d):
@@ -88,6 +111,10 @@ class ConditionalGenerator(nn.Module):
             if isinstance(module, ClassBatchNorm2d):
                 module.index = index
         return self.unconditional(torch.cat([noise, self.class_embeddings[index].expand(len(noise), -1)], dim=1))
+
+    def of_class(self, index):
+        """Return a copy that draws images of one class: a `GeneratorOfOneClass`."""
+        return GeneratorOfOneClass(self, index)
 
 
 class GeneratorOfOneClass(nn.Module):
@@ -124,13 +151,21 @@ class ProjectionDiscriminator(nn.Module):
         Channels, height and width of the images.
     n_classes : int
         Number of classes.
-    **options
-        Parameters of `Discriminator`.
+    base_channels : int, default=32
+        Channels after the first convolution.
+    channels : {"pyramid", "flat"}, default="pyramid"
+        Whether the number of channels doubles when the resolution halves, or is `base_channels` everywhere.
+    norm : {"batch", "spectral"} or None, default=None
+        Normalisation of the convolutions.
+    dropout : float, default=0.0
+        Dropout probability before the dense layer, in [0, 1).
     """
 
-    def __init__(self, image_shape, n_classes, **options):
+    def __init__(self, image_shape, n_classes, *, base_channels=32, channels="pyramid", norm=None, dropout=0.0):
         super().__init__()
-        self.unconditional = Discriminator(image_shape, **options)
+        self.unconditional = Discriminator(
+            image_shape, base_channels=base_channels, channels=channels, norm=norm, dropout=dropout
+        )
         n_features = self.unconditional.layers[-1].in_features
         # so that both terms have about the same variance at the start
         self.class_embeddings = nn.Parameter(torch.randn(n_classes, n_features) * n_features**-0.5)

@@ -67,7 +67,7 @@ class Generator(nn.Module):
         Channels, height and width of the images.
     latent_dim : int, default=100
         Length of a noise vector.
-    base_channels : int, default=64
+    base_channels : int, default=32
         Channels of the last hidden map.
     channels : {"pyramid", "flat"}, default="pyramid"
         Whether the number of channels halves when the resolution doubles, or is `base_channels` everywhere.
@@ -77,7 +77,7 @@ class Generator(nn.Module):
         Normalisation of all layers except the last.
     """
 
-    def __init__(self, image_shape, *, latent_dim=100, base_channels=64, channels="pyramid", base_size=4, norm="batch"):
+    def __init__(self, image_shape, *, latent_dim=100, base_channels=32, channels="pyramid", base_size=4, norm="batch"):
         super().__init__()
         n_channels, self.height, self.width = image_shape
         self.latent_dim = latent_dim
@@ -125,7 +125,7 @@ class Discriminator(nn.Module):
     ----------
     image_shape : tuple of (int, int, int)
         Channels, height and width of the images.
-    base_channels : int, default=64
+    base_channels : int, default=32
         Channels after the first convolution.
     channels : {"pyramid", "flat"}, default="pyramid"
         Whether the number of channels doubles when the resolution halves, or is `base_channels` everywhere.
@@ -137,7 +137,7 @@ class Discriminator(nn.Module):
 
     _BASE_SIZE = 4  # pixels, as in DCGAN
 
-    def __init__(self, image_shape, *, base_channels=64, channels="pyramid", norm=None, dropout=0.0):
+    def __init__(self, image_shape, *, base_channels=32, channels="pyramid", norm=None, dropout=0.0):
         super().__init__()
         n_channels, height, width = image_shape
         sizes = pyramid_sizes(height, width, self._BASE_SIZE)

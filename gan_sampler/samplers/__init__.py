@@ -6,19 +6,19 @@ from ._conditional import ConditionalDCGANOverSampler
 from ._cyclegan import CycleGANOverSampler
 from ._dcgan import DCGANOverSampler
 from ._deep_smote import DeepSMOTE
-from ._gan import BaseGANOverSampler
+from ._gan import GANOverSampler
 from ._judging import CollapseWarning, PoorQualityError
 from ._pixel import PixelSampler
 
 __all__ = [
     "AugmentationOverSampler",
-    "BaseGANOverSampler",
     "BaseImageOverSampler",
     "CollapseWarning",
     "ConditionalDCGANOverSampler",
     "CycleGANOverSampler",
     "DCGANOverSampler",
     "DeepSMOTE",
+    "GANOverSampler",
     "PixelSampler",
     "PoorQualityError",
 ]

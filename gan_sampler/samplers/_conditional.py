@@ -1,6 +1,6 @@
 """Over-sampling with one class-conditional DCGAN for all classes."""
 
-from ..networks import ConditionalGenerator, GeneratorOfOneClass, ProjectionDiscriminator
+from ..networks import ConditionalGenerator, ProjectionDiscriminator
 from ._dcgan import DCGANOverSampler
 from ._docstrings import document
 
@@ -119,6 +119,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         if name not in ("pretrain", "n_jobs")
     }
     _is_conditional = True
+    _generator_class, _discriminator_class = ConditionalGenerator, ProjectionDiscriminator
 
     def __init__(
         self,
@@ -186,13 +187,3 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             random_state=random_state,
             verbose=verbose,
         )
-
-    def _networks(self, image_shape, n_classes):
-        of_generator, of_discriminator = self._network_parameters()
-        return (
-            ConditionalGenerator(image_shape, n_classes, **of_generator),
-            ProjectionDiscriminator(image_shape, n_classes, **of_discriminator),
-        )
-
-    def _generator_of(self, generator, index):
-        return GeneratorOfOneClass(generator, index)

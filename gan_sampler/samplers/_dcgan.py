@@ -1,17 +1,13 @@
 """Over-sampling with DCGAN."""
 
+from functools import partial
 from numbers import Integral, Real
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..networks import Discriminator, Generator
-from ..training import augment_mildly
+from ._base_gan import BaseGANOverSampler
 from ._docstrings import document
-from ._gan import BaseGANOverSampler
-
-# augmentation="auto" is on for fewer images than this: 150 of 32 x 32 pixels, and proportional to the square of the
-# area, so 2,400 of 64 x 64. A rule of thumb, from the experiments in docs/training.md.
-_SMALL_CLASS, _SMALL_CLASS_PIXELS = 150, 32 * 32
 
 
 @document
@@ -46,15 +42,9 @@ class DCGANOverSampler(BaseGANOverSampler):
     {beta_1}
     {ema_decay}
     {augmentation}
-    pretrain : "all" or None, default=None
-        "all" first trains networks on the images of every class, for `n_steps` additional steps and with half of
-        `max_time`; the training of each class starts from their weights. All images have to fit in the device memory.
+    {pretrain}
     {checkpoint_dir}
-    n_jobs : int or None, default=None
-        Number of classes that are trained at the same time, through joblib: None is 1 and -1 all processors, unless a
-        :class:`joblib.parallel_config` context says otherwise. The images do not depend on it. On the CPU each training
-        takes as many threads as torch has in the calling process. Ctrl-C kills the other processes; with
-        `checkpoint_dir` they continue from their last saved state.
+    {n_jobs}
     {callback}
     {synthetic_classes}
     {synthetic_ratio}
@@ -112,6 +102,7 @@ class DCGANOverSampler(BaseGANOverSampler):
 
     See Also
     --------
+    GANOverSampler : The same with networks of your own.
     ConditionalDCGANOverSampler : One class-conditional DCGAN for all classes.
     AugmentationOverSampler : Over-sample by small random transformations of real images.
     PixelSampler : SMOTE and other imbalanced-learn samplers on pixels.
@@ -164,8 +155,9 @@ class DCGANOverSampler(BaseGANOverSampler):
         "generator_norm": [StrOptions({"batch", "spectral"}), None],
         "discriminator_norm": [StrOptions({"batch", "spectral"}), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
-        "augmentation": [StrOptions({"auto", "mild"}), None],
     }
+
+    _generator_class, _discriminator_class = Generator, Discriminator
 
     def __init__(
         self,
@@ -216,6 +208,7 @@ class DCGANOverSampler(BaseGANOverSampler):
             learning_rate=learning_rate,
             beta_1=beta_1,
             ema_decay=ema_decay,
+            augmentation=augmentation,
             pretrain=pretrain,
             checkpoint_dir=checkpoint_dir,
             n_jobs=n_jobs,
@@ -236,21 +229,12 @@ class DCGANOverSampler(BaseGANOverSampler):
         self.generator_norm = generator_norm
         self.discriminator_norm = discriminator_norm
         self.dropout = dropout
-        self.augmentation = augmentation
 
-    def _networks(self, image_shape, n_classes):
-        of_generator, of_discriminator = self._network_parameters()
-        return Generator(image_shape, **of_generator), Discriminator(image_shape, **of_discriminator)
-
-    def _network_parameters(self):
+    def _factories(self):
         shared = {"base_channels": self.base_channels, "channels": self.channels}
         of_generator = {"latent_dim": self.latent_dim, "base_size": self.base_size, "norm": self.generator_norm}
         of_discriminator = {"norm": self.discriminator_norm, "dropout": self.dropout}
-        return shared | of_generator, shared | of_discriminator
-
-    def _train(self, networks, images, **options):
-        few = _SMALL_CLASS * (images.shape[2] * images.shape[3] / _SMALL_CLASS_PIXELS) ** 2
-        classes = options["classes"]
-        n_images = len(images) if classes is None else classes.bincount().min()  # of the rarest class
-        is_mild = self.augmentation == "mild" or (self.augmentation == "auto" and n_images < few)
-        return super()._train(networks, images, augment=augment_mildly if is_mild else None, **options)
+        return {
+            "generator": partial(self._generator_class, **shared, **of_generator),
+            "discriminator": partial(self._discriminator_class, **shared, **of_discriminator),
+        }

@@ -43,8 +43,10 @@ SHARED = {
     https://arxiv.org/abs/1802.05957) or none.""",
     "dropout": """dropout : float, default=0.0
     Dropout probability before the last layer of the discriminator, in [0, 1).""",
-    "loss": """loss : str or gan_sampler.training.Loss, default="non_saturating"
-    Loss that the networks minimise: "non_saturating", "hinge", "least_squares" or a `Loss` of your own.""",
+    "loss": """loss : str, gan_sampler.training.Loss, tuple or callable, default="non_saturating"
+    Loss that the networks minimise: "non_saturating", "hinge", "least_squares", a
+    :class:`~gan_sampler.training.Loss` of your own, a tuple of two functions, the losses of discriminator and
+    generator, or a function that returns one of these two.""",
     "max_time": """max_time : float or None, default=None
     Seconds of training for all classes together. Training then stops with a
     :class:`~sklearn.exceptions.ConvergenceWarning`, even if fewer than `n_steps` steps were made. Classes that are
@@ -61,18 +63,29 @@ SHARED = {
     "ema_decay": """ema_decay : float, default=0.999
     Decay, in [0, 1), of the exponential moving average of the generator's weights (Yazici et al., 2019,
     https://arxiv.org/abs/1806.04498). Images are drawn from the average; 0 takes the latest weights.""",
-    "augmentation": """augmentation : {"auto", "mild"} or None, default="auto"
+    "augmentation": """augmentation : {"auto", "mild"}, callable or None, default="auto"
     Differentiable augmentation of real and generated images before the discriminator (Zhao et al., 2020,
     https://arxiv.org/abs/2006.10738). "mild" shifts an image by up to an eighth of its side and changes contrast and
     brightness slightly. This keeps the discriminator from memorising a small class; in a large class of small images it
     lowers the quality. "auto" is "mild" where the (rarest) class has fewer than 150 images of 32 x 32 pixels, or fewer
-    than 2,400 of 64 x 64, and None otherwise. Synthetic images are not augmented.""",
+    than 2,400 of 64 x 64, and None otherwise. A function is called as ``augmentation(images, generator=stream)`` with
+    images (n, channels, height, width) in [-1, 1] and a `torch.Generator` to draw from, and returns changed images; it
+    must be differentiable and change each image independently of the others. Synthetic images are not augmented.""",
+    "pretrain": """pretrain : "all" or None, default=None
+    "all" first trains networks on the images of every class, for `n_steps` additional steps and with half of
+    `max_time`; the training of each class starts from their weights. All images have to fit in the device memory.""",
     "checkpoint_dir": """checkpoint_dir : path-like or None, default=None
     Folder in which the state of each training is saved about every 20 seconds, at the end and on Ctrl-C. Repeating an
     interrupted fit with the same data, parameters and seed continues from there; on the CPU the images are the same as
     without the interruption. A larger `n_steps` continues a finished training. A fit on other data or with other
-    parameters raises an error, so each fit needs its own folder; do not set it within a cross-validation. Use an int
-    as `random_state`, because a RandomState differs when the fit is repeated.""",
+    parameters raises an error, so each fit needs its own folder; do not set it within a cross-validation. Networks and
+    losses of your own are compared by their code, constants and layers. Use an int as `random_state`, because a
+    RandomState differs when the fit is repeated.""",
+    "n_jobs": """n_jobs : int or None, default=None
+    Number of classes that are trained at the same time, through joblib: None is 1 and -1 all processors, unless a
+    :class:`joblib.parallel_config` context says otherwise. The images do not depend on it. On the CPU each training
+    takes as many threads as torch has in the calling process. Ctrl-C kills the other processes; with
+    `checkpoint_dir` they continue from their last saved state.""",
     "callback": """callback : callable or None, default=None
     Called every 50 steps and at the end of each training with a :class:`gan_sampler.training.TrainingProgress`, which
     holds the class, the step, the losses and the score, and draws images with ``progress.sample(n)``. If it returns

@@ -1,64 +1,20 @@
-"""Base class of samplers with generators: training, checkpoints, files, `sample`."""
+"""Over-sampling with a GAN of networks and a loss that the user brings."""
 
-import dataclasses
-import hashlib
-import math
-import os
-import pickle
-import re
-import warnings
-from abc import abstractmethod
-from importlib.metadata import version
-from numbers import Integral, Real
-from pathlib import Path
+from functools import partial
 
-import joblib
-import numpy as np
-import torch
-from joblib.externals.loky.backend.reduction import dumps as dumps_for_processes
-from sklearn.exceptions import NotFittedError
-from sklearn.utils._param_validation import Interval, StrOptions
-
-from ..runtime import draw_seed, random_stream, resolve_device, stacklevel_of_user
-from ..training import Checkpoint, Loss, check_loss, check_writable, draw, of_class, train_gan
-from ._base import BaseImageOverSampler
+from ..networks import ConditionalGenerator, Discriminator, Generator, ProjectionDiscriminator
+from ._base_gan import BaseGANOverSampler
 from ._docstrings import document
-from ._judging import best_record, warn_of_early_end
-from ._labels import check_label
-from ._persistence import describe_networks, load_sampler, save_sampler, to_json
-from ._training import ClassTraining, ConditionalTraining, Pretraining
-
-_ALL_CLASSES = None  # key in place of a label for a training on all classes; None cannot be a label
-# Parameters that may change when an interrupted training continues: the weights do not depend on them.
-_FREE_TO_CHANGE = {
-    "sampling_strategy",
-    "synthetic_classes",
-    "synthetic_ratio",
-    "herding",
-    "quality",
-    "on_poor_quality",
-    "n_steps",
-    "max_time",
-    "n_iter_no_change",
-    "checkpoint_dir",
-    "n_jobs",
-    "callback",
-    "device",
-    "random_state",
-    "verbose",
-}
-_PRETRAINING_SHARE = 0.5  # of max_time
+from ._factories import check_factory
 
 
 @document
-class BaseGANOverSampler(BaseImageOverSampler):
-    """Base class of samplers that train one generator for each class, or one for all classes.
+class GANOverSampler(BaseGANOverSampler):
+    """Over-sample images with a generative adversarial network of your own.
 
-    It trains the networks and has all parameters of training. A subclass implements `_networks`, which makes the
-    networks to train; if they are not trained by `gan_sampler.training.train_gan`, it overrides `_train` too. If one
-    training serves all classes, it sets `_is_conditional`, and `_generator_of` returns the generator of one class.
-
-    Warning: This class should not be used directly. Use derived classes instead.
+    For each class that has too few images, a generator and a discriminator are made and trained [1]_, and as many
+    images are drawn as `sampling_strategy` asks for. Networks and loss are parameters; training, checkpoints, files,
+    processes and everything else are those of `DCGANOverSampler`, which is this class with networks of its own.
 
     Parameters
     ----------
@@ -66,20 +22,36 @@ class BaseGANOverSampler(BaseImageOverSampler):
     {image_shape}
     {data_format}
     {value_range}
+    generator : callable or None, default=None
+        Makes the generator: a class of `torch.nn.Module` or a function, called with the shape of an image in torch's
+        order, ``(channels, height, width)``, and with `conditional` also with the number of classes. What it returns
+        maps noise of shape (n, latent_dim) to images in [-1, 1], and has an attribute ``latent_dim``. A network that is
+        made already is refused, because each class and each fit needs one of its own. None is
+        :class:`gan_sampler.networks.Generator`, or with `conditional`
+        :class:`gan_sampler.networks.ConditionalGenerator`.
+    discriminator : callable or None, default=None
+        Makes the discriminator, and is called in the same way. What it returns maps images in [-1, 1] to logits, of
+        shape (n,) or with further axes, such as (n, 1, h, w) for patches. Parts whose parameters require no gradient,
+        such as a pretrained network, stay as they are and in eval mode, and are not copied into checkpoints. None is
+        :class:`gan_sampler.networks.Discriminator`, or with `conditional`
+        :class:`gan_sampler.networks.ProjectionDiscriminator`.
+    conditional : bool, default=False
+        Whether one pair of networks learns all classes. Both are then called with the index of a class as second
+        argument, an int, in batches of one class; the generator has a method ``of_class(index)``, which returns a
+        network from noise to images of this class. `n_jobs` is then not used.
     {loss}
     n_steps : int, default=5000
-        Number of updates of the generator.
+        Number of updates of the generator, for each class; with `conditional` for all classes together.
     {max_time}
     {n_iter_no_change}
     {batch_size}
     {learning_rate}
     {beta_1}
     {ema_decay}
-    pretrain : "all" or None, default=None
-        "all" first trains networks on the images of every class; see `DCGANOverSampler`.
+    {augmentation}
+    {pretrain}
     {checkpoint_dir}
-    n_jobs : int or None, default=None
-        Number of classes that are trained at the same time; see `DCGANOverSampler`.
+    {n_jobs}
     {callback}
     {synthetic_classes}
     {synthetic_ratio}
@@ -89,6 +61,9 @@ class BaseGANOverSampler(BaseImageOverSampler):
     {device_or_devices}
     {random_state}
     {verbose}
+    **factory_parameters
+        Parameters of `generator`, `discriminator` and a `loss` that is a function, by their names with a prefix, as in
+        skorch: ``generator__latent_dim=64`` calls the generator with ``latent_dim=64``. They can be searched in a grid.
 
     Attributes
     ----------
@@ -96,35 +71,90 @@ class BaseGANOverSampler(BaseImageOverSampler):
     {synthetic_mask_}
     {class_counts_}
     generators_ : dict
-        The trained generator of each over-sampled class.
+        The trained generator of each over-sampled class, a `torch.nn.Module` that maps noise of shape (n, latent_dim)
+        to images in [-1, 1].
     history_ : dict
-        For each over-sampled class a list of dicts, one for every 50 steps.
+        For each over-sampled class a list of dicts, one for every 50 steps, as in `DCGANOverSampler`; with
+        `conditional` as in `ConditionalDCGANOverSampler`.
     {quality_}
     {image_shape_}
     {n_features_in_}
     {feature_names_in_}
     {device_}
+
+    Raises
+    ------
+    PoorQualityError
+        With ``on_poor_quality="raise"``, when the images of a class cannot be used.
+    FloatingPointError
+        When training diverges, even after it was set back three times to the last valid state, with half the learning
+        rate each time.
+    KeyboardInterrupt
+        On Ctrl-C. The best snapshots so far are in `generators_`, and `sample` draws from them.
+
+    Warns
+    -----
+    CollapseWarning
+        When the images generated for a class vary much less than the real ones.
+    QualityWarning
+        When the images generated for a class are too far from the real ones to be used, or could not be measured.
+    ConvergenceWarning
+        When `max_time` ended training early.
+
+    See Also
+    --------
+    DCGANOverSampler : A GAN of convolutions, for each class.
+    ConditionalDCGANOverSampler : One class-conditional DCGAN for all classes.
+
+    Notes
+    -----
+    Where the logit of an image depends on no other image, and `loss` allows it, both networks are updated from one pass
+    of the generated images through the discriminator. This is found out by a trial, not declared.
+
+    Functions and classes that are defined in a notebook or a script, lambdas included, work with `n_jobs`; with pickle
+    they have to be importable. Files that `save` writes hold the weights of the generators, but no code: pass the
+    generator to `load`, as ``GANOverSampler.load(path, generator=MyGenerator)``. It is then made on torch's meta device
+    first, so all its tensors must be in its ``state_dict``.
+
+    References
+    ----------
+    .. [1] I. Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014. https://arxiv.org/abs/1406.2661
+
+    Examples
+    --------
+    >>> import math
+    >>> import numpy as np
+    >>> from torch import nn
+    >>> from gan_sampler import GANOverSampler
+    >>> class DenseGenerator(nn.Sequential):
+    ...     def __init__(self, image_shape, latent_dim=8):
+    ...         super().__init__(nn.Linear(latent_dim, math.prod(image_shape)), nn.Tanh(), nn.Unflatten(1, image_shape))
+    ...         self.latent_dim = latent_dim
+    >>> def make_discriminator(image_shape):
+    ...     return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(image_shape), 1), nn.Flatten(0))
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.integers(0, 256, size=(60, 16, 16), dtype=np.uint8)
+    >>> y = np.array(["sick"] * 10 + ["well"] * 50)
+    >>> sampler = GANOverSampler(
+    ...     generator=DenseGenerator,
+    ...     generator__latent_dim=4,
+    ...     discriminator=make_discriminator,
+    ...     n_steps=5,
+    ...     random_state=0,
+    ... )
+    >>> X_res, y_res = sampler.fit_resample(X, y)
+    >>> X_res.shape, sampler.generators_["sick"].latent_dim
+    ((100, 16, 16), 4)
     """
 
     _parameter_constraints: dict = {
-        **BaseImageOverSampler._parameter_constraints,
-        "loss": [str, Loss],
-        "n_steps": [Interval(Integral, 1, None, closed="left")],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "ema_decay": [Interval(Real, 0, 1, closed="left")],
-        "pretrain": [StrOptions({"all"}), None],
-        "checkpoint_dir": [str, os.PathLike, None],
-        "n_jobs": [Integral, None],
-        "callback": [callable, None],
-        "device": [*BaseImageOverSampler._parameter_constraints["device"], list, tuple],
+        **BaseGANOverSampler._parameter_constraints,
+        "generator": [callable, None],
+        "discriminator": [callable, None],
+        "conditional": ["boolean"],
     }
 
-    _network_attributes = ("generators_",)
-    _is_conditional = False
+    _factory_names = ("generator", "discriminator", "loss")
 
     def __init__(
         self,
@@ -133,6 +163,9 @@ class BaseGANOverSampler(BaseImageOverSampler):
         image_shape=None,
         data_format="auto",
         value_range=None,
+        generator=None,
+        discriminator=None,
+        conditional=False,
         loss="non_saturating",
         n_steps=5000,
         max_time=None,
@@ -141,6 +174,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         learning_rate=1e-3,
         beta_1=0.5,
         ema_decay=0.999,
+        augmentation="auto",
         pretrain=None,
         checkpoint_dir=None,
         n_jobs=None,
@@ -153,12 +187,26 @@ class BaseGANOverSampler(BaseImageOverSampler):
         device="auto",
         random_state=None,
         verbose=0,
+        **factory_parameters,
     ):
         super().__init__(
             sampling_strategy=sampling_strategy,
             image_shape=image_shape,
             data_format=data_format,
             value_range=value_range,
+            loss=loss,
+            n_steps=n_steps,
+            max_time=max_time,
+            n_iter_no_change=n_iter_no_change,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            beta_1=beta_1,
+            ema_decay=ema_decay,
+            augmentation=augmentation,
+            pretrain=pretrain,
+            checkpoint_dir=checkpoint_dir,
+            n_jobs=n_jobs,
+            callback=callback,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,
@@ -168,395 +216,31 @@ class BaseGANOverSampler(BaseImageOverSampler):
             random_state=random_state,
             verbose=verbose,
         )
-        self.loss = loss
-        self.n_steps = n_steps
-        self.max_time = max_time
-        self.n_iter_no_change = n_iter_no_change
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.beta_1 = beta_1
-        self.ema_decay = ema_decay
-        self.pretrain = pretrain
-        self.checkpoint_dir = checkpoint_dir
-        self.n_jobs = n_jobs
-        self.callback = callback
+        self.generator = generator
+        self.discriminator = discriminator
+        self.conditional = conditional
+        self._set_factory_parameters(factory_parameters)
 
-    @abstractmethod
-    def _networks(self, image_shape, n_classes):
-        """Make the networks to train.
+    @property
+    def _is_conditional(self):
+        return self.conditional
 
-        Parameters
-        ----------
-        image_shape : tuple of (int, int, int)
-            Channels, height and width of the images.
-        n_classes : int
-            Number of classes that they learn; 1 unless `_is_conditional`.
+    def _chosen_factories(self):
+        defaults = (ConditionalGenerator, ProjectionDiscriminator) if self.conditional else (Generator, Discriminator)
+        chosen = zip((self.generator, self.discriminator), defaults, strict=True)
+        generator, discriminator = (default if factory is None else factory for factory, default in chosen)
+        return {"generator": generator, "discriminator": discriminator}
 
-        Returns
-        -------
-        networks : tuple of torch.nn.Module
-            Generator, with attribute ``latent_dim``, and discriminator; untrained, on the CPU. To check files, they are
-            also made on torch's meta device, so all their tensors must be in their ``state_dict``.
-        """
+    def _factories(self):
+        return {name: partial(made, **self._parameters_of(name)) for name, made in self._chosen_factories().items()}
 
-    def _train(self, networks, images, **options):
-        """Train the networks on images.
-
-        Parameters
-        ----------
-        networks : tuple of torch.nn.Module
-            From `_networks`, on the images' device; changed in place.
-        images : torch.Tensor of shape (n, channels, height, width)
-            Real images: uint8 in 0..255, or float32 in [-1, 1].
-        **options
-            ``classes``, ``max_time``, ``score``, ``stream``, ``checkpoint``, ``report`` and ``callback`` of
-            `gan_sampler.training.train_gan`, and others that a subclass adds.
-
-        Returns
-        -------
-        generator : torch.nn.Module
-            Frozen.
-        history : list of dict
-            One record for each report.
-        """
-        return train_gan(
-            *networks,
-            images,
-            loss=self.loss,
-            n_steps=self.n_steps,
-            n_iter_no_change=self.n_iter_no_change,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            beta_1=self.beta_1,
-            ema_decay=self.ema_decay,
-            **options,
-        )
-
-    def _generator_of(self, generator, index):
-        """Return the generator, noise to images, of the class with this index."""
-        return generator
-
-    def _resolve_devices(self):
-        devices = self.device if isinstance(self.device, list | tuple) else [self.device]
-        if not devices:
-            raise ValueError("device must name at least one device; got an empty list.")
-        return [resolve_device(device) for device in devices]
-
-    def _training_rows(self, y, rows):
-        only_over_sampled = self.pretrain is None and not self._is_conditional
-        return super()._training_rows(y, rows) if only_over_sampled else np.arange(len(y))
-
-    def _learn(self, X, y, rows, random_states):
-        """Train a generator for each class, and set `generators_` and `history_`."""
-        self.generators_, self.history_ = {}, {}
-        self._cut_off = {}
-        check_loss(self.loss)
-        if not rows:
-            return
-        seeds = {label: draw_seed(random_state) for label, random_state in random_states.items()}
-        trained = self._without_fit()  # the copy for other processes has no generators
-        trained.image_format_ = self.image_format_
-        shared = {"sampler": trained, "n_threads": torch.get_num_threads()}
-        folder = _make_folder(self.checkpoint_dir)
-        train = self._train_on_all_classes if self._is_conditional else self._train_each_class
-        train(X, y, rows, seeds, self._resolve_devices(), folder, shared)
-        warn_of_early_end({name: (step, self.n_steps) for name, step in self._cut_off.items()})
-
-    def _train_on_all_classes(self, X, y, rows, seeds, devices, folder, shared):
-        labels, classes = np.unique(y, return_inverse=True)
-        indices = {label: int(np.flatnonzero(labels == label)[0]) for label in rows}
-        scored = list(indices.values())
-        seed = seeds[_ALL_CLASSES]
-        checkpoint = self._checkpoint(
-            folder, "all", X, seed, y=hashlib.sha256(np.ascontiguousarray(classes)).hexdigest()[:16], scored=scored
-        )
-        trained = ConditionalTraining(
-            name="all classes",
-            X=X,
-            seed=seed,
-            device=devices[0],
-            max_time=self.max_time,
-            checkpoint=checkpoint,
-            classes=classes,
-            scored=scored,
-            indices=indices,
-            **shared,
-        ).run()
-        for label, index in indices.items():
-            own = [_record_of(record, index) for record in trained.history]
-            self._keep(label, self._generator_of(trained.generator, index), own)
-        self._note_end(trained)
-
-    def _train_each_class(self, X, y, rows, seeds, devices, folder, shared):
-        states, pretrained_on, max_time = None, None, self.max_time
-        if self.pretrain is not None:
-            pretrained_on = _describe(X)
-            if max_time is not None:
-                max_time *= 1 - _PRETRAINING_SHARE
-            seed = seeds[_ALL_CLASSES]
-            trained = Pretraining(
-                name="every class (pretraining)",
-                X=X,
-                seed=seed,
-                device=devices[0],
-                max_time=None if max_time is None else self.max_time * _PRETRAINING_SHARE,
-                checkpoint=self._checkpoint(folder, "pretraining", X, seed, pretrained_on=pretrained_on),
-                **shared,
-            ).run()
-            self._note_end(trained)
-            states = trained.states
-        n_jobs = joblib.effective_n_jobs(self.n_jobs)
-        n_at_once = min(n_jobs, len(rows))
-        if n_at_once > 1:
-            _check_pickles(self.callback, self.n_jobs)
-        _warn_of_too_many_threads(self.n_jobs, n_at_once, shared["n_threads"], devices)
-        trainings = (
-            ClassTraining(
-                name=f"class {label!r}",
-                label=label,
-                X=X[found],
-                seed=seeds[label],
-                device=devices[i % len(devices)],
-                max_time=None if max_time is None else max_time / math.ceil(len(rows) / n_at_once),
-                checkpoint=self._checkpoint(
-                    folder,
-                    _name_of_class(label),
-                    X[found],
-                    seeds[label],
-                    pretrained_on=pretrained_on,
-                    **{"class": repr(label)},
-                ),
-                position=f"class {i + 1} of {len(rows)}" if len(rows) > 1 else "",
-                states=states,
-                **shared,
+    def _validate_params(self):
+        super()._validate_params()
+        given = ("image_shape", "n_classes") if self.conditional else ("image_shape",)
+        for name, factory in self._chosen_factories().items():
+            check_factory(name, factory, self._parameters_of(name), given)
+        if self.conditional and self.pretrain is not None:
+            raise ValueError(
+                "pretrain must be None with conditional=True, where one training serves all classes already; got "
+                f"{self.pretrain!r}."
             )
-            for i, (label, found) in enumerate(rows.items())
-        )
-        try:
-            for label, trained in zip(rows, _run(trainings, self.n_jobs), strict=True):
-                self._keep(label, trained.generator, trained.history)
-                self._note_end(trained)
-        except KeyboardInterrupt as exc:
-            if exc.args or n_at_once == 1:  # the message says where; otherwise it was in other processes
-                raise
-            raise KeyboardInterrupt(self._interruption(folder)) from exc
-
-    def _keep(self, label, generator, history):
-        self.generators_[label] = generator.to(self.device_)
-        self.history_[label] = history
-
-    def _interruption(self, folder):
-        message = f"Training with n_jobs={self.n_jobs} was interrupted."
-        if self.generators_:
-            done = list(self.generators_)
-            message += f" Classes that were done, {done}, are in generators_, and sample draws from them."
-        if folder is not None:
-            message += f" The states of the others lie in {folder}: run the same fit again to go on from there."
-        return message
-
-    def _note_end(self, trained):
-        if trained.error is not None:
-            self._callback_error = trained.error
-            raise trained.error
-        if trained.interruption is not None:
-            raise KeyboardInterrupt(trained.interruption)
-        if trained.is_cut_off:
-            self._cut_off[trained.name] = trained.history[-1]["step"]
-
-    def _score(self, X, y, label, random_state):
-        return best_record(self.history_[label])
-
-    def _check_has_generators(self):
-        if not hasattr(self, "generators_"):
-            raise NotFittedError(
-                f"This {type(self).__name__} has no generators yet. Call fit_resample, which trains them (fit alone "
-                "does not), or read a sampler with load."
-            )
-
-    def _synthesise(self, X, y, label, n_images, random_state):
-        return self._draw(label, n_images, draw_seed(random_state))
-
-    def _draw(self, label, n_images, seed):
-        generator = self.generators_[label]
-        return draw(generator, n_images, random_stream(next(generator.parameters()).device, seed))
-
-    def sample(self, n, label, *, random_state=None):
-        """Draw more images of a class without training.
-
-        Parameters
-        ----------
-        n : int
-            Number of images.
-        label : object
-            One of the classes that were over-sampled, the keys of `generators_`.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the noise; None draws other images at each call.
-
-        Returns
-        -------
-        images : ndarray of shape (n, *X.shape[1:])
-            Images in the layout, dtype and value range seen at fit.
-
-        Raises
-        ------
-        NotFittedError
-            When there is no generator yet.
-        ValueError
-            When `label` is no class with a generator, or `n` is negative.
-        MemoryError
-            When there is no room for the images.
-        """
-        self._check_has_generators()
-        check_label(label, self.generators_)
-        if not isinstance(n, Integral) or isinstance(n, bool) or n < 0:
-            raise ValueError(f"n must be an integer of at least 0; got {n!r}.")
-        try:
-            images = np.empty((n, *self.image_format_.row_shape), dtype=self.image_format_.dtype)
-        # OverflowError and ValueError: larger than an array can be.
-        except (MemoryError, OverflowError, ValueError) as exc:
-            raise MemoryError(f"n={n} images do not fit in memory. Draw fewer at a time.") from exc
-        self.image_format_.fill(images, self._draw(label, n, draw_seed(random_state)))
-        return images
-
-    def save(self, path):
-        """Write the fitted sampler to a file that `load` reads on any machine.
-
-        Parameters
-        ----------
-        path : str or path-like
-            File to create or replace: safetensors, with parameters, histories and the format of the images as JSON in
-            its header. It holds everything that `sample` needs, no training images and no code. `synthetic_mask_`,
-            `quality_` and `feature_names_in_` are not saved, and a transformer in `herding` or `quality` is replaced by
-            True.
-
-        Raises
-        ------
-        NotFittedError
-            When there is no generator yet.
-        ValueError
-            When a parameter is of a kind that a file cannot hold, such as a function for `sampling_strategy`.
-
-        Warns
-        -----
-        UserWarning
-            When a transformer is replaced by True.
-        """
-        save_sampler(self, path)
-
-    @classmethod
-    def load(cls, path, *, device="cpu"):
-        """Read a sampler that `save` wrote.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file.
-        device : str or torch.device, default="cpu"
-            Where to draw; the parameter `device` of the sampler is what it was.
-
-        Returns
-        -------
-        sampler : BaseGANOverSampler
-            Fitted: it draws with `sample`, and can be fitted anew.
-
-        Raises
-        ------
-        FileNotFoundError
-            When there is no such file.
-        ValueError
-            When it does not hold a sampler of this class.
-        """
-        return load_sampler(cls, path, device)
-
-    def _checkpoint(self, folder, name, X, seed, **about):
-        """Return the checkpoint of a training, with all that its result depends on; None without a folder."""
-        if folder is None:
-            return None
-        free = _FREE_TO_CHANGE | {"loss"}  # it has its own entry
-        if self.pretrain:
-            free = free - {"n_steps"}  # pretraining could not continue without repeating the rest
-        about = {
-            "sampler": f"{type(self).__module__}.{type(self).__qualname__}",
-            "loss": check_loss(self.loss).identity,
-            "networks": describe_networks(self),
-            "versions": {name: version(name) for name in ("gan-sampler", "torch")},
-            "parameters": {
-                name: to_json(value, name) for name, value in self.get_params(deep=False).items() if name not in free
-            },
-            "images": _describe(X),
-            "image_format": to_json(dataclasses.asdict(self.image_format_), "image_format_"),
-            "seed": None if self.random_state is None else seed,  # without a given seed, a fit may continue with any
-            **about,
-        }
-        return Checkpoint(folder / f"{type(self).__name__}-{name}.safetensors", about)
-
-
-def _run(trainings, n_jobs):
-    """Yield the results of trainings in their order, as soon as they are available."""
-    backend, _ = joblib.parallel.get_active_backend(prefer="processes")
-    return_as = "generator" if backend.supports_return_generator else "list"
-    yield from joblib.Parallel(n_jobs=n_jobs, return_as=return_as)(map(joblib.delayed(ClassTraining.run), trainings))
-
-
-def _record_of(record, index):
-    """Return the record of one class from that of a training on all classes."""
-    common = {
-        name: value
-        for name, value in record.items()
-        if not name.startswith(("score_", "variance_ratio_", "spectral_distance_"))
-    }
-    return {**common, **of_class(record, index), "mean_score": record["score"]}
-
-
-def _name_of_class(label):
-    """Return a readable and unique file name for a label."""
-    digest = hashlib.sha256(repr(label).encode()).hexdigest()[:8]
-    return f"class-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(label))[:40]}-{digest}"
-
-
-def _make_folder(folder):
-    """Make a folder and return its absolute path, the same in every process; None for None."""
-    if folder is None:
-        return None
-    path = Path(folder).expanduser().absolute()
-    try:
-        if not str(folder):
-            raise OSError("an empty path")
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise OSError(
-            f"checkpoint_dir must be a folder that can be made and written to; got {folder!r}: {exc}"
-        ) from exc
-    check_writable(path)
-    return path
-
-
-def _describe(X):
-    digest = hashlib.sha256(np.ascontiguousarray(X)).hexdigest()
-    return {"n": len(X), "shape": list(X.shape[1:]), "dtype": str(X.dtype), "sha256": digest[:16]}
-
-
-def _check_pickles(callback, n_jobs):
-    """Raise a ValueError where a callback cannot go to the processes that joblib would start."""
-    backend, _ = joblib.parallel.get_active_backend(prefer="processes")
-    if callback is None or getattr(backend, "uses_threads", False):
-        return
-    try:
-        dumps_for_processes(callback)
-    except (TypeError, ValueError, AttributeError, pickle.PicklingError) as exc:
-        raise ValueError(
-            f"callback must be picklable with n_jobs={n_jobs}, since classes are trained in other processes; got "
-            f"{callback!r}: {exc}. Pass n_jobs=None, or open what it writes to inside of the callback."
-        ) from exc
-
-
-def _warn_of_too_many_threads(n_jobs, n_at_once, n_threads, devices):
-    n_cores = joblib.cpu_count()
-    if n_at_once > 1 and n_at_once * n_threads > n_cores and any(device.type == "cpu" for device in devices):
-        warnings.warn(
-            f"n_jobs={n_jobs} starts {n_at_once} trainings of {n_threads} torch threads each on {n_cores} cores, "
-            "which slows all of them down. Call torch.set_num_threads(1) before, or set OMP_NUM_THREADS=1; the "
-            "threads are not reduced here because the images would then depend on n_jobs.",
-            UserWarning,
-            stacklevel=stacklevel_of_user(),
-        )

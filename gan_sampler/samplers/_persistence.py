@@ -13,49 +13,45 @@ import numpy as np
 import torch
 
 from ..images import MAX_CHANNELS, ImageFormat
+from ..networks import ConditionalGenerator, Discriminator, Generator, ProjectionDiscriminator
 from ..runtime import isolated, resolve_device, stacklevel_of_user
-from ..training import LOSSES, Loss, check_tensors, finish, read_file, write_file
+from ..training import (
+    LOSSES,
+    Loss,
+    check_tensors,
+    constant_names,
+    finish,
+    hash_of_tensors,
+    name_of,
+    read_file,
+    write_file,
+)
 
 _TYPE, _VALUE = "type", "value"
 _SCALARS = {np.dtype(kind).name: np.dtype(kind).type for kind in "?bhilBHILefd"} | {"str": np.str_}
 _DTYPE_KINDS = "biuf"  # of images
 _KEYS_OF_MT19937 = 624
 _LARGEST_SIDE = 2**31
+_OWN_NETWORKS = {
+    name_of(network): network for network in (Generator, Discriminator, ConditionalGenerator, ProjectionDiscriminator)
+}
+# Parameters that may be functions, with what a file holds in their place.
+_SAVED_INSTEAD_OF_FUNCTIONS = {"loss": "non_saturating", "discriminator": None, "augmentation": "auto"}
 
 
 def save_sampler(sampler, path):
-    """Write a fitted sampler to a file; see `BaseGANOverSampler.save`."""
+    """Write a fitted sampler to a file; see `GANOverSampler.save`."""
     sampler._check_has_generators()
     sampler._validate_params()
     states = [generator.state_dict() for generator in sampler.generators_.values()]
     message = "Parameters of the networks must be those of the fit, or the file could not be read; set them back"
     for state in states:
         check_tensors(state, _without_memory(sampler).state_dict(), message)
-    parameters = sampler.get_params(deep=False)
-    if "callback" in parameters:
-        parameters["callback"] = None
-    for name in ("herding", "quality"):
-        if not isinstance(parameters[name], bool | np.bool_):
-            parameters[name] = True
-            warnings.warn(
-                f"{name} is a transformer, which the file cannot hold; {name}=True is saved instead. A fit of the "
-                "loaded sampler uses EfficientNetLite0Embedder, unless you set the parameter again.",
-                UserWarning,
-                stacklevel=stacklevel_of_user(),
-            )
-    if isinstance(parameters["loss"], Loss):
-        name = parameters["loss"].name
-        parameters["loss"] = name if LOSSES.get(name) is parameters["loss"] else "non_saturating"
-        if parameters["loss"] != name:
-            warnings.warn(
-                f"loss is the function {name!r}, which the file cannot hold; loss='non_saturating' is saved instead. "
-                "Set the parameter again before a fit of the loaded sampler.",
-                UserWarning,
-                stacklevel=stacklevel_of_user(),
-            )
+    parameters, networks = _storable(sampler)
     values = {
         "sampler": type(sampler).__name__,
         "versions": {name: version(name) for name in ("gan-sampler", "torch")},
+        "networks": networks,
         "parameters": {name: to_json(value, name) for name, value in parameters.items()},
         "image_format": to_json(dataclasses.asdict(sampler.image_format_), "image_format_"),
         "labels": to_json(list(sampler.generators_), "y", keep_types=True),
@@ -66,15 +62,52 @@ def save_sampler(sampler, path):
     write_file(path, tensors, values)
 
 
-def load_sampler(cls, path, device):
-    """Read a fitted sampler from a file; see `BaseGANOverSampler.load`."""
+def _storable(sampler):
+    """Return the parameters of a sampler without what a file cannot hold, with a warning, and names of its networks."""
+    parameters = sampler.get_params(deep=False) | {"callback": None}
+    for name in ("herding", "quality"):
+        if not isinstance(parameters[name], bool | np.bool_):
+            parameters[name] = True
+            warnings.warn(
+                f"{name} is a transformer, which the file cannot hold; {name}=True is saved instead. A fit of the "
+                "loaded sampler uses EfficientNetLite0Embedder, unless you set the parameter again.",
+                UserWarning,
+                stacklevel=stacklevel_of_user(),
+            )
+    if isinstance(parameters["loss"], Loss) and parameters["loss"] == LOSSES.get(parameters["loss"].name):
+        parameters["loss"] = parameters["loss"].name
+    networks = {}
+    for name in ("generator", "discriminator"):
+        factory = parameters.get(name)
+        if factory is None:
+            continue
+        if name_of(factory) in _OWN_NETWORKS or name == "generator":  # whose weights the file holds
+            networks[name], parameters[name] = name_of(factory), None
+    for name, default in _SAVED_INSTEAD_OF_FUNCTIONS.items():
+        value = parameters.get(name)
+        if value is None or isinstance(value, str):
+            continue
+        parameters = {key: kept for key, kept in parameters.items() if not key.startswith(f"{name}__")}
+        parameters[name] = default
+        warnings.warn(
+            f"{name} is the function {_name_of(value)!r}, which the file cannot hold; {name}={default!r} is saved "
+            f"instead. Pass {name} to load, or set the parameter again, before a fit of the loaded sampler.",
+            UserWarning,
+            stacklevel=stacklevel_of_user(),
+        )
+    return parameters, networks
+
+
+def load_sampler(cls, path, device, parameters):
+    """Read a fitted sampler from a file; see `GANOverSampler.load`."""
     device = resolve_device(device)
     tensors, values = read_file(path)
     if values.get("sampler") != cls.__name__:
         found = f"a {values['sampler']}" if "sampler" in values else "a checkpoint of an unfinished training"
         raise ValueError(f"{path} must hold a {cls.__name__} written by save; got {found}.")
+    parameters = _parameters_to_load(cls, path, parameters, values)
     try:
-        sampler = _restored(cls, values)
+        sampler = _restored(cls, values, parameters)
         generators = _generators(sampler, tensors, len(sampler.history_))
     except (KeyError, OverflowError, RuntimeError, TypeError, ValueError) as exc:
         raise ValueError(
@@ -89,13 +122,32 @@ def load_sampler(cls, path, device):
     return sampler
 
 
-def _restored(cls, values):
-    """Return a sampler with parameters and fitted attributes, but without networks."""
+def _parameters_to_load(cls, path, given, values):
+    """Return the parameters that were given to `load`, and the networks of this package that the file names."""
+    known = cls._get_param_names()
+    unknown = [name for name in given if name not in known and not cls._is_factory_parameter(name)]
+    if unknown:
+        raise TypeError(f"{cls.__name__} has no parameter {', '.join(unknown)}, which load got.")
+    networks = values.get("networks")
+    networks = networks if isinstance(networks, dict) else {}
+    own = networks.get("generator")
+    if own is not None and own not in _OWN_NETWORKS and given.get("generator") is None:
+        raise ValueError(
+            f"{path} holds the weights of generators of your own, made by {own}, but not their code. Pass it: "
+            f"{cls.__name__}.load(path, generator=...)."
+        )
+    named = {name: _OWN_NETWORKS[made_by] for name, made_by in networks.items() if made_by in _OWN_NETWORKS}
+    return {name: factory for name, factory in named.items() if name in known} | given
+
+
+def _restored(cls, values, given):
+    """Return a sampler with parameters, those `given` first, and fitted attributes, but without networks."""
     parameters = _member(values, "parameters", dict)
-    unlike = parameters.keys() ^ set(cls._get_param_names())
+    own = {name for name in parameters if not cls._is_factory_parameter(name)}
+    unlike = own ^ set(cls._get_param_names())
     if unlike:
         raise ValueError(f"its parameters must be those of {cls.__name__}; got a difference in {sorted(unlike)}")
-    sampler = cls(**{name: from_json(value) for name, value in parameters.items()})
+    sampler = cls(**{name: from_json(value) for name, value in parameters.items()} | given)
     sampler._validate_params()
     sampler.image_format_ = _image_format(from_json(values["image_format"]))
     sampler.image_shape_ = sampler.image_format_.image_shape
@@ -173,27 +225,28 @@ def _generators(sampler, tensors, n_classes):
 
 def _without_memory(sampler):
     """Return a generator of a sampler on the meta device, whose tensors have no values."""
-    network = _networks_without_memory(sampler)[0]
     with isolated(torch.device("cpu"), 0), torch.device("meta"):
+        network = sampler._make_network("generator", sampler.image_format_.tensor_shape, n_classes=1)
         return sampler._generator_of(finish(network), 0)
 
 
-def _networks_without_memory(sampler):
-    with isolated(torch.device("cpu"), 0), torch.device("meta"):
-        return sampler._networks(sampler.image_format_.tensor_shape, n_classes=1)
+def describe_network(network):
+    """Return a description of a network, for checkpoints: its class, and a hash of its layers.
+
+    The hash covers the values of tensors that training leaves as they are, since a checkpoint does not hold them.
+    """
+    state, constant = network.state_dict(), sorted(constant_names(network))
+    shapes = [(name, tuple(tensor.shape)) for name, tensor in state.items()]
+    frozen = hash_of_tensors(state[name] for name in constant)
+    digest = hashlib.sha256(f"{network} {shapes} {constant} {frozen}".encode()).hexdigest()[:16]
+    return f"{name_of(network)} {digest}"
 
 
-def describe_networks(sampler):
-    """Return a description of a sampler's networks, for checkpoints: their classes, and a hash of their layers."""
-    return [
-        f"{type(network).__module__}.{type(network).__qualname__} "
-        + hashlib.sha256(f"{network} {_shapes(network)}".encode()).hexdigest()[:16]
-        for network in _networks_without_memory(sampler)
-    ]
-
-
-def _shapes(network):
-    return [(name, tuple(tensor.shape)) for name, tensor in network.state_dict().items()]
+def _name_of(value):
+    """Return the name of a loss, a function or a class, or of a pair of functions."""
+    if isinstance(value, Loss):
+        return value.name
+    return " and ".join(map(name_of, value)) if isinstance(value, tuple) else name_of(value)
 
 
 def to_json(value, name, *, keep_types=False):

@@ -16,9 +16,12 @@ from ..training import (
     PixelFrechetDistance,
     PixelFrechetDistanceByClass,
     TrainingInterrupted,
+    trained_state,
 )
 from ._bars import TrainingBar
 from ._callback import for_training, raised_by
+from ._factories import try_networks
+from ._persistence import describe_network
 
 
 class Trained(NamedTuple):
@@ -35,7 +38,7 @@ class Trained(NamedTuple):
     is_cut_off : bool
         Whether `max_time` ended it early.
     states : list of dict or None
-        ``state_dict`` of each network, on the CPU, if needed.
+        What was trained of each network's ``state_dict``, on the CPU, if needed.
     interruption : str or None
         Message about Ctrl-C and how to continue; None if it was not interrupted.
     error : Exception or None
@@ -64,7 +67,7 @@ class Training:
     Parameters
     ----------
     sampler : BaseGANOverSampler
-        Provides the networks (`_networks`) and the training (`_train`).
+        Provides the networks (`_make_network`) and the training (`_train`).
     name : str
         Name of the training, for messages: ``"class 'sick'"``.
     X : ndarray of shape (n, ...)
@@ -120,33 +123,44 @@ class Training:
             When the checkpoint is of a longer training.
         """
         sampler, device = self.sampler, self.device
-        keeper = None if self.checkpoint is None else CheckpointKeeper(self.checkpoint)
-        first_step = 0 if keeper is None else self._check_resumption(keeper)
-        bar = TrainingBar(
-            f"{type(sampler).__name__} {self.name}{self.position and f' ({self.position})'}",
-            n_steps=sampler.n_steps,
-            max_time=self.max_time,
-            verbose=sampler.verbose,
-            first_step=first_step,
-        )
-        if first_step:
-            bar.say(f"{self.name}: going on from step {first_step:,} in {keeper.path}")
         watched = contextlib.nullcontext() if this_process() == self._sender else end_with_parent(self._sender)
-        with watched, bar, threads(self.n_threads):
-            n_classes = 1 if self.classes is None else int(self.classes.max()) + 1
-            with isolated(device, self.seed):
-                shape = sampler.image_format_.tensor_shape
-                networks = [network.to(device) for network in sampler._networks(shape, n_classes)]
-                self.start(networks)
-            with training_context(device, self.seed, networks):
+        with watched, threads(self.n_threads):
+            networks = self._make_networks()
+            keeper, first_step = None, 0
+            if self.checkpoint is not None:
+                self.checkpoint.about["networks"] = [describe_network(network) for network in networks]
+                keeper = CheckpointKeeper(self.checkpoint)
+                first_step = self._check_resumption(keeper)
+            bar = TrainingBar(
+                f"{type(sampler).__name__} {self.name}{self.position and f' ({self.position})'}",
+                n_steps=sampler.n_steps,
+                max_time=self.max_time,
+                verbose=sampler.verbose,
+                first_step=first_step,
+            )
+            if first_step:
+                bar.say(f"{self.name}: going on from step {first_step:,} in {keeper.path}")
+            with bar, training_context(device, self.seed, networks):
                 images = sampler.image_format_.to_compact_tensor(self.X).to(device)
                 trained, interruption, error = self._train(networks, images, keeper, bar)
         states = None
         if self.keeps_states:
-            states = [{name: tensor.cpu() for name, tensor in network.state_dict().items()} for network in networks]
+            states = [{name: tensor.cpu() for name, tensor in trained_state(network).items()} for network in networks]
         generator, history = trained
         ended_early = is_cut_off(history, sampler.n_steps, self.max_time)
         return Trained(self.name, generator.cpu(), history, ended_early, states, interruption, error)
+
+    def _make_networks(self):
+        """Return generator and discriminator, new ones, on the device."""
+        sampler, shape = self.sampler, self.sampler.image_format_.tensor_shape
+        n_classes, index = (1, ()) if self.classes is None else (int(self.classes.max()) + 1, (0,))
+        with isolated(self.device, self.seed):
+            networks = [
+                sampler._make_network(name, shape, n_classes).to(self.device) for name in ("generator", "discriminator")
+            ]
+            try_networks(networks, shape, self.device, *index)
+            self.start(networks)
+        return networks
 
     def _train(self, networks, images, keeper, bar):
         sampler = self.sampler
@@ -214,7 +228,7 @@ class ClassTraining(Training):
     label : object
         The class.
     states : list of dict or None, default=None
-        ``state_dict`` of each network to start from.
+        What to start from of each network's ``state_dict``: what is trained of it.
     """
 
     label: object = None
@@ -222,7 +236,7 @@ class ClassTraining(Training):
 
     def start(self, networks):
         for network, state in zip(networks, self.states or [], strict=False):
-            network.load_state_dict(state)
+            network.load_state_dict(state, strict=False)
 
 
 @dataclass

@@ -7,11 +7,13 @@ from ._checkpoint import Checkpoint
 from ._cycle import train_cycle_gan, translate_images
 from ._draw import draw, finish, freeze
 from ._files import check_tensors, check_writable, read_file, write_file
+from ._identity import hash_of_tensors, identity_of, name_of
 from ._keeper import CheckpointKeeper
 from ._loop import train_gan
 from ._losses import LOSSES, Loss, check_loss
 from ._progress import CallbackError, TrainingInterrupted, TrainingProgress
 from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass, of_class
+from ._state import constant_names, trained_state
 
 __all__ = [
     "LEAST_VARIANCE_RATIO",
@@ -29,14 +31,19 @@ __all__ = [
     "check_tensors",
     "check_writable",
     "check_loss",
+    "constant_names",
     "draw",
     "finish",
     "freeze",
+    "hash_of_tensors",
+    "identity_of",
     "is_unusable",
+    "name_of",
     "of_class",
     "rank",
     "read_file",
     "stretch_contrast",
+    "trained_state",
     "train_autoencoder",
     "train_cycle_gan",
     "train_gan",

@@ -17,11 +17,13 @@ def move_average(average, network, step, decay):
     Parameters
     ----------
     average, network : torch.nn.Module
-        Networks with the same parameters; those of the first are changed.
+        Networks with the same parameters; those of the first are changed where the second's require a gradient.
     step : int
         Number of updates of the network so far; the decay is at most ``(1 + step) / (10 + step)``.
     decay : float
         Decay in [0, 1); 0 keeps the newest weights.
     """
     move = get_ema_multi_avg_fn(min(decay, (1 + step) / (10 + step)))
-    move(list(average.parameters()), list(network.parameters()), None)
+    pairs = zip(average.parameters(), network.parameters(), strict=True)
+    averages, parameters = zip(*(pair for pair in pairs if pair[1].requires_grad), strict=True)
+    move(list(averages), list(parameters), None)

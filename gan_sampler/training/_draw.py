@@ -1,7 +1,7 @@
 """Drawing images from a trained generator."""
 
 import torch
-from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
 from ..runtime import own_modes, random_stream
@@ -33,7 +33,7 @@ def freeze(generator, n_classes=None, stream=None):
         The same object.
     """
     train_mode(generator)
-    norms = [module for module in generator.modules() if isinstance(module, nn.BatchNorm2d) and module.training]
+    norms = [module for module in generator.modules() if isinstance(module, _BatchNorm) and module.training]
     is_spectral = any(parametrize.is_parametrized(module) for module in generator.modules())
     if not norms and not is_spectral:  # power iterations of spectral normalisation converge in these passes too
         return finish(generator)
@@ -51,9 +51,10 @@ def freeze(generator, n_classes=None, stream=None):
 
 
 def finish(generator):
-    """Prepare a generator for inference: plain weights, eval mode and no gradients.
+    """Prepare a generator for inference: plain tensors, eval mode and no gradients.
 
-    Spectral normalisation is folded into the weights, because parametrised modules do not pickle.
+    Parametrisations, such as spectral normalisation, are folded into what they compute, because parametrised modules do
+    not pickle.
 
     Parameters
     ----------
@@ -66,8 +67,9 @@ def finish(generator):
         The same object.
     """
     for module in list(generator.modules()):
-        if parametrize.is_parametrized(module, "weight"):
-            parametrize.remove_parametrizations(module, "weight")
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):
+                parametrize.remove_parametrizations(module, name)
     return generator.eval().requires_grad_(False)
 
 

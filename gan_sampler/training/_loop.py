@@ -59,7 +59,8 @@ def train_gan(
     generator : torch.nn.Module
         Maps noise of shape (n, latent_dim) to images; trained in place.
     discriminator : torch.nn.Module
-        Maps images to logits of shape (n,); trained in place.
+        Maps images to logits of shape (n,), or with further axes, as (n, 1, h, w) of patches; trained in place, except
+        for parts without gradients, such as a pretrained network, which stay in eval mode.
     images : torch.Tensor of shape (n_images, channels, height, width)
         Real images on the networks' device: uint8 in 0..255, or floats in [-1, 1].
     classes : torch.Tensor of shape (n_images,), int64, or None, default=None
@@ -82,8 +83,8 @@ def train_gan(
         Adam's decay of the first moment.
     ema_decay : float, default=0.999
         Decay of the average of the generator's weights. Early averages forget faster, as (1 + step) / (10 + step).
-    loss : Loss or str, default="non_saturating"
-        What the networks minimise, or its name in `LOSSES`.
+    loss : Loss, str or tuple of (callable, callable), default="non_saturating"
+        What the networks minimise, its name in `LOSSES`, or two functions as `Loss` takes them.
     augment : callable or None, default=None
         Differentiable change of a batch of images before the discriminator sees it, real or generated. Called with the
         images and the keyword ``generator``, a `torch.Generator` to draw from.

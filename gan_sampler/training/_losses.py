@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import relu, softplus
 
+from ._identity import identity_of, name_of
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -23,10 +25,11 @@ class Loss:
     Parameters
     ----------
     name : str
-        Name in messages and checkpoints. Losses that differ only in a constant need different names.
+        Name in messages and checkpoints.
     discriminator : callable
-        Takes the logits of real and of generated images, each of shape (n,), and returns a scalar. Logits of patch
-        discriminators have further axes.
+        Takes the logits of real and of generated images and returns a scalar. They have the shape that the
+        discriminator gives them: (n,), or with further axes, as (n, 1, h, w) of a patch discriminator. A mean over all
+        of them takes any shape.
     generator : callable
         Takes the logits of generated images and returns a scalar.
     one_pass : bool, default=False
@@ -42,11 +45,11 @@ class Loss:
 
     @property
     def identity(self):
-        """Description that distinguishes this loss from others in a checkpoint, as a dict of plain values."""
+        """Description that tells this loss from others in a checkpoint, with all constants, as plain values."""
         return {
             "name": self.name,
-            "discriminator": _full_name(self.discriminator),
-            "generator": _full_name(self.generator),
+            "discriminator": identity_of(self.discriminator),
+            "generator": identity_of(self.generator),
             "one_pass": self.one_pass,
         }
 
@@ -118,12 +121,12 @@ LOSSES = {
 
 
 def check_loss(loss, name="loss"):
-    """Return a `Loss`, given itself or its name.
+    """Return a `Loss`, given itself, its name or its two functions.
 
     Parameters
     ----------
-    loss : Loss or str
-        A loss, or a key of `LOSSES`.
+    loss : Loss, str or tuple of (callable, callable)
+        A loss, a key of `LOSSES`, or the losses of discriminator and generator, each of which gets a pass of its own.
     name : str, default="loss"
         Name of the parameter, for messages.
 
@@ -134,12 +137,17 @@ def check_loss(loss, name="loss"):
     Raises
     ------
     ValueError
-        When it is neither, or has ``one_pass=True`` although one pass would give wrong gradients.
+        When it is none of these, or has ``one_pass=True`` although one pass would give wrong gradients.
     """
     found = LOSSES.get(loss) if isinstance(loss, str) else loss
+    if isinstance(loss, tuple) and len(loss) == 2 and all(map(callable, loss)):
+        found = Loss(" and ".join(name_of(function).rpartition(".")[2] for function in loss), *loss)
     if not isinstance(found, Loss):
         names = ", ".join(map(repr, LOSSES))
-        raise ValueError(f"{name} must be one of {names}, or a gan_sampler.training.Loss; got {loss!r}.")
+        raise ValueError(
+            f"{name} must be one of {names}, a gan_sampler.training.Loss, or a tuple of two functions, the losses of "
+            f"discriminator and generator; got {loss!r}."
+        )
     if found.one_pass:
         _check_one_pass(found, name)
     return found
@@ -168,8 +176,3 @@ def _derivatives(loss, logits, others):
         fake = torch.cat([logits, torch.full_like(logits, others)]).requires_grad_()
         (derivatives,) = torch.autograd.grad(loss.discriminator(torch.full_like(fake, others), fake), fake)
     return derivatives[: len(logits)]
-
-
-def _full_name(function):
-    named = function if hasattr(function, "__qualname__") else type(function)  # an object with __call__
-    return f"{named.__module__}.{named.__qualname__}"

@@ -8,6 +8,7 @@ import torch
 from ..runtime import draws_from_torch
 from ._average import move_average
 from ._files import check_tensors
+from ._step import fixed_modules
 
 _PROBE_BATCH_SIZE = 64
 _LARGEST_LOSS = 1e4  # mean losses of valid trainings are at most some hundreds
@@ -52,8 +53,56 @@ class BatchOrder:
         return rows[torch.randperm(len(rows), generator=self._stream, device=self._stream.device)]
 
 
+def trained_parameters(network):
+    """Return the parameters of a network that training changes: those that require a gradient.
+
+    Raises
+    ------
+    ValueError
+        When there are none.
+    """
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise ValueError(
+            f"Generator and discriminator must have parameters that require a gradient; got a {type(network).__name__} "
+            "without any. Add a layer that is trained, such as a head on a frozen network."
+        )
+    return parameters
+
+
+def constant_names(network):
+    """Return the names in a network's ``state_dict`` of the tensors that training leaves as they are.
+
+    These are the parameters without gradient, and the buffers of frozen modules, such as the running statistics of a
+    pretrained network.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        A network with parameters that are trained.
+
+    Returns
+    -------
+    names : set of str
+    """
+    fixed = fixed_modules(network)
+    names = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
+    for prefix, module in network.named_modules():
+        if module in fixed:
+            names |= {f"{prefix}.{name}" for name, _ in module.named_buffers(recurse=False)}
+    return names & network.state_dict().keys()
+
+
+def trained_state(network):
+    """Return the part of a network's ``state_dict`` that training changes; see `constant_names`."""
+    constant = constant_names(network)
+    return {name: tensor for name, tensor in network.state_dict().items() if name not in constant}
+
+
 class TrainingState:
     """Networks, optimisers, random generators and progress: all that is needed to return to a step and continue.
+
+    What training leaves as it is, such as a frozen pretrained network in the discriminator, is not part of the state.
 
     Parameters
     ----------
@@ -86,13 +135,22 @@ class TrainingState:
         self.average = copy.deepcopy(generator).requires_grad_(False)
         self.best = copy.deepcopy(self.average)
         self.adams = [
-            torch.optim.Adam(network.parameters(), lr=rate, betas=(beta_1, 0.999), fused=_has_fused_adam(network))
+            torch.optim.Adam(
+                trained_parameters(network), lr=rate, betas=(beta_1, 0.999), fused=_has_fused_adam(network)
+            )
             for network, rate in zip((generator, discriminator), learning_rates, strict=True)
         ]
         self.generator_adam, self.discriminator_adam = self.adams
         for adam in self.adams:
             _initialise_moments(adam)
         self._learning_rates = learning_rates
+        of_generator, of_discriminator = constant_names(generator), constant_names(discriminator)
+        self._networks = {
+            "generator": (generator, of_generator),
+            "discriminator": (discriminator, of_discriminator),
+            "average": (self.average, of_generator),
+            "best": (self.best, of_generator),
+        }
         self.n_rollbacks = 0
         self._draws_from_torch = draws_from_torch(generator) or draws_from_torch(discriminator)
 
@@ -155,7 +213,7 @@ class TrainingState:
 
     def is_finite(self):
         """Whether every weight is finite and both mean losses are within reason; waits for the device."""
-        parameters = itertools.chain(self.generator.parameters(), self.discriminator.parameters())
+        parameters = itertools.chain(*(group["params"] for adam in self.adams for group in adam.param_groups))
         # False also for NaN
         is_within = self.progress.losses.abs() < _LARGEST_LOSS * self.progress.steps_since_report()
         return bool(torch.stack([is_within.all(), *(p.detach().isfinite().all() for p in parameters)]).all())
@@ -198,10 +256,10 @@ class TrainingState:
 
     def _tensors(self):
         tensors = {"losses": self.progress.losses, "order": self.batches.order}
-        networks = ("generator", "discriminator", "average", "best")
-        for name in networks:
-            tensors |= {f"{name}.{key}": value for key, value in getattr(self, name).state_dict().items()}
-        for name, adam in zip(networks, self.adams, strict=False):
+        for name, (network, constant) in self._networks.items():
+            state = network.state_dict()
+            tensors |= {f"{name}.{key}": value for key, value in state.items() if key not in constant}
+        for name, adam in zip(("generator", "discriminator"), self.adams, strict=True):
             for i, moments in enumerate(adam.state.values()):
                 tensors |= {f"adam.{name}.{i}.{key}": value for key, value in moments.items()}
         return tensors

@@ -46,9 +46,9 @@ _N_PROBED = 4  # images; also the usual group size of minibatch standard deviati
 def train_mode(network):
     """Put a network in training mode, except for modules that the user has frozen.
 
-    In a network in training mode, a module in eval mode is frozen. A network in eval mode has most likely been loaded;
-    there a module and its submodules are frozen if it has parameters and none of them requires a gradient. Frozen batch
-    normalisation uses its running statistics, and does not couple the images of a batch.
+    A module and its submodules are frozen if it has parameters and none of them requires a gradient; in a network in
+    training mode, modules in eval mode are frozen, too. A network in eval mode as a whole has most likely been loaded.
+    Frozen batch normalisation uses its running statistics, and does not couple the images of a batch.
 
     Parameters
     ----------
@@ -60,14 +60,28 @@ def train_mode(network):
     network : torch.nn.Module
         The same object.
     """
-    frozen = [module for module in network.modules() if not module.training]
-    if not network.training:
-        fixed = {part for module in frozen if _is_fixed(module) for part in module.modules()}
-        frozen = [module for module in frozen if module in fixed]
+    frozen = fixed_modules(network)
+    if network.training:
+        frozen |= {module for module in network.modules() if not module.training}
     network.train()
     for module in frozen:
         module.training = False  # train(False) would also change its submodules
     return network
+
+
+def fixed_modules(network):
+    """Return the modules of a network that have parameters, none of which requires a gradient, and their submodules.
+
+    None of a network whose own parameters are all without gradient, as those of an average are: there is nothing to
+    tell a part that the user has frozen from the others.
+
+    Returns
+    -------
+    modules : set of torch.nn.Module
+    """
+    if _is_fixed(network):
+        return set()
+    return {part for module in network.modules() if _is_fixed(module) for part in module.modules()}
 
 
 def _is_fixed(module):
