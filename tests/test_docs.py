@@ -31,7 +31,10 @@ in_browser = pytest.mark.skipif(
 
 PACKAGES = ("", ".samplers", ".networks", ".quality", ".datasets", ".evaluation", ".displays", ".data")
 # Of training, the package's own machinery, only what users pass to samplers or get from them.
-PUBLIC_OF_TRAINING = {"CallbackError", "Loss", "LOSSES", "TrainingInterrupted", "TrainingProgress"}
+PUBLIC_OF_TRAINING = {
+    *("CallbackError", "Loss", "LOSSES", "TrainingInterrupted", "TrainingProgress"),
+    *("augment_mildly", "brighten", "stretch_contrast", "translate"),
+}
 
 
 def _documented():

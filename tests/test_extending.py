@@ -8,22 +8,33 @@ from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
-from gan_sampler import DCGANOverSampler
+from gan_sampler import DCGANOverSampler, GANOverSampler
 from gan_sampler.runtime import threads
-from gan_sampler.samplers import BaseGANOverSampler, BaseImageOverSampler
+from gan_sampler.samplers import BaseImageOverSampler
+from gan_sampler.samplers._base_gan import BaseGANOverSampler
 from gan_sampler.training import LOSSES, Loss
 
 pytestmark = pytest.mark.filterwarnings("ignore:The images drawn for class")
 
 
-class DenseGANOverSampler(BaseGANOverSampler):
-    """A GAN of dense layers: two networks are all that it adds."""
+class DenseGenerator(nn.Sequential):
+    """Noise to images by one dense layer."""
 
-    def _networks(self, image_shape, n_classes):
-        n_pixels = int(np.prod(image_shape))
-        generator = nn.Sequential(nn.Linear(8, n_pixels), nn.Tanh(), nn.Unflatten(1, image_shape))
-        generator.latent_dim = 8
-        return generator, nn.Sequential(nn.Flatten(), nn.Linear(n_pixels, 1), nn.Flatten(0))
+    def __init__(self, image_shape):
+        super().__init__(nn.Linear(8, int(np.prod(image_shape))), nn.Tanh(), nn.Unflatten(1, image_shape))
+        self.latent_dim = 8
+
+
+def make_discriminator(image_shape):
+    """Return a discriminator of one dense layer."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(image_shape)), 1), nn.Flatten(0))
+
+
+class DenseGANOverSampler(BaseGANOverSampler):
+    """A preset as in this package: two networks are all that it adds."""
+
+    def _factories(self):
+        return {"generator": DenseGenerator, "discriminator": make_discriminator}
 
 
 class MeanOverSampler(BaseImageOverSampler):
@@ -35,7 +46,17 @@ class MeanOverSampler(BaseImageOverSampler):
         yield (images[left] + images[right]) / 2
 
 
-@pytest.mark.parametrize("sampler", [DenseGANOverSampler(n_steps=60, random_state=0), MeanOverSampler(random_state=0)])
+OWN_NETWORKS = {"generator": DenseGenerator, "discriminator": make_discriminator}
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        GANOverSampler(**OWN_NETWORKS, n_steps=60, random_state=0),
+        DenseGANOverSampler(n_steps=60, random_state=0),
+        MeanOverSampler(random_state=0),
+    ],
+)
 def test_a_sampler_is_one_verb(sampler, shapes):
     """Checks, strategy, seeds, herding, reports and synthetic images in every class come from the base."""
     X, y = shapes

@@ -3,12 +3,13 @@
 Networks and a loss of your own
 ===============================
 
-A sampler is a base class with one method to fill in. :class:`~gan_sampler.samplers.BaseGANOverSampler` trains, keeps
-the best snapshot, saves, loads and draws; ``_networks`` says with which networks.
+:class:`~gan_sampler.GANOverSampler` takes networks and a loss as parameters. It trains them, keeps the best snapshot,
+saves, loads and draws, as it does for the networks of the package.
 """
 
 # %%
-# Dense networks, for images as small as these:
+# Networks are given as classes, or as functions that make them: each class of images gets new ones. They are called
+# with the shape of an image. Dense networks, for images as small as these:
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,27 +17,30 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.functional import softplus
 
-from gan_sampler import DCGANOverSampler
+from gan_sampler import GANOverSampler
 from gan_sampler.displays import TrainingHistoryDisplay
-from gan_sampler.samplers import BaseGANOverSampler
 from gan_sampler.training import Loss
 
 
-class DenseGANOverSampler(BaseGANOverSampler):
-    """A GAN of fully connected layers."""
+class DenseGenerator(nn.Sequential):
+    """Noise to images by fully connected layers."""
 
-    def _networks(self, image_shape, n_classes):
+    def __init__(self, image_shape, latent_dim=100, width=128):
         n_pixels = int(np.prod(image_shape))  # channels * height * width
-        generator = nn.Sequential(
-            *(nn.Linear(32, 128), nn.BatchNorm1d(128), nn.ReLU()),
-            *(nn.Linear(128, 128), nn.BatchNorm1d(128), nn.ReLU()),
-            *(nn.Linear(128, n_pixels), nn.Tanh(), nn.Unflatten(1, image_shape)),
+        super().__init__(
+            *(nn.Linear(latent_dim, width), nn.BatchNorm1d(width), nn.ReLU()),
+            *(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU()),
+            *(nn.Linear(width, n_pixels), nn.Tanh(), nn.Unflatten(1, image_shape)),
         )
-        generator.latent_dim = 32  # length of the noise
-        discriminator = nn.Sequential(
-            nn.Flatten(), nn.Linear(n_pixels, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1), nn.Flatten(0)
-        )  # logits of shape (n,)
-        return generator, discriminator
+        self.latent_dim = latent_dim  # length of the noise
+
+
+def make_discriminator(image_shape, width=128):
+    """Return a network from images to logits of shape (n,)."""
+    n_pixels = int(np.prod(image_shape))
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(n_pixels, width), nn.LeakyReLU(0.2), nn.Linear(width, 1), nn.Flatten(0)
+    )
 
 
 # %%
@@ -44,27 +48,34 @@ class DenseGANOverSampler(BaseGANOverSampler):
 # 0.9, and not of 1, that a real image is real. The generator's loss stays as it is.
 
 
-def discriminator_loss(real_logits, fake_logits):
-    """Return the binary cross-entropy with a target of 0.9 for real images."""
-    real = 0.9 * softplus(-real_logits) + 0.1 * softplus(real_logits)
-    return real.mean() + softplus(fake_logits).mean()
+def smoothed(target=0.9):
+    """Return the non-saturating loss with another target for real images."""
 
+    def discriminator_loss(real_logits, fake_logits):
+        real = target * softplus(-real_logits) + (1 - target) * softplus(real_logits)
+        return real.mean() + softplus(fake_logits).mean()
 
-def generator_loss(fake_logits):
-    """Return the non-saturating loss."""
-    return softplus(-fake_logits).mean()
+    def generator_loss(fake_logits):
+        return softplus(-fake_logits).mean()
 
+    return Loss("smoothed", discriminator_loss, generator_loss, one_pass=True)
 
-smoothed = Loss("smoothed", discriminator_loss, generator_loss, one_pass=True)
 
 # %%
-# Both go where the package's own would go.
+# Parameters of networks and losses are set with a prefix, as in skorch. What is not given is that of
+# :class:`~gan_sampler.DCGANOverSampler`.
 
 digits = load_digits()
 X, y = (digits.images * 255 / 16).astype(np.uint8), np.where(digits.target == 8, "eight", "other")
 samplers = {
-    "dense networks": DenseGANOverSampler(n_steps=2000, random_state=0),
-    "smoothed labels": DCGANOverSampler(loss=smoothed, n_steps=800, random_state=0),
+    "dense networks": GANOverSampler(
+        generator=DenseGenerator,
+        generator__latent_dim=32,
+        discriminator=make_discriminator,
+        n_steps=2000,
+        random_state=0,
+    ),
+    "smoothed labels": GANOverSampler(loss=smoothed, loss__target=0.9, n_steps=800, random_state=0),
 }
 for sampler in samplers.values():
     sampler.fit_resample(X, y)
