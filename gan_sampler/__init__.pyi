@@ -12,6 +12,7 @@ from .samplers import (
     GANOverSampler,
     PixelSampler,
     PoorQualityError,
+    VisionAidedDCGANOverSampler,
 )
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "QualityReport",
     "QualityWarning",
     "ResNet18Embedder",
+    "VisionAidedDCGANOverSampler",
     "data",
     "datasets",
     "displays",

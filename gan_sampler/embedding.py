@@ -25,6 +25,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tqdm import tqdm
 
 from .images import IMAGE_PARAMETER_CONSTRAINTS, check_images
@@ -624,6 +625,62 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
     def _mean_and_std(self):
         # The Lite models were trained on (x - 127) / 128 of 8-bit values, unlike torchvision's models.
         return (127 / 255,) * 3, (128 / 255,) * 3
+
+
+class EfficientNetLite0Maps(nn.Module):
+    """Feature maps of EfficientNet-Lite0 with ImageNet weights, on several scales.
+
+    Batch normalisation is folded into the convolutions, which makes the network faster and changes nothing else.
+
+    Parameters
+    ----------
+    input_size : int, default=64
+        Height and width of the images, in pixels.
+    blocks : tuple of int, default=(2, 4, 10, 15)
+        Blocks, counted from 0, whose outputs are returned. By default these are of 24, 40, 112 and 320 channels, at a
+        quarter, an eighth, a 16th and a 32nd of the size.
+
+    Raises
+    ------
+    ImportError
+        When the packages with the network and its weights are not installed.
+    """
+
+    def __init__(self, input_size=64, blocks=(2, 4, 10, 15)):
+        super().__init__()
+        network = EfficientNetLite0Embedder(input_size=input_size)._load_network().eval()
+        self.returned = tuple(blocks)
+        self.stem = nn.Sequential(fuse_conv_bn_eval(network._conv_stem, network._bn0), network._swish)
+        self.blocks = network._blocks[: max(blocks) + 1]
+        for block in self.blocks:
+            names = [("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")]
+            if hasattr(block, "_expand_conv"):
+                names.append(("_expand_conv", "_bn0"))
+            for conv, norm in names:
+                setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
+                setattr(block, norm, nn.Identity())
+        self.requires_grad_(False).eval()
+
+    def forward(self, images):
+        """Return feature maps of images.
+
+        Parameters
+        ----------
+        images : torch.Tensor of shape (n, 3, height, width)
+            Images in [-1, 1].
+
+        Returns
+        -------
+        maps : list of torch.Tensor of shape (n, n_channels, h, w)
+            One for each of `blocks`.
+        """
+        features = self.stem((images * 127.5 + 0.5) / 128)  # (x - 127) / 128 for x in 0..255
+        maps = []
+        for index, block in enumerate(self.blocks):
+            features = block(features)
+            if index in self.returned:
+                maps.append(features)
+        return maps
 
 
 def _missing_package(name):

@@ -3,6 +3,7 @@
 # What they do, for a help text; the evaluation knows them by the same words.
 SAMPLERS = {
     "dcgan": "a GAN for each class",
+    "vision_aided": "a GAN for each class, judged by a pretrained network, too",
     "conditional": "one GAN for all classes",
     "cyclegan": "images of the largest class, turned into others",
     "deep_smote": "SMOTE between codes of an auto-encoder",
@@ -11,12 +12,14 @@ SAMPLERS = {
     "adasyn": "ADASYN on pixels",
     "random": "real images, repeated",
 }
-IN_FILES = ("dcgan", "conditional")  # those that a file can hold, and whose training goes on after an interruption
-_TRAINED = ("dcgan", "conditional", "cyclegan", "deep_smote")
+# Those that a file can hold, and whose training goes on after an interruption.
+IN_FILES = ("dcgan", "vision_aided", "conditional")
+_TRAINED = ("dcgan", "vision_aided", "conditional", "cyclegan", "deep_smote")
 _OF_PIXELS = {"smote": "SMOTE", "adasyn": "ADASYN", "random": "RandomOverSampler"}
 _NEIGHBORS = {"smote": "k_neighbors", "adasyn": "n_neighbors"}
 _OF_IMAGES = {
     "dcgan": "DCGANOverSampler",
+    "vision_aided": "VisionAidedDCGANOverSampler",
     "conditional": "ConditionalDCGANOverSampler",
     "cyclegan": "CycleGANOverSampler",
     "deep_smote": "DeepSMOTE",
@@ -27,7 +30,7 @@ _OF_IMAGES = {
 def has_parameter(word, name):
     """Whether a sampler has one of the parameters that a command line can set."""
     if name == "n_jobs":
-        return word == "dcgan"
+        return word in ("dcgan", "vision_aided")
     return word in _TRAINED or (word not in _OF_PIXELS and name in ("on_poor_quality", "synthetic_classes"))
 
 

@@ -4,6 +4,7 @@ from ._autoencoder import Encoder
 from ._conditional import ConditionalGenerator, GeneratorOfOneClass, ProjectionDiscriminator
 from ._dcgan import Discriminator, Generator
 from ._translator import PatchDiscriminator, Translator
+from ._vision_aided import VisionAidedDiscriminator
 
 __all__ = [
     "ConditionalGenerator",
@@ -14,4 +15,5 @@ __all__ = [
     "PatchDiscriminator",
     "ProjectionDiscriminator",
     "Translator",
+    "VisionAidedDiscriminator",
 ]

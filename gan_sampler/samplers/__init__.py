@@ -9,6 +9,7 @@ from ._deep_smote import DeepSMOTE
 from ._gan import GANOverSampler
 from ._judging import CollapseWarning, PoorQualityError
 from ._pixel import PixelSampler
+from ._vision_aided import VisionAidedDCGANOverSampler
 
 __all__ = [
     "AugmentationOverSampler",
@@ -21,4 +22,5 @@ __all__ = [
     "GANOverSampler",
     "PixelSampler",
     "PoorQualityError",
+    "VisionAidedDCGANOverSampler",
 ]

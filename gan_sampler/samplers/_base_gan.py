@@ -63,7 +63,8 @@ _PRETRAINING_SHARE = 0.5  # of max_time
 # augmentation="auto" is on for fewer images than this: 150 of 32 x 32 pixels, and proportional to the square of the
 # area, so 2,400 of 64 x 64. A rule of thumb, from the experiments in docs/training.md.
 _SMALL_CLASS, _SMALL_CLASS_PIXELS = 150, 32 * 32
-_SENT_TO_PROCESSES = ("callback", "generator", "discriminator", "loss", "augmentation")  # that may be functions
+# That may be functions.
+_SENT_TO_PROCESSES = ("callback", "generator", "discriminator", "backbone", "loss", "augmentation")
 
 
 @document

@@ -36,7 +36,12 @@ _OWN_NETWORKS = {
     name_of(network): network for network in (Generator, Discriminator, ConditionalGenerator, ProjectionDiscriminator)
 }
 # Parameters that may be functions, with what a file holds in their place.
-_SAVED_INSTEAD_OF_FUNCTIONS = {"loss": "non_saturating", "discriminator": None, "augmentation": "auto"}
+_SAVED_INSTEAD_OF_FUNCTIONS = {
+    "loss": "non_saturating",
+    "discriminator": None,
+    "backbone": "efficientnet_lite0",
+    "augmentation": "auto",
+}
 
 
 def save_sampler(sampler, path):
