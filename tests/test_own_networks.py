@@ -376,6 +376,14 @@ class TestStandingStatistics:
         frozen = freeze(generator)
         torch.testing.assert_close(frozen[1].running_mean, torch.full((4,), 5.0), atol=0.2, rtol=0)
 
+    def test_a_frozen_generator_stays_as_it_is(self):
+        """Its statistics would be drawn anew."""
+        frozen = freeze(DenseGenerator(SHAPE))
+        before = copy.deepcopy(frozen.state_dict())
+        again = freeze(frozen).state_dict()
+        assert all(torch.equal(value, before[name]) for name, value in again.items())
+        assert not frozen.training
+
     def test_any_parametrisation_is_folded(self):
         """Else the sampler could not be pickled."""
         generator = DenseGenerator(SHAPE)

@@ -65,7 +65,7 @@ def trained_parameters(network):
     if not parameters:
         raise ValueError(
             f"Generator and discriminator must have parameters that require a gradient; got a {type(network).__name__} "
-            "without any. Add a layer that is trained, such as a head on a frozen network."
+            "without any. Add a layer that is trained, such as a head on a frozen network, or call requires_grad_()."
         )
     return parameters
 

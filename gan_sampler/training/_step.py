@@ -63,6 +63,8 @@ def train_mode(network):
     frozen = fixed_modules(network)
     if network.training:
         frozen |= {module for module in network.modules() if not module.training}
+    elif _is_fixed(network):  # a generator that is finished
+        frozen = set(network.modules())
     network.train()
     for module in frozen:
         module.training = False  # train(False) would also change its submodules
@@ -72,8 +74,8 @@ def train_mode(network):
 def fixed_modules(network):
     """Return the modules of a network that have parameters, none of which requires a gradient, and their submodules.
 
-    None of a network whose own parameters are all without gradient, as those of an average are: there is nothing to
-    tell a part that the user has frozen from the others.
+    Empty where no parameter of the whole network requires a gradient, as in an average: there a part that the user has
+    frozen looks like the others.
 
     Returns
     -------
