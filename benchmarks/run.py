@@ -39,7 +39,7 @@ be written, 130 when the run was interrupted.
 
 def make_parser():
     """Return the parser of the command line."""
-    presets = "\n".join(f"  {name:<8}{preset.about}" for name, preset in PRESETS.items())
+    presets = "\n".join(f"  {name:<11}{preset.about}" for name, preset in PRESETS.items())
     parser = argparse.ArgumentParser(
         prog="python benchmarks/run.py",
         description="Measure whether over-sampling helps on imbalanced images: every sampler with every classifier,\n"
@@ -104,7 +104,9 @@ def lay_out(arguments, command):
         f"-rare{arguments.n_rare}" if arguments.n_rare else "",
     )
     samplers = arguments.samplers or [
-        name for name in preset.samplers if name != "threshold" or len(data.target_names) == 2
+        name
+        for name in preset.samplers
+        if (name != "threshold" or len(data.target_names) == 2) and (name != "all_real" or arguments.n_rare is not None)
     ]
     return prepare(
         data,

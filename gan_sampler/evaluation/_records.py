@@ -12,11 +12,13 @@ TREATMENT_LABELS = {
     "smote": "SMOTE",
     "adasyn": "ADASYN",
     "augmentation": "augmentation",
+    "augmentation_repetition": "augmentation + repetition",
     "deep_smote": "DeepSMOTE",
     "dcgan": "DCGAN",
     "dcgan_every_class": "DCGAN, every class",
     "conditional": "conditional DCGAN",
     "cyclegan": "CycleGAN",
+    "all_real": "all real images (reference)",
 }
 CLASSIFIER_LABELS = {
     "tree": "Decision tree",

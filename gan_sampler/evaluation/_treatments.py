@@ -1,11 +1,13 @@
 """Treatments of class imbalance: none, class weights, a tuned threshold, and samplers before or after the embedder."""
 
+import functools
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
+from imblearn.pipeline import Pipeline
 
 from gan_sampler.evaluation._models import (
     class_weight_parameters,
@@ -27,6 +29,7 @@ from gan_sampler.samplers import (
 )
 from gan_sampler.samplers._base import BaseImageOverSampler
 
+AUGMENTED_SHARE = 0.25  # of the images that are added; with 40 to 100 of 4,000 images it makes about 1,000
 _WITHOUT_EFFECT_ON_RESULTS = ("memory", "verbose", "device", "n_jobs", "checkpoint_dir")
 
 
@@ -51,6 +54,10 @@ class Treatment:
     family : str, default=""
         Name shared by treatments that may share the training of a GAN through checkpoints; they are fitted one after
         another.
+    restores : bool, default=False
+        Whether classifiers are trained on all real training images, also those that ``n_rare`` has removed. This is a
+        reference, the gain that perfect synthetic images could bring, and no treatment to choose: it is not tested, and
+        is marked in tables.
     """
 
     name: str
@@ -60,10 +67,13 @@ class Treatment:
     weights: bool = False
     tunes_threshold: bool = False
     family: str = ""
+    restores: bool = False
 
     @property
     def kind(self):
-        """Kind of treatment: "none", "weights", "threshold" or "sampler"."""
+        """Kind of treatment: "none", "weights", "threshold", "sampler" or "reference"."""
+        if self.restores:
+            return "reference"
         if self.sampler is not None:
             return "sampler"
         return "weights" if self.weights else "threshold" if self.tunes_threshold else "none"
@@ -164,6 +174,8 @@ def _named_treatment(name, settings, device, verbose):
     label = TREATMENT_LABELS[name]
     if name == "none":
         return Treatment(name, label)
+    if name == "all_real":
+        return Treatment(name, label, restores=True)
     if name == "class_weight":
         return Treatment(name, label, weights=True)
     if name == "threshold":
@@ -176,6 +188,8 @@ def _named_treatment(name, settings, device, verbose):
     gan = dict(settings.dcgan)
     if name == "augmentation":
         return Treatment(name, label, AugmentationOverSampler())
+    if name == "augmentation_repetition":
+        return Treatment(name, label, augmentation_with_repetition())
     if name == "deep_smote":
         return Treatment(name, label, DeepSMOTE(**settings.deep_smote, **shared))
     if name == "cyclegan":
@@ -184,6 +198,33 @@ def _named_treatment(name, settings, device, verbose):
         return Treatment(name, label, ConditionalDCGANOverSampler(**gan, **shared), family="conditional")
     classes = "all" if name == "dcgan_every_class" else "resampled"
     return Treatment(name, label, DCGANOverSampler(**gan, synthetic_classes=classes, **shared), family="gan")
+
+
+def augmentation_with_repetition(share=AUGMENTED_SHARE):
+    """Return a sampler of images that augments first, and then repeats real and augmented images up to parity.
+
+    Parameters
+    ----------
+    share : float, default=0.25
+        Share of the images to be added that are augmented ones, in (0, 1]; the others are repetitions.
+
+    Returns
+    -------
+    sampler : imblearn.pipeline.Pipeline
+    """
+    return Pipeline(
+        [
+            ("augment", AugmentationOverSampler(sampling_strategy=functools.partial(_part_of_parity, share=share))),
+            ("repeat", PixelSampler(RandomOverSampler())),
+        ]
+    )
+
+
+def _part_of_parity(y, share):
+    """Return the number of images of each class but the largest, after adding a share of what it lacks."""
+    labels, counts = np.unique(y, return_counts=True)
+    most = counts.max()
+    return {label: int(n + round(share * (most - n))) for label, n in zip(labels, counts, strict=True) if n < most}
 
 
 def check_treatments(treatments, classifiers):

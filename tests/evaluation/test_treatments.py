@@ -60,6 +60,7 @@ def test_every_name_says_what_it_does():
     assert kinds.pop("none") == "none"
     assert kinds.pop("class_weight") == kinds.pop("class_weight+threshold") == "weights"
     assert kinds.pop("threshold") == "threshold"
+    assert kinds.pop("all_real") == "reference"
     assert set(kinds.values()) == {"sampler"}
     assert found["smote+threshold"].tunes_threshold
     assert found["smote+threshold"].label == "SMOTE + tuned threshold"
