@@ -8,12 +8,22 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
-from ._records import is_finished, repeat_key, repeats_of, row_key, row_label, rows_of, select, treatment_labels
+from ._records import (
+    distinct_labels,
+    is_finished,
+    repeat_key,
+    repeats_of,
+    row_key,
+    row_label,
+    rows_of,
+    select,
+    treatment_labels,
+)
 from ._store import atomic
 
 TERMINAL_WIDTH = 100
 _NARROW = "{:.2f}"
-_COLUMNS = ("data", "split", "seed", "treatment", "classifier", "embedder")
+_COLUMNS = ("data", "split", "seed", "treatment", "treatment_kind", "classifier", "embedder")
 _SIZES = ("n_train", "n_train_resampled", "n_synthetic", "n_test")
 _SECONDS = ("sampler", "embedder", "embedder_new", "fit", "predict")
 _SHORT = {
@@ -48,6 +58,11 @@ def signed(value, digits=3):
     """Format a difference, with a typographic minus sign, and no sign before a zero."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
+def percent(value):
+    """Format a share in percent, with a typographic minus sign; an infinite one is "no limit"."""
+    return f"{value:.0%}".replace("-", "\N{MINUS SIGN}").replace("%", " %") if np.isfinite(value) else "no limit"
 
 
 def write_tables(folder, records, manifest):
@@ -157,13 +172,14 @@ def summarise(records, metric, missing=None):
     Returns
     -------
     table : DataFrame
-        A row for each treatment and classifier (with its embedder), with columns treatment, treatment_label, row (from
-        `row_key`), classifier, mean, std (NaN of one repeat), n (repeats with a value), n_asked, n_failed.
+        A row for each treatment with values of its own (see `distinct_labels`) and each classifier (with its embedder),
+        with columns treatment, treatment_label, row (from `row_key`), classifier, mean, std (NaN of one repeat), n
+        (repeats with a value), n_asked, n_failed.
     """
     n_repeats = len(repeats_of(records))
     absent = Counter((cell["treatment"], cell["classifier"], cell["embedder"]) for cell in missing or ())
     rows = []
-    for name, label in treatment_labels(records).items():
+    for name, label in distinct_labels(records, metric).items():
         for row in rows_of(records):
             cells = select(records, row=row, treatment=name)
             values = values_of(cells, metric)

@@ -18,6 +18,7 @@ TREATMENTS = {
     "conditional": ("Conditional DCGAN", "sampler"),
     "cyclegan": ("CycleGAN", "sampler"),
     "smote+threshold": ("SMOTE + tuned threshold", "sampler"),
+    "all_real": ("All real images (reference)", "reference"),
 }
 CLASSIFIERS = {
     "tree": "Decision tree",
