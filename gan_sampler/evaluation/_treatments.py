@@ -115,8 +115,8 @@ def choose_treatments(asked, settings, device, n_classes=2, verbose=0):
     Parameters
     ----------
     asked : sequence of str or Treatment, or dict of str to str, sampler or Treatment
-        Names, with the suffix ``+threshold`` to tune the threshold in addition; or samplers by name. Samplers of this
-        package are applied before the embedder and others after it; a `Treatment` can set this.
+        Names, or samplers by name; with the suffix ``+threshold`` behind a name, the threshold is tuned in addition.
+        Samplers of this package are applied before the embedder and others after it; a `Treatment` can set this.
     settings : Settings
         Lengths of training.
     device : str
@@ -136,6 +136,12 @@ def choose_treatments(asked, settings, device, n_classes=2, verbose=0):
         raise ValueError(
             f"samplers must tune no threshold on {n_classes} classes: it is defined for two. Leave out "
             f"{', '.join(tuned)}."
+        )
+    untuned = [t.name for t in found if t.name.endswith(THRESHOLD_SUFFIX) and not t.tunes_threshold]
+    if untuned:
+        raise ValueError(
+            f"samplers must tune a threshold if their name ends with {THRESHOLD_SUFFIX}; {untuned[0]!r} does not. Set "
+            "tunes_threshold=True, or choose another name."
         )
     taken = [treatment for treatment in found if treatment.name == "none" and treatment.kind != "none"]
     if taken:
@@ -162,7 +168,7 @@ def _choose(name, sampler, settings, device, verbose):
             f"samplers must be names or instances of samplers, with fit_resample; got {sampler!r} for {name!r}."
         )
     on = "images" if isinstance(sampler, BaseImageOverSampler | PixelSampler | AugmentationOverSampler) else "features"
-    return Treatment(name, name, sampler, on)
+    return Treatment(name, name, sampler, on, tunes_threshold=name.endswith(THRESHOLD_SUFFIX))
 
 
 def _named_treatment(name, settings, device, verbose):
