@@ -35,7 +35,7 @@ from gan_sampler.evaluation._records import (
 from gan_sampler.evaluation._room import MEAN, room_closed
 from gan_sampler.evaluation._statistics import overall_tests, paired_tests
 from gan_sampler.evaluation._store import Store
-from gan_sampler.evaluation._tables import seconds_of_resampling
+from gan_sampler.evaluation._tables import mean_cost, seconds_of_resampling
 
 METRICS = ("roc_auc", "balanced_accuracy", "f1_weighted")  # whose gains are collected
 RIVALS = ("none", "random", "smote")  # that every treatment is tested against
@@ -298,7 +298,7 @@ def _p(value):
 
 def _seconds(cells):
     """Return the mean time of resampling, counted once for all classifiers of a seed; empty if there is none."""
-    found = cells.groupby(["split", "seed"])["resampling_seconds"].max().mean()
+    found = mean_cost(cells.rename(columns={"resampling_seconds": "seconds"}))
     return "" if not found or np.isnan(found) else f"{found:.1f}" if found < 10 else f"{found:,.0f}"
 
 

@@ -735,7 +735,8 @@ def _cost_section(run):
     columns = [Column("Treatment", False), Column("Time"), Column("Peak memory"), Column(f"Gain, {_label(run)}")]
     section.table(Table("Cost of the resampling alone, mean time over the repeats", columns, body))
     section.text(
-        "The time is counted once for all classifiers that share the resampled images; in the figure, shorter times "
+        "The time is that of resampling and of the features of new images, counted once for all classifiers; in the "
+        "figure, shorter times "
         f"are drawn as {figures.LEAST_SECONDS} s. The memory is the peak of the process that resampled. A tuned "
         "threshold does not resample, but needs several additional fits of the classifier.",
         "quiet",

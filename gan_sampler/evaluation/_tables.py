@@ -407,20 +407,38 @@ def cost_table(records):
     rows = []
     for name, label in treatment_labels(records).items():
         cells = [record for record in select(records, treatment=name) if is_finished(record)]
-        # Images and features are resampled in two jobs; the longer one is taken.
-        of_repeat = pd.DataFrame(
-            {"repeat": [repeat_key(record) for record in cells], "s": [seconds_of_resampling(r) for r in cells]}
+        of_cells = pd.DataFrame(
+            [(*repeat_key(record), record["embedder"], seconds_of_resampling(record)) for record in cells],
+            columns=["split", "seed", "embedder", "seconds"],
         )
         memories = [record["sampler_memory"] for record in cells if record.get("sampler_memory")]
         rows.append(
             {
                 "treatment": name,
                 "treatment_label": label,
-                "seconds": of_repeat.groupby("repeat")["s"].max().mean() if cells else np.nan,
+                "seconds": mean_cost(of_cells),
                 "memory": max(memories, default=np.nan),
             }
         )
     return pd.DataFrame(rows, columns=["treatment", "treatment_label", "seconds", "memory"])
+
+
+def mean_cost(table):
+    """Return the mean time of resampling over the repeats, counted once for all classifiers of a repeat.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row for each cell of a treatment, with columns split, seed, embedder and seconds.
+
+    Returns
+    -------
+    seconds : float
+        NaN of an empty table. Classifiers of features may resample each for itself, which is the same work: the mean of
+        their times counts. Of embedders, and of classifiers of images, the one that takes longest counts.
+    """
+    of_inputs = table.groupby(["split", "seed", "embedder"], dropna=False)["seconds"].mean()
+    return of_inputs.groupby(["split", "seed"]).max().mean()
 
 
 def seconds_of_resampling(record):
