@@ -30,7 +30,6 @@ from gan_sampler.evaluation._records import (
     distinct_labels,
     is_finished,
     references_of,
-    treatment_labels,
 )
 from gan_sampler.evaluation._room import MEAN, room_closed
 from gan_sampler.evaluation._statistics import overall_tests, paired_tests
@@ -230,7 +229,7 @@ def _piece_table(cells, gains, metric):
     text = _markdown([*head, "seconds"], body)
     n_seeds = cells.groupby("treatment")["seed"].nunique()
     notes = [f"{int(n_seeds.max())} seeds"]
-    fewer = [f"{treatment_labels(records)[name]} {n}" for name, n in n_seeds.items() if n < n_seeds.max()]
+    fewer = [f"{label} {n_seeds[name]}" for name, label in labels.items() if n_seeds[name] < n_seeds.max()]
     notes += [f"fewer so far: {', '.join(fewer)}"] if fewer else []
     notes += [f"{failed} cells failed"] if failed else []
     better = _better_than(by_rival, labels, metric)

@@ -4,7 +4,7 @@
 
 Simulates runs of treatments between doing nothing and all real images, and counts those whose interval of
 `gan_sampler.evaluation._room` holds the share: among all runs, where an interval without a significant room holds every
-share, and among those with one. Standard deviations are in units of the room. Two minutes on one thread.
+share, and among those with one. Standard deviations are in units of the room. Half a minute on one thread.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def main(argv=None):
     """Simulate at length and write a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="table to write")
-    parser.add_argument("--n-runs", type=int, default=4000, help="simulated runs of each case")
+    parser.add_argument("--n-runs", type=int, default=1000, help="simulated runs of each case")
     options = parser.parse_args(argv)
     table = []
     for name, share, n_treatments, n_repeats in itertools.product(SCENARIOS, SHARES, N_TREATMENTS, N_REPEATS):

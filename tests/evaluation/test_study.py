@@ -38,7 +38,7 @@ def test_pieces_are_merged_and_shown_from_the_files_alone(pieces, tmp_path, caps
     assert counts.loc[9].to_dict() == {"none": 3, "random": 2, "all_real": 2, "random+threshold": 2, "class_weight": 2}
     assert counts.loc[15].to_dict() == {"none": 2, "random": 2, "all_real": 2}
     assert "| all real images (reference) | " in printed
-    assert "fewer so far: all real images (reference) 2, class weights 2, random 2" in printed
+    assert "fewer so far: class weights 2, random 2, all real images (reference) 2" in printed
     auc, _, accuracy = printed.partition("### Balanced accuracy")
     assert "tuned threshold" not in auc
     assert "| random + tuned threshold | " in accuracy
