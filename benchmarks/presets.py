@@ -17,6 +17,19 @@ ALL_SAMPLERS = (
     "dcgan_every_class",
     "conditional",
 )
+STUDY_SAMPLERS = (
+    "none",
+    "class_weight",
+    "threshold",
+    "random",
+    "smote",
+    "adasyn",
+    "augmentation",
+    "augmentation_repetition",
+    "dcgan",
+    "dcgan_every_class",
+    "all_real",
+)
 ALL_CLASSIFIERS = ("tree", "forest", "svm", "logistic", "ann", "cnn", "densenet121")
 
 
@@ -37,7 +50,7 @@ class Preset:
     settings : Settings
         Lengths and sizes.
     samplers, classifiers : tuple of str
-        What is compared when nothing is asked for.
+        What is compared when nothing is asked for; "threshold" for two classes only, and "all_real" with ``--n-rare``
     embedders : tuple of str or None
         Networks of the features. None takes what is at hand.
     scoring : str
@@ -127,5 +140,25 @@ PRESETS = {
             equal_length=False,
             imagenet_epochs=3,
         ),
+    ),
+    "study": Preset(
+        about="the study behind “Should you oversample?”: chest X-rays at 112 px with --n-rare images, five seeds",
+        data="chest_xray",
+        image_size=112,
+        seeds=(0, 1, 2, 3, 4),
+        samplers=STUDY_SAMPLERS,
+        classifiers=("tree", "forest", "svm", "logistic"),
+        embedders=("efficientnet_lite0",),
+        settings=Settings(embedder_size=112),
+    ),
+    "study_elpv": Preset(
+        about="the same study on solar cells at 96 px, ten seeds",
+        data="elpv",
+        image_size=96,
+        seeds=tuple(range(10)),
+        samplers=STUDY_SAMPLERS,
+        classifiers=("tree", "forest", "svm", "logistic"),
+        embedders=("efficientnet_lite0",),
+        settings=Settings(embedder_size=112),
     ),
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 from presets import PRESETS
 
 from gan_sampler.evaluation import load, prepare
+from gan_sampler.evaluation._records import THRESHOLD_SUFFIX
 from gan_sampler.images import MIN_SIDE
 from gan_sampler.runtime import keep_freed_memory
 
@@ -39,7 +40,7 @@ be written, 130 when the run was interrupted.
 
 def make_parser():
     """Return the parser of the command line."""
-    presets = "\n".join(f"  {name:<8}{preset.about}" for name, preset in PRESETS.items())
+    presets = "\n".join(f"  {name:<11}{preset.about}" for name, preset in PRESETS.items())
     parser = argparse.ArgumentParser(
         prog="python benchmarks/run.py",
         description="Measure whether over-sampling helps on imbalanced images: every sampler with every classifier,\n"
@@ -60,6 +61,7 @@ def make_parser():
     add("--n-rare", type=_at_least(2), metavar="N", help="train with N images of the rarest class; testing keeps all")
     add("--max-images", type=_at_least(1), metavar="N", help="use a stratified part of N images")
     add("--samplers", nargs="+", metavar="NAME", help="what is compared (default: of the preset)")
+    add("--thresholds", action="store_true", help="compare every sampler with a tuned threshold, too (two classes)")
     add("--classifiers", nargs="+", metavar="NAME", help="trained with each sampler (default: of the preset)")
     add("--embedders", nargs="+", metavar="NAME", help="for classifiers of features (default: of the preset)")
     add(
@@ -104,8 +106,13 @@ def lay_out(arguments, command):
         f"-rare{arguments.n_rare}" if arguments.n_rare else "",
     )
     samplers = arguments.samplers or [
-        name for name in preset.samplers if name != "threshold" or len(data.target_names) == 2
+        name
+        for name in preset.samplers
+        if (name != "threshold" or len(data.target_names) == 2) and (name != "all_real" or arguments.n_rare is not None)
     ]
+    if arguments.thresholds:
+        names = [name.removesuffix(THRESHOLD_SUFFIX) for name in samplers if name not in ("none", "threshold")]
+        samplers = list(dict.fromkeys([*samplers, "threshold", *(f"{name}{THRESHOLD_SUFFIX}" for name in names)]))
     return prepare(
         data,
         arguments.out or Path("results", f"{data.name}-{arguments.preset}-{data.images.shape[1]}{''.join(parts)}"),

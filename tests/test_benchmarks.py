@@ -91,6 +91,34 @@ def test_three_classes_run_through_and_a_second_run_computes_nothing(folder, tin
     assert "Nothing is left to compute" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ([], ["none", "threshold", "smote"]),
+        (["--thresholds"], ["none", "threshold", "smote", "smote+threshold"]),
+        (["--n-rare", "20"], ["none", "threshold", "smote", "all_real"]),
+        (
+            ["--thresholds", "--samplers", "smote", "dcgan+threshold"],
+            ["smote", "dcgan+threshold", "threshold", "smote+threshold"],
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:No groups")
+def test_thresholds_and_the_reference_are_asked_for(more, expected, monkeypatch, tmp_path):
+    """The reference only where a class is thinned, and a threshold on top of everything but doing nothing."""
+    asked = []
+
+    def prepare(*_, samplers, **__):
+        asked.extend(samplers)
+        raise ValueError("enough")
+
+    monkeypatch.setitem(PRESETS, "demo", replace(TINY, samplers=(*TINY.samplers, "all_real")))
+    monkeypatch.setattr(run, "prepare", prepare)
+    with pytest.raises(SystemExit):
+        run.main(["--data", "digits", "--out", str(tmp_path), *more])
+    assert asked == expected
+
+
 def test_failed_cells_are_counted_and_tried_again(folder, tiny, tmp_path, monkeypatch, capsys):
     """One impossible combination must cost neither the other cells nor the truth."""
 

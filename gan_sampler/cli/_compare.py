@@ -82,8 +82,9 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="NAME,...",
-            help="none, class_weight, threshold, random, smote, adasyn, augmentation, deep_smote, dcgan, "
-            "dcgan_every_class, conditional, cyclegan; +threshold behind a name tunes the threshold on top.",
+            help="none, class_weight, threshold, random, smote, adasyn, augmentation, augmentation_repetition, "
+            "deep_smote, dcgan, dcgan_every_class, conditional, cyclegan; all_real as a reference, with --n-rare; "
+            "+threshold behind a name tunes the threshold on top.",
             show_default="what answers the question in reasonable time",
             rich_help_panel=_GRID,
         ),

@@ -27,6 +27,7 @@ def as_json(store, comparison, metric, file, tests=None):
         "n_missing": len(comparison.missing),
         "answer": comparison.answer(metric),
         "table": json.loads(table.drop(columns="row").to_json(orient="records")),
+        "room": json.loads(comparison.room(metric).to_json(orient="records")),
     }
     if tests is not None:
         found["tests"] = json.loads(tests.to_json(orient="records"))

@@ -1,4 +1,4 @@
-"""The answer of a run in at most five sentences, which follow from the numbers by fixed rules.
+"""The answer of a run in at most six sentences, which follow from the numbers by fixed rules.
 
 A treatment is only called better or worse if a test is significant at .05 after Holm's correction, and a difference
 that is not significant is never called "no effect".
@@ -6,10 +6,11 @@ that is not significant is never called "no effect".
 
 import numpy as np
 
-from ._metrics import LOWER_IS_BETTER, METRIC_LABELS
-from ._records import THRESHOLD_SUFFIX, is_finished, repeat_key, repeats_of, treatment_labels
+from ._metrics import LOWER_IS_BETTER, METRIC_LABELS, depends_on_threshold
+from ._records import THRESHOLD_SUFFIX, competing_labels, is_finished, repeat_key, repeats_of, treatment_labels
+from ._room import room_closed
 from ._statistics import overall_tests
-from ._tables import count_asked, signed, values_of
+from ._tables import count_asked, percent, signed, values_of
 
 NOTHING = "none"
 ALPHA = 0.05
@@ -60,7 +61,7 @@ def metric_in_words(records, metric):
 
 
 def answer(records, manifest, metric, *, tests=None):
-    """Return the answer as at most five sentences.
+    """Return the answer as at most six sentences.
 
     Parameters
     ----------
@@ -76,22 +77,25 @@ def answer(records, manifest, metric, *, tests=None):
     Returns
     -------
     sentences : list of str
-        Which treatments are better than doing nothing; whether a treatment without a generator does as well; which are
-        worse; which differences could be detected; failures, missing cells and warnings. Sentences that do not apply
+        Which treatments are better than doing nothing; how much of the room to all real images is closed, if they are
+        among the treatments; whether a treatment without a generator does as well; which are worse; which differences
+        could be detected; failures, missing cells and warnings. Sentences that do not apply
         are left out.
     """
     finished = [record for record in records if is_finished(record)]
     troubles = _troubles(records, manifest.get("missing"))
     if not finished:
         return ["No cell has finished, so there is no answer yet.", *troubles]
-    names = treatment_labels(finished)
+    names = competing_labels(finished, metric)
     if NOTHING not in names:
         return [
             "Doing nothing was not among the treatments, so no gain over it can be computed: add “none” to them.",
             *troubles,
         ]
-    if len(names) == 1:
+    if len(treatment_labels(finished)) == 1:
         return ["Only doing nothing was tried, so there is nothing to compare.", *troubles]
+    if len(names) == 1:
+        return [f"No treatment that can change {_name(metric)} was compared with doing nothing.", *troubles]
     if not values_of(finished, metric):
         return [
             f"No classifier of this run gives {_name(metric)}, so it cannot decide: choose another metric.",
@@ -103,6 +107,7 @@ def answer(records, manifest, metric, *, tests=None):
         return [_untested(finished, tests, metric, manifest.get("missing")), *troubles]
     sentences = [
         _better(tests, metric),
+        _room(finished, tests, metric),
         _generators(finished, tests, metric),
         _worse(tests, metric),
         _power(finished, tests, metric),
@@ -149,15 +154,46 @@ def _better(tests, metric):
         best = best_of(tests, metric)
         return (
             f"No treatment is significantly better than doing nothing (at .05 after Holm's correction); the largest "
-            f"difference in {_name(metric)} {over} is that of {best.treatment_label}, {_interval(best)}, and not "
+            f"difference in {_name(metric)} {over} is that of {best.treatment_label}, {_difference(best)}, and not "
             "significant."
         )
     best = best_of(found, metric)
     verb, which = ("is", "it changes") if len(found) == 1 else ("are", f"{best.treatment_label} gains most and changes")
     return (
         f"{_listed(found['treatment_label'])} {verb} significantly better than doing nothing (at .05 after Holm's "
-        f"correction): {which} {_name(metric)} by {_interval(best)} {over}."
+        f"correction): {which} {_name(metric)} by {_difference(best)} {over}."
     )
+
+
+def _room(records, tests, metric):
+    """Return a sentence on the share of the room to all real images that the best treatments close.
+
+    Only for metrics of scores: others depend mostly on the threshold, which a treatment may move beyond that of all
+    real images.
+    """
+    if depends_on_threshold(metric) or metric in LOWER_IS_BETTER:
+        return None
+    room = room_closed(records, metric=metric).drop_duplicates("treatment")  # the mean over the classifiers comes first
+    if room.empty:
+        return None
+    first = next(room.itertuples())
+    gain = f"all real images of the rare class instead, a reference and no treatment, change {_name(metric)} by "
+    gain += _interval(first.room, first.room_low, first.room_high)
+    generates = [is_generator(records, name) for name in tests["treatment"]]
+    chosen = [best_of(of_kind, metric).treatment for of_kind in (tests, tests[generates]) if len(of_kind)]
+    closed = room[room["treatment"].isin(chosen)].dropna(subset=["low"]).set_index("treatment")
+    if closed.empty:
+        return f"{gain}; the share of this room that treatments close cannot be estimated."
+    parts = [
+        f"{row.treatment_label} closes {_share(row)}"
+        for row in (closed.loc[name] for name in dict.fromkeys(chosen) if name in closed.index)
+    ]
+    return f"{gain}; of this room {_listed(parts)}."
+
+
+def _share(row):
+    """Return a share with its interval, in percent."""
+    return f"{percent(row.share)} (95 % interval {percent(row.low)} to {percent(row.high)})"
 
 
 def _generators(records, tests, metric):
@@ -181,16 +217,16 @@ def _generators(records, tests, metric):
     if p_best < ALPHA and signs[best.Index] > 0:
         return (
             f"No generator is needed: {best.treatment_label}, which trains none, is significantly better than {name}, "
-            f"the best generator, by {_interval(best)}."
+            f"the best generator, by {_difference(best)}."
         )
     if len(beaten) == len(rivals):
         return (
             f"No treatment without a generator does as well: {name} is significantly better than each of them; "
-            f"{best.treatment_label} comes closest, with {_interval(best)}."
+            f"{best.treatment_label} comes closest, with {_difference(best)}."
         )
     return (
         f"There is no evidence that a generator is needed: {best.treatment_label}, which trains none, differs from "
-        f"{name}, the best generator, by {_interval(best)}, which is not significant."
+        f"{name}, the best generator, by {_difference(best)}, which is not significant."
     )
 
 
@@ -201,10 +237,10 @@ def _worse(tests, metric):
         return "None is significantly worse than doing nothing."
     worst = next(found.sort_values("difference", ascending=metric not in LOWER_IS_BETTER).itertuples())
     if len(found) == 1:
-        return f"{worst.treatment_label} is significantly worse than doing nothing, by {_interval(worst)}."
+        return f"{worst.treatment_label} is significantly worse than doing nothing, by {_difference(worst)}."
     return (
         f"{_listed(found['treatment_label'])} are significantly worse than doing nothing, most of all "
-        f"{worst.treatment_label} by {_interval(worst)}."
+        f"{worst.treatment_label} by {_difference(worst)}."
     )
 
 
@@ -269,10 +305,12 @@ def _name(metric):
     return in_sentence(METRIC_LABELS.get(metric, metric))
 
 
-def _interval(test):
-    if not np.isfinite(test.low):
-        return signed(test.difference)
-    return f"{signed(test.difference)} (95 % interval {signed(test.low)} to {signed(test.high)})"
+def _interval(value, low, high):
+    return signed(value) + (f" (95 % interval {signed(low)} to {signed(high)})" if np.isfinite(low) else "")
+
+
+def _difference(test):
+    return _interval(test.difference, test.low, test.high)
 
 
 def _listed(words, quote=False):

@@ -298,6 +298,7 @@ def prepare(
     splits = make_splits(data, seeds, cv)
     if n_rare is not None:
         splits = [thin_rarest(split, data.target, n_rare) for split in splits]
+    _check_references(treatments, splits)
     store = Store(store)
     store.remove_abandoned()
     source = data.fingerprint
@@ -306,7 +307,16 @@ def prepare(
     cells = make_cells(splits, treatments, classifiers, embedders)
     for cell in cells:
         cell.inner_splits(context)  # raises an error if a threshold cannot be tuned
-    return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command)
+    return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, n_rare=n_rare, command=command)
+
+
+def _check_references(treatments, splits):
+    references = [treatment.name for treatment in treatments if treatment.restores]
+    if references and not any(len(split.removed) for split in splits):
+        raise ValueError(
+            f"samplers must not hold {references[0]!r} unless n_rare leaves out training images of the rarest class, "
+            "which this reference adds again. Set n_rare, or leave the reference out."
+        )
 
 
 def _count(number, noun):
@@ -345,17 +355,22 @@ class Evaluation:
         Metric of the answer.
     n_jobs : int or None
         Number of workers.
-    command : str
+    n_rare : int or None, default=None
+        Number of training images that the rarest class was reduced to.
+    command : str, default=""
         Command that the user entered.
     """
 
-    def __init__(self, context, data, cells, *, scoring, n_jobs, command):
+    def __init__(self, context, data, cells, *, scoring, n_jobs, n_rare=None, command=""):
         self.context = context
         self.data = data
         self.cells = cells
         self.scoring = scoring
         self.n_jobs = choose_n_jobs(context, n_jobs)
+        self.n_rare = n_rare
         self.command = command
+        # Those of references hold more training images than the treatments have.
+        self._splits = list({id(cell.split): cell.split for cell in cells if not cell.treatment.restores}.values())
         self._manifest = self._describe()
 
     def plan(self, measure=True):
@@ -446,7 +461,7 @@ class Evaluation:
 
     def _keep_pictures(self, include_real_images):
         """Write the pictures of the report, with images of the first split."""
-        split = self.cells[0].split
+        split = self._splits[0]
         new_images = find_examples(self.context, [cell for cell in self.cells if cell.split is split])
         embedder = next((cell.embedder for cell in self.cells if cell.embedder and cell.embedder.is_frozen), None)
         features_of = None
@@ -462,7 +477,7 @@ class Evaluation:
         self.context.store.write_pictures(self._manifest["key"], pictures)
 
     def _describe(self):
-        first = self.cells[0].split
+        first = self._splits[0]
         names = self.data.target_names
         counts = {
             part: dict(zip(names, np.bincount(self.data.target[rows], minlength=len(names)).tolist(), strict=True))
@@ -477,14 +492,14 @@ class Evaluation:
             "device": self.context.device,
             "n_threads": self.context.n_threads,
             "scoring": self.scoring,
+            "n_rare": self.n_rare,
             "shape": list(self.data.images.shape),
             "classes": list(names),
             "class_counts": counts,
             "split_about": self._about_split(),
             "groups_about": self._about_groups(),
             "splits": {
-                f"{split.name}, seed {split.seed}": digest_of(split.train, split.test)
-                for split in {id(cell.split): cell.split for cell in self.cells}.values()
+                f"{split.name}, seed {split.seed}": digest_of(split.train, split.test) for split in self._splits
             },
             "treatments": {cell.treatment.name: cell.treatment.label for cell in self.cells},
             "classifiers": {cell.classifier.name: cell.classifier.label for cell in self.cells},
@@ -511,10 +526,10 @@ class Evaluation:
         return names | {cell.embedder.name for cell in self.cells if cell.embedder}
 
     def _about_split(self):
-        splits = list({(cell.split.name, cell.split.seed) for cell in self.cells})
+        splits = [(split.name, split.seed) for split in self._splits]
         n_seeds = len({seed for _, seed in splits})
         seeds = _count(n_seeds, "seed")
-        first = self.cells[0].split.name
+        first = self._splits[0].name
         if first == "official":
             return f"the one of the data set (validation images, if any, are not used), {seeds}."
         if first == "random":

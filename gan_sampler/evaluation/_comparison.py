@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import escape
 
-from gan_sampler.evaluation import _figures, _report, _statistics, _tables
+from gan_sampler.evaluation import _figures, _report, _room, _statistics, _tables
 from gan_sampler.evaluation._answer import NOTHING, answer
 from gan_sampler.evaluation._metrics import METRIC_LABELS
 from gan_sampler.evaluation._pictures import add_real_images
-from gan_sampler.evaluation._records import cells_asked_for, is_finished, select
+from gan_sampler.evaluation._records import cells_asked_for, distinct_labels, is_finished, select
 from gan_sampler.evaluation._store import Store
 
 
@@ -107,6 +107,8 @@ class Comparison:
     def tests(self, against="none", metrics=None):
         """Return paired tests of every treatment against one, corrected for their number by Holm's method.
 
+        References are not tested, nor is a tuned threshold in metrics that it does not change.
+
         Parameters
         ----------
         against : str, default="none"
@@ -122,6 +124,25 @@ class Comparison:
         """
         kept = {} if metrics is None else {"metrics": tuple(check_metric(name, "metrics") for name in metrics)}
         return _statistics.paired_tests(self.records, against=against, **kept)
+
+    def room(self, metric=None):
+        """Return the share of the room between doing nothing and all real images that every treatment closes.
+
+        Parameters
+        ----------
+        metric : str or None, default=None
+            Name of a metric; None takes `scoring`.
+
+        Returns
+        -------
+        table : DataFrame
+            One row for each treatment, and each classifier and their mean: ``room`` is the difference between all real
+            images and doing nothing, and ``share`` that of the treatment divided by it, with 95 % confidence intervals
+            (``room_low``, ``room_high``; ``low``, ``high``, by Fieller's method). They are NaN with fewer than two
+            repeats, and those of shares also where the room is not significantly above 0. Empty unless "all_real" is
+            among the samplers.
+        """
+        return _room.room_closed(self.records, metric=self._metric(metric))
 
     def ranks(self, metric=None):
         """Return the mean rank of every treatment over the classifiers, 1 is best.
@@ -140,7 +161,7 @@ class Comparison:
         return _statistics.ranks(self.records, self._metric(metric))
 
     def answer(self, metric=None):
-        """Return the answer in at most five sentences, which follow from the numbers by fixed rules.
+        """Return the answer in at most six sentences, which follow from the numbers by fixed rules.
 
         Parameters
         ----------
@@ -196,7 +217,7 @@ class Comparison:
         metric = self._metric(metric)
         tests = _statistics.overall_tests(self.records, against=against, metric=metric)
         rival = "doing nothing" if against == NOTHING else self.manifest["treatments"][against]
-        return _figures.draw_gains(tests, metric, rival)
+        return _figures.draw_gains(tests, metric, rival, room=self.room(metric) if against == NOTHING else None)
 
     def plot_roc(self, classifier, treatments=None, embedder=None):
         """Plot mean ROC curves over the repeats of one classifier, of the rarest class against the rest.
@@ -229,7 +250,7 @@ class Comparison:
         if not rows:
             known = sorted({record["classifier"] for record in self.records})
             raise ValueError(f"classifier must be one of {', '.join(known)} with a finished cell; got {classifier!r}.")
-        shown = treatments or list(self.manifest["treatments"])
+        shown = treatments or list(distinct_labels(self.records, "roc_auc"))
         return _figures.draw_curves(self.records, rows[0], shown, kind)
 
     def write(self, folder=None, *, include_real_images=False):

@@ -44,11 +44,13 @@ COLOURS = {
     "smote": "#56b4e9",
     "adasyn": "#0072b2",
     "augmentation": "#009e73",
+    "augmentation_repetition": "#117733",
     "deep_smote": "#44aa99",
     "dcgan": "#d55e00",
     "dcgan_every_class": "#cc79a7",
     "conditional": "#882255",
     "cyclegan": "#332288",
+    "all_real": MUTED,
 }
 _OTHERS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # for names of the user
 STYLE = {
@@ -149,7 +151,7 @@ def verdict(test, metric):
 
 
 @styled
-def draw_gains(tests, metric, against="doing nothing"):
+def draw_gains(tests, metric, against="doing nothing", room=None):
     """Draw the difference of every treatment to the one it was tested against, with its interval.
 
     Parameters
@@ -160,11 +162,17 @@ def draw_gains(tests, metric, against="doing nothing"):
         The metric that was tested.
     against : str
         What people call the rival.
+    room : DataFrame or None, default=None
+        What `room_closed` returns, to mark the gain of the reference with a dotted line. None, or an empty table, does
+        not.
     """
     tests = tests.reset_index(drop=True)
     figure = _figure(WIDTH, 0.95 + 0.31 * len(tests))
     axis = figure.subplots()
     axis.axvline(0, color=INK, linewidth=1.2)
+    has_room = room is not None and len(room) > 0
+    if has_room:
+        axis.axvline(room["room"].iloc[0], color=MUTED, linewidth=1.5, linestyle=":")
     verdicts = [verdict(test, metric) for test in tests.itertuples()]
     for y, (test, found) in enumerate(zip(tests.itertuples(), verdicts, strict=True)):
         if np.isfinite(test.low):
@@ -204,6 +212,9 @@ def draw_gains(tests, metric, against="doing nothing"):
         for words in order
         if words in shown
     ]
+    if has_room:
+        line = {"color": MUTED, "linewidth": 1.5, "linestyle": ":"}
+        handles.append(matplotlib.lines.Line2D([], [], label="all real images (reference)", **line))
     figure.legend(handles=handles, loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.6)
     return figure
 

@@ -186,6 +186,7 @@ class SampleJob:
             seconds = time.perf_counter() - start
         _check_images(X_resampled, X, treatment)
         index = find_originals(X, X_resampled)
+        new = X_resampled[_first_of_each_new(index)]
         history = plain_history(sampler)
         values = {
             # Includes training that another treatment of the family has done before.
@@ -194,7 +195,7 @@ class SampleJob:
             "warnings": issued,
             "history": history,
         }
-        arrays = {"index": index, "labels": y_resampled, "new": X_resampled[index < 0]}
+        arrays = {"index": index, "labels": y_resampled, "new": new}
         context.store.write_shared(key, arrays, values)
 
     def _checkpoint_folder(self, context, treatment, sampler):
@@ -425,7 +426,7 @@ class Cell:
             of_fold = self._fit_predict(context, split)
             is_rarest.append(target[split.test] == rarest)
             scores.append(of_fold["scores"][:, rarest])
-            for part in ("sampler", "fit") if is_shared else ("sampler", "embedder", "fit"):
+            for part in ("sampler", "embedder_new", "fit", *(() if is_shared else ("embedder",))):
                 seconds[part] += of_fold["notes"]["seconds"][part]
         return best_threshold(np.concatenate(is_rarest), np.concatenate(scores))
 
@@ -454,7 +455,7 @@ class Cell:
         images, target, _, names = context.load()
         rows = split.train
         notes = {
-            "seconds": {"sampler": 0.0, "embedder": 0.0},
+            "seconds": {"sampler": 0.0, "embedder": 0.0, "embedder_new": 0.0},
             "sampler_memory": None,
             "n_synthetic": 0,
             "warnings": [],
@@ -469,10 +470,10 @@ class Cell:
             arrays, values = read_sample(context, sample, self.treatment)
             new = arrays["new"]
             if self.embedder is not None:
-                embedded, _ = read_or_run(context, self.embed(split, ((sample, self.treatment),)), -1)
-                new = embedded["features"]
+                embedded, of_new = read_or_run(context, self.embed(split, ((sample, self.treatment),)), -1)
+                new, notes["seconds"]["embedder_new"] = embedded["features"], of_new["seconds"]
             notes["seconds"]["sampler"], notes["sampler_memory"] = values["seconds"], values["peak_memory"]
-            notes["n_synthetic"] = len(arrays["new"])
+            notes["n_synthetic"] = int((arrays["index"] < 0).sum())
             notes["warnings"] += [{**warning, "from": "sampler"} for warning in values["warnings"]]
             notes["history"] = {
                 "all classes" if label == _OF_ALL else names[int(label)]: thin(found)
@@ -708,7 +709,7 @@ def find_examples(context, cells):
         if kept is None:
             continue
         arrays, _ = kept
-        labels = arrays["labels"][arrays["index"] < 0]
+        labels = arrays["labels"][_first_of_each_new(arrays["index"])]
         shown = [np.flatnonzero(labels == label)[:N_EXAMPLES] for label in np.unique(labels)]
         if shown:
             rows = np.concatenate(shown)
@@ -742,13 +743,24 @@ def find_originals(X, X_resampled):
     Returns
     -------
     index : ndarray of shape (n_resampled,), int
-        Row of the input that equals each row, the first one of several; -1 for new rows.
+        Row of the input that equals each row, the first one of several. Distinct new rows are numbered -1, -2, ... in
+        the order of their first appearance.
     """
     dtype = np.result_type(X, X_resampled)
-    place = {}
+    place, n_new = {}, 0
     for i, row in enumerate(X):
         place.setdefault(_digest(row, dtype), i)
-    return np.array([place.get(_digest(row, dtype), -1) for row in X_resampled], dtype=np.int64)
+    index = np.empty(len(X_resampled), dtype=np.int64)
+    for i, row in enumerate(X_resampled):
+        index[i] = place.setdefault(_digest(row, dtype), -1 - n_new)
+        n_new = max(n_new, -index[i])
+    return index
+
+
+def _first_of_each_new(index):
+    """Return where each distinct new row is for the first time, in the order of their numbers."""
+    numbers, first = np.unique(-index, return_index=True)
+    return first[numbers > 0]
 
 
 def _digest(row, dtype):
@@ -775,11 +787,11 @@ def _check_labels(y, names):
 
 
 def assemble(base, rows, index, new):
-    """Return the training inputs of a sampler's output: rows of `base` and new ones, in its order."""
+    """Return the training inputs of a sampler's output: rows of `base` and distinct new ones, in its order."""
     out = np.empty((len(index), *base.shape[1:]), dtype=base.dtype)
     out[index >= 0] = base[rows[index[index >= 0]]]
     if len(new):
-        out[index < 0] = new
+        out[index < 0] = new[-1 - index[index < 0]]
     return out
 
 

@@ -100,6 +100,11 @@ def needs_scores(name):
     return name in NEED_SCORES or name.startswith("roc_auc_")
 
 
+def depends_on_threshold(name):
+    """Return whether a metric depends on predicted labels, and so on the threshold; ranks and probabilities do not."""
+    return not needs_scores(name) and name not in LOWER_IS_BETTER
+
+
 def class_scores(classifier, X):
     """Return the scores of a fitted classifier, or None if it only predicts labels.
 

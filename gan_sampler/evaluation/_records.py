@@ -1,8 +1,10 @@
 """Records of a run: names and order of classifiers and treatments.
 
 A *row* is a classifier together with its embedder, as in the rows of tables. Built-in names come first, in the order of
-the tables, and then names of the user, in the order in which they first appear.
+the tables, and then names of the user, in the order in which they first appear. References come last.
 """
+
+from ._metrics import depends_on_threshold
 
 TREATMENT_LABELS = {
     "none": "none",
@@ -12,11 +14,13 @@ TREATMENT_LABELS = {
     "smote": "SMOTE",
     "adasyn": "ADASYN",
     "augmentation": "augmentation",
+    "augmentation_repetition": "augmentation + repetition",
     "deep_smote": "DeepSMOTE",
     "dcgan": "DCGAN",
     "dcgan_every_class": "DCGAN, every class",
     "conditional": "conditional DCGAN",
     "cyclegan": "CycleGAN",
+    "all_real": "all real images (reference)",
 }
 CLASSIFIER_LABELS = {
     "tree": "Decision tree",
@@ -28,6 +32,7 @@ CLASSIFIER_LABELS = {
     "densenet121": "DenseNet121",
 }
 THRESHOLD_SUFFIX = "+threshold"  # of a name: the threshold is tuned in addition
+REFERENCE = "reference"  # kind of a treatment that is only shown for comparison
 
 
 def row_key(record):
@@ -56,15 +61,54 @@ def treatments_of(records):
 
     A treatment with a tuned threshold follows the one without.
     """
-    found = list(dict.fromkeys(record["treatment"] for record in records))
-    place = _places(TREATMENT_LABELS, [name.removesuffix(THRESHOLD_SUFFIX) for name in found])
-    return sorted(found, key=lambda name: (place[name.removesuffix(THRESHOLD_SUFFIX)], name.endswith(THRESHOLD_SUFFIX)))
+    kinds = _kinds(records)
+    place = _places(TREATMENT_LABELS, [name.removesuffix(THRESHOLD_SUFFIX) for name in kinds])
+
+    def key(name):
+        plain = name.removesuffix(THRESHOLD_SUFFIX)
+        return kinds[name] == REFERENCE, place[plain], plain != name
+
+    return sorted(kinds, key=key)
 
 
 def treatment_labels(records):
     """Return the label of every treatment among records by its name, in order."""
     labels = {record["treatment"]: record["treatment_label"] for record in records}
     return {name: labels[name] for name in treatments_of(records)}
+
+
+def references_of(records):
+    """Return the names of the references among records: upper limits that are shown, but neither tested nor chosen."""
+    return [name for name, kind in _kinds(records).items() if kind == REFERENCE]
+
+
+def same_scores(records):
+    """Return for every treatment the name of the one whose scores it has: itself, or the one without a threshold.
+
+    A threshold is tuned on the scores of the same classifier, so that it changes predictions, but neither ranks nor
+    probabilities.
+    """
+    kinds = _kinds(records)
+    plain = {
+        name: "none" if kind == "threshold" else name.removesuffix(THRESHOLD_SUFFIX) for name, kind in kinds.items()
+    }
+    return {name: plain[name] if plain[name] in kinds else name for name in kinds}
+
+
+def distinct_labels(records, metric):
+    """Return the label of every treatment that has values of its own in a metric, references included, in order.
+
+    A tuned threshold changes no metric of scores or probabilities: with the treatment that has the same scores among
+    the records, its row would only repeat the other.
+    """
+    labels, like = treatment_labels(records), same_scores(records)
+    return {n: label for n, label in labels.items() if depends_on_threshold(metric) or like[n] == n}
+
+
+def competing_labels(records, metric):
+    """Return the label of every treatment that is tested and can be chosen, by its name, in order."""
+    references = references_of(records)
+    return {name: label for name, label in distinct_labels(records, metric).items() if name not in references}
 
 
 def repeat_key(record):
@@ -122,6 +166,14 @@ def _is_comparable(manifest, chosen):
 def _agree(ours, theirs):
     """Return whether two dicts have the same values for all common keys."""
     return all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
+
+
+def _kinds(records):
+    """Return the kind of every treatment among records, in the order in which they first appear."""
+    kinds = {}
+    for record in records:
+        kinds.setdefault(record["treatment"], record["treatment_kind"])
+    return kinds
 
 
 def _places(known, found):

@@ -29,7 +29,10 @@ from ._answer import (
 )
 from ._metrics import LOWER_IS_BETTER, METRIC_LABELS, metric_label
 from ._records import (
+    competing_labels,
+    distinct_labels,
     is_finished,
+    references_of,
     repeats_of,
     row_key,
     row_label,
@@ -37,6 +40,7 @@ from ._records import (
     select,
     treatment_labels,
 )
+from ._room import MEAN, room_closed
 from ._statistics import METRICS_TESTED, nemenyi, overall_tests, paired_tests, ranks
 from ._store import atomic
 from ._tables import (
@@ -45,6 +49,7 @@ from ._tables import (
     failed_cells,
     is_defined,
     often_wrong,
+    percent,
     published_table,
     signed,
     summarise,
@@ -68,6 +73,7 @@ _ON_DARK = {
     "#882255": "#ee6699",
     "#332288": "#a7a3ff",
     "#009e73": "#2cc295",
+    "#117733": "#6fbf73",
     "#999933": "#d6c84a",
     "#44aa99": "#66d0bd",
 }
@@ -230,6 +236,7 @@ class Run:
         self.rarest = self.classes[records[0]["rarest"]]
         self.is_original = tuple(self.classes) == PUBLISHED_CLASSES
         self.tests = self._overall()
+        self.room = room_closed(self.finished, metric=self.metric)
         self.featured = self._featured()
 
     @property
@@ -238,7 +245,7 @@ class Run:
         return self.tests is not None
 
     def _overall(self):
-        names = treatment_labels(self.finished)
+        names = competing_labels(self.finished, self.metric)
         if NOTHING not in names or len(names) < 2 or not values_of(self.finished, self.metric):
             return None
         return overall_tests(self.finished, against=NOTHING, metric=self.metric)
@@ -360,12 +367,14 @@ def _first_figure(run):
         "Mean difference to doing nothing over all classifiers, with its 95 % confidence interval. Significant means p "
         "below .05 after Holm's correction; the intervals are not corrected."
     )
+    if len(run.room):
+        caption += " The dotted line is the mean gain of all real images, a reference and no treatment."
     words = "; ".join(
         f"{test.treatment_label} {signed(test.difference)}, {figures.verdict(test, run.metric).words}"
         for test in run.tests.itertuples()
     )
     return embed(
-        figures.draw_gains(run.tests, run.metric),
+        figures.draw_gains(run.tests, run.metric, room=run.room),
         f"Gain of every treatment over doing nothing in {label}: {words}.",
         caption,
         "wide",
@@ -396,12 +405,22 @@ def _all_section(run):
 
 def pivot(run, metric):
     """Return the table of means of a metric, with treatments as rows and classifiers as columns."""
+    labels, references = distinct_labels(run.records, metric), references_of(run.records)
     rows = [row for row in run.rows if is_defined(run.records, row, metric)] or run.rows
     cells = {(cell.treatment, cell.row): cell for cell in summarise(run.records, metric, run.missing).itertuples()}
-    best = {row_key(row): _best([cells[name, row_key(row)] for name in run.labels], metric) for row in rows}
+    best = {
+        row_key(row): _best([cells[name, row_key(row)] for name in labels if name not in references], metric)
+        for row in rows
+    }
     body = [
-        [Cell(label), *(_mean_cell(cells[name, row_key(row)], best[row_key(row)]) for row in rows)]
-        for name, label in run.labels.items()
+        [
+            Cell(label),
+            *(
+                _mean_cell(cells[name, row_key(row)], None if name in references else best[row_key(row)])
+                for row in rows
+            ),
+        ]
+        for name, label in labels.items()
     ]
     caption = f"{metric_label(metric, run.classes)}: mean ± standard deviation over the repeats"
     caption += " (lower is better)" if metric in LOWER_IS_BETTER else ""
@@ -427,7 +446,10 @@ def _mean_cell(cell, best):
 def _tests_section(run):
     section = Section("tests", "Significance tests")
     if not run.can_test:
-        section.text("There are no tests: they need doing nothing (“none”) and at least one other treatment.")
+        section.text(
+            "There are no tests: they need doing nothing (“none”) and at least one treatment that can change "
+            f"{in_sentence(_label(run))}."
+        )
         return section
     section.text(
         "Every test is paired: the same classifier, split and seed with and without the treatment. The interval "
@@ -442,6 +464,7 @@ def _tests_section(run):
     section.fold(
         f"{len(table.rows)} single tests, for every classifier and {len(metrics)} metrics", _table_block(table)
     )
+    _add_room(section, run)
     _add_ranks(section, run)
     return section
 
@@ -469,6 +492,46 @@ def _tests_table(tests, caption, of_rows=False):
         ]
         rows.append(cells)
     return Table(caption, columns, rows)
+
+
+def _add_room(section, run):
+    """Add the shares of the room between doing nothing and all real images, if they are among the treatments."""
+    if run.room.empty:
+        return
+    section.heading("Room to all real images")
+    section.text(
+        "All real images of the rare class, some of which this run left out on purpose, show what perfect synthetic "
+        "images could bring. This is a reference and no treatment to choose, so it is not tested. The share of this "
+        "room that a treatment closes is its gain divided by that of the reference, with Fieller's interval; without a "
+        "significant gain of the reference there is none. In metrics that depend on the threshold, a treatment can "
+        "close more than all of it."
+    )
+    columns = [Column("Treatment", False), Column("Classifier", False), Column("Room"), Column("95 % interval")]
+    columns += [Column("Share closed"), Column("95 % interval"), Column("Repeats")]
+    body = [
+        [
+            Cell(row.treatment_label),
+            Cell(row.classifier),
+            _number(row.room, signed),
+            Cell(f"{signed(row.room_low)} to {signed(row.room_high)}" if np.isfinite(row.room_low) else DASH),
+            _number(row.share, percent),
+            Cell(DASH if np.isnan(row.low) else f"{percent(row.low)} to {percent(row.high)}"),
+            _count(row.n_repeats),
+        ]
+        for row in run.room.itertuples()
+    ]
+    caption = f"Share of the room in {in_sentence(_label(run))} that each treatment closes"
+    is_mean = (run.room["classifier"] == MEAN).to_numpy()
+    if is_mean.any():
+        section.table(Table(f"{caption}, mean of the classifiers", columns, _where(body, is_mean)))
+        table = Table(f"{caption}, for every classifier", columns, _where(body, ~is_mean))
+        section.fold("The same for every classifier", _table_block(table))
+    else:
+        section.table(Table(caption, columns, body))
+
+
+def _where(rows, is_kept):
+    return [row for row, keep in zip(rows, is_kept, strict=True) if keep]
 
 
 def _add_ranks(section, run):
@@ -575,7 +638,8 @@ def _curves_section(run):
         "images without a false alarm.",
         "quiet",
     )
-    others = [name for name in run.labels if name not in run.featured]
+    labels = distinct_labels(run.records, "roc_auc")
+    others = [name for name in labels if name not in run.featured]
     behind = [{"label": "other treatments", "colour": _variable(figures.MUTED), "style": "thin"}] if others else []
     for kind, title in (("roc", "ROC curves"), ("precision_recall", "Precision-recall curves")):
         section.heading(f"{title}, “{run.rarest}” against the rest")
@@ -600,13 +664,13 @@ def _curves_section(run):
     if others:
         panels = [
             embed(
-                figures.draw_curves(run.finished, [row], list(run.labels), with_bands=False),
+                figures.draw_curves(run.finished, [row], list(labels), with_bands=False),
                 f"ROC curves of {row_label(row)}, all treatments",
             )
             for row in rows
         ]
-        block = {"kind": "figures", "figures": panels, "css": "panels", "legend": run.legend(run.labels)}
-        section.fold(f"ROC curves of all {len(run.labels)} treatments", block)
+        block = {"kind": "figures", "figures": panels, "css": "panels", "legend": run.legend(labels)}
+        section.fold(f"ROC curves of all {len(labels)} treatments", block)
     left_out = [row_label(row) for row in run.rows if row not in rows]
     if left_out:
         section.text(f"Without scores, and so without curves: {', '.join(left_out)}.", "quiet")
@@ -671,7 +735,8 @@ def _cost_section(run):
     columns = [Column("Treatment", False), Column("Time"), Column("Peak memory"), Column(f"Gain, {_label(run)}")]
     section.table(Table("Cost of the resampling alone, mean time over the repeats", columns, body))
     section.text(
-        "The time is counted once for all classifiers that share the resampled images; in the figure, shorter times "
+        "The time is that of resampling and of the features of new images, counted once for all classifiers; in the "
+        "figure, shorter times "
         f"are drawn as {figures.LEAST_SECONDS} s. The memory is the peak of the process that resampled. A tuned "
         "threshold does not resample, but needs several additional fits of the classifier.",
         "quiet",

@@ -38,7 +38,7 @@ _BYTES_OF_WORKER = 800 * 2**20  # with torch and other packages loaded
 def make_cells(splits, treatments, classifiers, embedders):
     """Return all cells of a grid, split by split."""
     return [
-        Cell(split, treatment, classifier, embedder)
+        Cell(split.restored() if treatment.restores else split, treatment, classifier, embedder)
         for split in splits
         for treatment in treatments
         for classifier in classifiers

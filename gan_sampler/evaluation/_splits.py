@@ -24,12 +24,19 @@ class Split:
         Seed of samplers, embedders and classifiers.
     train, test : ndarray of int
         Rows of the images.
+    removed : ndarray of int
+        Rows that `thin_rarest` has removed from the training images.
     """
 
     name: str
     seed: int
     train: np.ndarray = field(compare=False, repr=False)
     test: np.ndarray = field(compare=False, repr=False)
+    removed: np.ndarray = field(compare=False, repr=False, default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def restored(self):
+        """Return the split with the removed rows among the training images again."""
+        return Split(self.name, self.seed, np.sort(np.concatenate([self.train, self.removed])), self.test)
 
 
 def make_splits(data, seeds, cv=None):
@@ -171,7 +178,7 @@ def thin_rarest(split, target, n_images):
     rows, _ = make_imbalance(
         split.train[:, None], target[split.train], sampling_strategy={rarest: n_images}, random_state=split.seed
     )
-    return replace(split, train=np.sort(rows[:, 0]))
+    return replace(split, train=np.sort(rows[:, 0]), removed=np.setdiff1d(split.train, rows[:, 0]))
 
 
 def _warn_of_shared_groups(data, train, test):

@@ -38,14 +38,18 @@ import pandas as pd
 from scipy import special
 from scipy.stats import chi2, friedmanchisquare, rankdata
 
-from ._metrics import LOWER_IS_BETTER, needs_scores
+from ._metrics import LOWER_IS_BETTER, depends_on_threshold, needs_scores
 from ._records import (
+    REFERENCE,
+    competing_labels,
     is_finished,
+    references_of,
     repeat_key,
     repeats_of,
     row_key,
     row_label,
     rows_of,
+    same_scores,
     select,
     treatment_labels,
     treatments_of,
@@ -60,6 +64,9 @@ _N_NODES = 48  # of the integral over the unknown variance
 
 def paired_tests(records, *, against="none", metrics=METRICS_TESTED, treatments=None, alpha=0.05):
     """Test treatments against one, for every classifier and metric.
+
+    References are not tested. In metrics of scores and probabilities, a treatment with a tuned threshold is not tested
+    if the one with the same scores is among the treatments.
 
     Parameters
     ----------
@@ -84,7 +91,7 @@ def paired_tests(records, *, against="none", metrics=METRICS_TESTED, treatments=
         ``p_holm`` and ``is_significant``. With fewer than two repeats all but the difference is NaN.
     """
     tested = _check_treatments(records, against, treatments)
-    run = _Run(records, against, metrics)
+    run = DifferencesOfRun(records, against, metrics)
     found = compare_differences(run.differences, run.image_variances(), **run.design)
     table = pd.DataFrame(
         {
@@ -99,14 +106,14 @@ def paired_tests(records, *, against="none", metrics=METRICS_TESTED, treatments=
         for t, treatment in enumerate(run.others)
         for r, row in enumerate(run.rows)
         for m, metric in enumerate(metrics)
-        if treatment in tested and (row["ranks"] or not needs_scores(metric))
+        if treatment in tested and run.is_distinct[t, m] and (row["ranks"] or not needs_scores(metric))
         for place in [(r, t, m)]
     )
     return _with_holm(table, alpha)
 
 
 def overall_tests(records, *, against="none", metric="roc_auc", alpha=0.05):
-    """Test the mean over the classifiers of treatments against one.
+    """Test the mean over the classifiers of treatments against one; `paired_tests` says which are tested.
 
     Parameters
     ----------
@@ -126,7 +133,7 @@ def overall_tests(records, *, against="none", metric="roc_auc", alpha=0.05):
         the number of classifiers in the mean. Repeats that one of them does not have are left out for all.
     """
     _check_treatments(records, against, None)
-    run = _Run(records, against, [metric])
+    run = DifferencesOfRun(records, against, [metric])
     means, variances, n_classifiers = run.over_rows()
     found = compare_differences(means[None, :, None], variances[None, :, None], **run.design)
     counts = np.isfinite(means).sum(1)
@@ -141,17 +148,18 @@ def overall_tests(records, *, against="none", metric="roc_auc", alpha=0.05):
             **{name: values[0, t, 0] for name, values in found.items()},
         }
         for t, treatment in enumerate(run.others)
+        if run.is_distinct[t, 0]
     )
     return _with_holm(table, alpha)
 
 
 def mean_values(records, metric):
-    """Return the mean of a metric over the repeats of all treatments, with classifiers as rows.
+    """Return the mean of a metric over the repeats of all competing treatments, with classifiers as rows.
 
     Classifiers without results of a treatment, or without scores that the metric needs, are left out;
     ``attrs["left_out"]`` names them.
     """
-    labels, means, left_out = treatment_labels(records), {}, []
+    labels, means, left_out = competing_labels(records, metric), {}, []
     for row in rows_of(records):
         values = np.array([list(_values(records, row, name, metric).values()) for name in labels])
         is_common = np.isfinite(values).all(0)
@@ -165,7 +173,7 @@ def mean_values(records, metric):
 
 
 def ranks(records, metric):
-    """Rank the treatments within every classifier, 1 is best, as Demšar [1]_ does for data sets.
+    """Rank the competing treatments within every classifier, 1 is best, as Demšar [1]_ does for data sets.
 
     Returns
     -------
@@ -182,7 +190,7 @@ def ranks(records, metric):
     means = mean_values(records, metric)
     sign = 1 if metric in LOWER_IS_BETTER else -1
     ranked = rankdata(sign * means.to_numpy().round(12), axis=1) if len(means) else np.full((1, means.shape[1]), np.nan)
-    labels = treatment_labels(records)
+    labels = competing_labels(records, metric)
     table = pd.DataFrame({"treatment": list(labels), "treatment_label": list(labels.values()), "rank": ranked.mean(0)})
     is_testable = len(means) > 1 and len(labels) > 2 and np.ptp(ranked, axis=1).any()
     table.attrs |= {
@@ -412,20 +420,22 @@ def _margins(seed_variance, freedom, image_variance, image_freedom):
     return high
 
 
-class _Run:
+class DifferencesOfRun:
     """The differences of a run from one treatment, and their variances over resamplings of the test images.
 
-    Axes are rows (classifiers), treatments, metrics and repeats.
+    Axes are rows (classifiers), treatments, metrics and repeats. Without `others`, they are all but references.
     """
 
-    def __init__(self, records, against, metrics):
+    def __init__(self, records, against, metrics, others=None):
         self.against, self.metrics = against, list(metrics)
         self.labels, self.rows, self.repeats = treatment_labels(records), rows_of(records), repeats_of(records)
-        self.others = [name for name in self.labels if name != against]
+        references = references_of(records)
+        plain = [name for name in self.labels if name != against and name not in references]
+        self.others = plain if others is None else list(others)
         self.cells = {(row_key(r), r["treatment"], repeat_key(r)): r for r in records if is_finished(r)}
         values = {
             (name, m): np.array([list(_values(records, row, name, metric, self.repeats).values()) for row in self.rows])
-            for name in self.labels
+            for name in (against, *self.others)
             for m, metric in enumerate(self.metrics)
         }
         self.differences = np.stack(
@@ -435,13 +445,22 @@ class _Run:
             ],
             axis=1,
         )
+        # The others would repeat a test, or compare a result with itself.
+        self.is_distinct = self._find_distinct(same_scores(records))
+        self.differences[:, ~self.is_distinct] = np.nan
         self.counts = np.isfinite(self.differences).sum(-1)
         self._weights, self._resampled = {}, {}
+
+    def _find_distinct(self, like):
+        """Return which treatments have values of their own in which metrics, (n_others, n_metrics)."""
+        has_own_scores = [like[name] == name and name != like[self.against] for name in self.others]
+        return np.array([[own or depends_on_threshold(metric) for metric in self.metrics] for own in has_own_scores])
 
     @functools.cached_property
     def design(self):
         """Parameters of `compare_differences` that depend on the splits."""
-        first = next(iter(self.cells.values()), None)
+        thinned = (cell for cell in self.cells.values() if cell["treatment_kind"] != REFERENCE)
+        first = next(thinned, None)
         if first is None:
             return {"shares_test_images": False, "overlap": 0.0, "image_freedom": 1}
         # Folds given by the user are the same for every seed.
@@ -469,7 +488,12 @@ class _Run:
         repeats = np.flatnonzero(np.isfinite(differences))
         if len(repeats) < 2:
             return np.nan
-        resampled = np.mean(
+        resampled = self.resampled_differences(rows, treatment, metric, repeats)
+        return self.image_covariance(resampled, resampled)[0, 1]
+
+    def resampled_differences(self, rows, treatment, metric, repeats):
+        """Return the mean difference over rows in every resampling of the test images, (n_repeats, n_resamplings)."""
+        return np.mean(
             [
                 [
                     self._of_cell(row, self.others[treatment], repeat)[self.metrics[metric]]
@@ -479,10 +503,13 @@ class _Run:
                 for row in rows
             ],
             axis=0,
-        )  # (n_repeats, n_resamplings)
+        )
+
+    def image_covariance(self, first, second):
+        """Return the (2, 2) covariance of two `resampled_differences`, as `compare_differences` needs the variance."""
         if self.design["shares_test_images"]:
-            return resampled.mean(axis=0).var(ddof=1)
-        return resampled.var(axis=1, ddof=1).mean()
+            return np.cov(first.mean(axis=0), second.mean(axis=0))
+        return np.mean([np.cov(*pair) for pair in zip(first, second, strict=True)], axis=0)
 
     def over_rows(self):
         """Return mean differences over the rows, their variances over test images, and how many rows there are."""
@@ -524,15 +551,16 @@ def _values(records, row, treatment, metric, repeats=None):
 
 def _check_treatments(records, against, treatments):
     """Return the names of the tested treatments; raise an error for unknown names."""
-    known = treatments_of(records)
-    for argument, names in (("against", [against]), ("treatments", treatments or [])):
+    references, every = references_of(records), treatments_of(records)
+    known = [name for name in every if name not in references]
+    for argument, names, choice in (("against", [against], every), ("treatments", treatments or [], known)):
         for name in names:
-            if name not in known:
-                raise ValueError(f"{argument} must be of the run's treatments, {', '.join(known)}; got {name}.")
+            if name not in choice:
+                raise ValueError(f"{argument} must be of the run's treatments, {', '.join(choice)}; got {name}.")
     if against in (treatments or []):
         raise ValueError(f"treatments must not hold the one they are tested against; got {against}. Leave it out.")
-    if len(known) < 2:
-        raise ValueError(f"records must be of two treatments or more; got {known[0]} alone. Run another one.")
+    if len({*known, against}) < 2:
+        raise ValueError(f"records must be of two treatments or more; got {against} alone. Run another one.")
     return treatments or [name for name in known if name != against]
 
 
@@ -542,8 +570,8 @@ def _with_holm(table, alpha):
 
     if table.empty:
         raise ValueError(
-            "metrics must hold one that the classifiers have; none of them has scores, so there are no areas. "
-            "Choose balanced_accuracy, for example."
+            "metrics must hold one that the classifiers have and the treatments change: without scores there are no "
+            "areas, and a tuned threshold does not change them. Choose balanced_accuracy, for example."
         )
     is_known = table["p"].notna().to_numpy()
     corrected = np.full(len(table), np.nan)

@@ -36,6 +36,7 @@ _PRESENTATION = (  # changes in these files do not change results
     "evaluation/_pictures.py",
     "evaluation/_records.py",
     "evaluation/_report.py",
+    "evaluation/_room.py",
     "evaluation/_statistics.py",
     "evaluation/_store.py",
     "evaluation/_tables.py",

@@ -8,14 +8,24 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
-from ._records import is_finished, repeat_key, repeats_of, row_key, row_label, rows_of, select, treatment_labels
+from ._records import (
+    distinct_labels,
+    is_finished,
+    repeat_key,
+    repeats_of,
+    row_key,
+    row_label,
+    rows_of,
+    select,
+    treatment_labels,
+)
 from ._store import atomic
 
 TERMINAL_WIDTH = 100
 _NARROW = "{:.2f}"
-_COLUMNS = ("data", "split", "seed", "treatment", "classifier", "embedder")
+_COLUMNS = ("data", "split", "seed", "treatment", "treatment_kind", "classifier", "embedder")
 _SIZES = ("n_train", "n_train_resampled", "n_synthetic", "n_test")
-_SECONDS = ("sampler", "embedder", "fit", "predict")
+_SECONDS = ("sampler", "embedder", "embedder_new", "fit", "predict")
 _SHORT = {
     "Decision tree": "Tree",
     "Random forest": "Forest",
@@ -48,6 +58,11 @@ def signed(value, digits=3):
     """Format a difference, with a typographic minus sign, and no sign before a zero."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
+def percent(value):
+    """Format a share in percent, with a typographic minus sign; an infinite one is "no limit"."""
+    return f"{value:.0%}".replace("-", "\N{MINUS SIGN}").replace("%", " %") if np.isfinite(value) else "no limit"
 
 
 def write_tables(folder, records, manifest):
@@ -157,13 +172,14 @@ def summarise(records, metric, missing=None):
     Returns
     -------
     table : DataFrame
-        A row for each treatment and classifier (with its embedder), with columns treatment, treatment_label, row (from
-        `row_key`), classifier, mean, std (NaN of one repeat), n (repeats with a value), n_asked, n_failed.
+        A row for each treatment with values of its own (see `distinct_labels`) and each classifier (with its embedder),
+        with columns treatment, treatment_label, row (from `row_key`), classifier, mean, std (NaN of one repeat), n
+        (repeats with a value), n_asked, n_failed.
     """
     n_repeats = len(repeats_of(records))
     absent = Counter((cell["treatment"], cell["classifier"], cell["embedder"]) for cell in missing or ())
     rows = []
-    for name, label in treatment_labels(records).items():
+    for name, label in distinct_labels(records, metric).items():
         for row in rows_of(records):
             cells = select(records, row=row, treatment=name)
             values = values_of(cells, metric)
@@ -385,22 +401,46 @@ def cost_table(records):
     Returns
     -------
     table : DataFrame
-        Columns treatment, treatment_label, seconds (mean over the repeats) and memory (peak, in bytes; NaN unknown).
+        Columns treatment, treatment_label, seconds (of resampling and of the features of new images, mean over the
+        repeats) and memory (peak of resampling, in bytes; NaN unknown).
     """
     rows = []
     for name, label in treatment_labels(records).items():
         cells = [record for record in select(records, treatment=name) if is_finished(record)]
-        # Images and features are resampled in two jobs; the longer one is taken.
-        of_repeat = pd.DataFrame(
-            {"repeat": [repeat_key(record) for record in cells], "s": [r["seconds"]["sampler"] for r in cells]}
+        of_cells = pd.DataFrame(
+            [(*repeat_key(record), record["embedder"], seconds_of_resampling(record)) for record in cells],
+            columns=["split", "seed", "embedder", "seconds"],
         )
         memories = [record["sampler_memory"] for record in cells if record.get("sampler_memory")]
         rows.append(
             {
                 "treatment": name,
                 "treatment_label": label,
-                "seconds": of_repeat.groupby("repeat")["s"].max().mean() if cells else np.nan,
+                "seconds": mean_cost(of_cells),
                 "memory": max(memories, default=np.nan),
             }
         )
     return pd.DataFrame(rows, columns=["treatment", "treatment_label", "seconds", "memory"])
+
+
+def mean_cost(table):
+    """Return the mean time of resampling over the repeats, counted once for all classifiers of a repeat.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row for each cell of a treatment, with columns split, seed, embedder and seconds.
+
+    Returns
+    -------
+    seconds : float
+        NaN of an empty table. Classifiers of features may resample each for itself, which is the same work: the mean of
+        their times counts. Of embedders, and of classifiers of images, the one that takes longest counts.
+    """
+    of_inputs = table.groupby(["split", "seed", "embedder"], dropna=False)["seconds"].mean()
+    return of_inputs.groupby(["split", "seed"]).max().mean()
+
+
+def seconds_of_resampling(record):
+    """Return the time of resampling, with that of the features of new images, of a finished cell, in seconds."""
+    return record["seconds"]["sampler"] + record["seconds"]["embedder_new"]

@@ -1,11 +1,13 @@
 """Treatments of class imbalance: none, class weights, a tuned threshold, and samplers before or after the embedder."""
 
+import functools
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
+from imblearn.pipeline import Pipeline
 
 from gan_sampler.evaluation._models import (
     class_weight_parameters,
@@ -27,6 +29,7 @@ from gan_sampler.samplers import (
 )
 from gan_sampler.samplers._base import BaseImageOverSampler
 
+AUGMENTED_SHARE = 0.25  # of the images that are added; with 40 to 100 of 4,000 images it makes about 1,000
 _WITHOUT_EFFECT_ON_RESULTS = ("memory", "verbose", "device", "n_jobs", "checkpoint_dir")
 
 
@@ -51,6 +54,10 @@ class Treatment:
     family : str, default=""
         Name shared by treatments that may share the training of a GAN through checkpoints; they are fitted one after
         another.
+    restores : bool, default=False
+        Whether classifiers are trained on all real training images, also those that ``n_rare`` has removed. This is a
+        reference, the gain that perfect synthetic images could bring, and no treatment to choose: it is not tested, and
+        is marked in tables.
     """
 
     name: str
@@ -60,10 +67,13 @@ class Treatment:
     weights: bool = False
     tunes_threshold: bool = False
     family: str = ""
+    restores: bool = False
 
     @property
     def kind(self):
-        """Kind of treatment: "none", "weights", "threshold" or "sampler"."""
+        """Kind of treatment: "none", "weights", "threshold", "sampler" or "reference"."""
+        if self.restores:
+            return "reference"
         if self.sampler is not None:
             return "sampler"
         return "weights" if self.weights else "threshold" if self.tunes_threshold else "none"
@@ -105,8 +115,8 @@ def choose_treatments(asked, settings, device, n_classes=2, verbose=0):
     Parameters
     ----------
     asked : sequence of str or Treatment, or dict of str to str, sampler or Treatment
-        Names, with the suffix ``+threshold`` to tune the threshold in addition; or samplers by name. Samplers of this
-        package are applied before the embedder and others after it; a `Treatment` can set this.
+        Names, or samplers by name; with the suffix ``+threshold`` behind a name, the threshold is tuned in addition.
+        Samplers of this package are applied before the embedder and others after it; a `Treatment` can set this.
     settings : Settings
         Lengths of training.
     device : str
@@ -126,6 +136,12 @@ def choose_treatments(asked, settings, device, n_classes=2, verbose=0):
         raise ValueError(
             f"samplers must tune no threshold on {n_classes} classes: it is defined for two. Leave out "
             f"{', '.join(tuned)}."
+        )
+    untuned = [t.name for t in found if t.name.endswith(THRESHOLD_SUFFIX) and not t.tunes_threshold]
+    if untuned:
+        raise ValueError(
+            f"samplers must tune a threshold if their name ends with {THRESHOLD_SUFFIX}; {untuned[0]!r} does not. Set "
+            "tunes_threshold=True, or choose another name."
         )
     taken = [treatment for treatment in found if treatment.name == "none" and treatment.kind != "none"]
     if taken:
@@ -152,7 +168,7 @@ def _choose(name, sampler, settings, device, verbose):
             f"samplers must be names or instances of samplers, with fit_resample; got {sampler!r} for {name!r}."
         )
     on = "images" if isinstance(sampler, BaseImageOverSampler | PixelSampler | AugmentationOverSampler) else "features"
-    return Treatment(name, name, sampler, on)
+    return Treatment(name, name, sampler, on, tunes_threshold=name.endswith(THRESHOLD_SUFFIX))
 
 
 def _named_treatment(name, settings, device, verbose):
@@ -164,6 +180,8 @@ def _named_treatment(name, settings, device, verbose):
     label = TREATMENT_LABELS[name]
     if name == "none":
         return Treatment(name, label)
+    if name == "all_real":
+        return Treatment(name, label, restores=True)
     if name == "class_weight":
         return Treatment(name, label, weights=True)
     if name == "threshold":
@@ -176,6 +194,8 @@ def _named_treatment(name, settings, device, verbose):
     gan = dict(settings.dcgan)
     if name == "augmentation":
         return Treatment(name, label, AugmentationOverSampler())
+    if name == "augmentation_repetition":
+        return Treatment(name, label, augmentation_with_repetition())
     if name == "deep_smote":
         return Treatment(name, label, DeepSMOTE(**settings.deep_smote, **shared))
     if name == "cyclegan":
@@ -184,6 +204,33 @@ def _named_treatment(name, settings, device, verbose):
         return Treatment(name, label, ConditionalDCGANOverSampler(**gan, **shared), family="conditional")
     classes = "all" if name == "dcgan_every_class" else "resampled"
     return Treatment(name, label, DCGANOverSampler(**gan, synthetic_classes=classes, **shared), family="gan")
+
+
+def augmentation_with_repetition(share=AUGMENTED_SHARE):
+    """Return a sampler of images that augments first, and then repeats real and augmented images up to parity.
+
+    Parameters
+    ----------
+    share : float, default=0.25
+        Share of the images to be added that are augmented ones, in (0, 1]; the others are repetitions.
+
+    Returns
+    -------
+    sampler : imblearn.pipeline.Pipeline
+    """
+    return Pipeline(
+        [
+            ("augment", AugmentationOverSampler(sampling_strategy=functools.partial(_part_of_parity, share=share))),
+            ("repeat", PixelSampler(RandomOverSampler())),
+        ]
+    )
+
+
+def _part_of_parity(y, share):
+    """Return the number of images of each class but the largest, after adding a share of what it lacks."""
+    labels, counts = np.unique(y, return_counts=True)
+    most = counts.max()
+    return {label: int(n + round(share * (most - n))) for label, n in zip(labels, counts, strict=True) if n < most}
 
 
 def check_treatments(treatments, classifiers):

@@ -18,6 +18,7 @@ TREATMENTS = {
     "conditional": ("Conditional DCGAN", "sampler"),
     "cyclegan": ("CycleGAN", "sampler"),
     "smote+threshold": ("SMOTE + tuned threshold", "sampler"),
+    "all_real": ("All real images (reference)", "reference"),
 }
 CLASSIFIERS = {
     "tree": "Decision tree",
@@ -138,6 +139,7 @@ def make_record(classes, treatment, row, seed, *, split, gain, n_test, n_train, 
         "seconds": {
             "sampler": 0.2 + 60.0 * is_generator + place if kind == "sampler" else 0.0,
             "embedder": 3.0 if embedder else 0.0,
+            "embedder_new": 1.0 if embedder and kind == "sampler" else 0.0,
             "fit": 1.5,
             "predict": 0.1,
         },

@@ -154,6 +154,20 @@ def test_rarest_class_can_be_thinned_for_training_alone():
     assert set(first.train) != set(second.train)
 
 
+def test_what_thinning_removed_can_be_restored():
+    """The reference must have exactly the training images of the whole split, and no test image."""
+    data = toy_data()
+    (whole,) = make_splits(data, [0])
+    thinned = thin_rarest(whole, data.target, 5)
+    assert {int(data.target[row]) for row in thinned.removed} == {0}
+    assert len(thinned.removed) == (data.target[whole.train] == 0).sum() - 5
+    restored = thinned.restored()
+    np.testing.assert_array_equal(restored.train, whole.train)
+    np.testing.assert_array_equal(restored.test, whole.test)
+    assert not set(restored.train) & set(restored.test)
+    assert not len(whole.removed)
+
+
 @pytest.mark.parametrize("n_rare", [500, 0, -1, 2.5])
 def test_as_many_rare_images_as_there_are_can_be_asked_for(n_rare):
     (whole,) = make_splits(toy_data(), [0])

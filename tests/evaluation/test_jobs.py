@@ -89,6 +89,55 @@ def test_no_test_image_reaches_a_sampler_an_embedder_or_a_threshold(tmp_path, mo
     assert set(split.train.tolist()) in by_embedders
 
 
+@pytest.mark.parametrize("name", ["all_real", "all_real+threshold"])
+def test_reference_is_trained_on_all_real_images_and_on_no_test_image(tmp_path, name):
+    """Also where it comes first: pictures and counts of the report are those of the thinned images."""
+    data = numbered_noise()
+    evaluation = lay_out(data, tmp_path, samplers=[name, "none"], embedders={"m": Memory()}, n_rare=8)
+    records = run(evaluation)
+    reference, nothing = (
+        next(record for key, record in records.items() if key[0] == asked) for asked in (name, "none")
+    )
+    assert reference["treatment_kind"] == "reference"
+    assert reference["class_counts"] == {"0": 30, "1": 60}
+    assert nothing["class_counts"] == {"0": 8, "1": 60}
+    assert evaluation.plan(measure=False).splitlines()[0].endswith("training on 8 0, 60 1")
+    assert reference["rows"] == nothing["rows"]
+    assert not set.union(*Memory.fitted_on) & set(nothing["rows"])
+    assert {len(fitted_on) for fitted_on in Memory.fitted_on} >= {68, 90}
+
+
+def test_reference_needs_a_class_that_was_thinned(tmp_path):
+    for options in ({}, {"n_rare": 30}):
+        with pytest.raises(ValueError, match="must not hold 'all_real' unless n_rare leaves out training images"):
+            lay_out(numbered_noise(), tmp_path, samplers=["all_real"], **options)
+
+
+def test_augmented_and_repeated_images_reach_parity_and_are_embedded_once_each(tmp_path, monkeypatch):
+    """Repetitions have the same features, and embedding is what costs."""
+    seen, transform = [], Pixels.transform
+
+    def noted(embedder, X):
+        seen.append(len(X))
+        return transform(embedder, X)
+
+    monkeypatch.setattr(Pixels, "transform", noted)
+    embedder = Embedder("pixels", "Pixels", "As they are.", Pixels(), is_frozen=True)
+    data = toy_data()
+    (record,) = (
+        record
+        for key, record in records_of(
+            data, tmp_path, samplers=["augmentation_repetition"], embedders=[embedder], n_rare=4
+        ).items()
+        if key[0] != "none"
+    )
+    assert record["class_counts"] == {"class 0": 4, "class 1": 32}
+    assert record["class_counts_resampled"] == {"class 0": 32, "class 1": 32}
+    assert sorted(seen) == [round(0.25 * 28), len(data.target)]
+    assert record["n_synthetic"] > round(0.25 * 28)
+    assert record["seconds"]["embedder_new"] > 0
+
+
 def test_embedder_fitted_on_training_and_test_is_caught(tmp_path, monkeypatch):
     """The test above must fail for it: this is the mutation that survived."""
     fit = EmbedJob.run
@@ -187,13 +236,13 @@ def test_samplers_that_put_new_rows_in_the_place_of_old_ones_are_counted(tmp_pat
 
 def test_originals_are_found_whatever_the_order_the_type_and_repetitions():
     X = np.array([[0.0, 1], [2, 3], [0, 1], [4, 5]], dtype=np.float32)
-    made = np.array([[4, 5], [9, 9], [2, 3], [2, 3], [0, 1]], dtype=np.float64)
+    made = np.array([[4, 5], [9, 9], [2, 3], [7, 7], [9, 9], [2, 3], [0, 1]], dtype=np.float64)
     index = find_originals(X, made)
-    assert index.tolist() == [3, -1, 1, 1, 0]
+    assert index.tolist() == [3, -1, 1, -2, -1, 1, 0]
     base = np.arange(60.0).reshape(20, 3)
     rows = np.array([5, 6, 7, 8])
-    out = assemble(base, rows, index, np.full((1, 3), -1.0))
-    np.testing.assert_array_equal(out, [base[8], [-1, -1, -1], base[6], base[6], base[5]])
+    out = assemble(base, rows, index, np.repeat([[-1.0], [-2.0]], 3, axis=1))
+    np.testing.assert_array_equal(out, [base[8], [-1] * 3, base[6], [-2] * 3, [-1] * 3, base[6], base[5]])
     np.testing.assert_array_equal(assemble(base, rows, np.array([1, 0]), np.empty((0, 0))), base[[6, 5]])
 
 

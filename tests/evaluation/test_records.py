@@ -1,6 +1,8 @@
 """Order and names of rows, treatments and repeats."""
 
 from gan_sampler.evaluation._records import (
+    competing_labels,
+    distinct_labels,
     is_finished,
     repeats_of,
     row_label,
@@ -15,6 +17,7 @@ def record(treatment="none", classifier="cnn", embedder=None, split="official", 
     return {
         "treatment": treatment,
         "treatment_label": treatment.upper(),
+        "treatment_kind": {"threshold": "threshold", "all_real": "reference"}.get(treatment, "sampler"),
         "classifier": classifier,
         "classifier_label": classifier.upper(),
         "embedder": embedder,
@@ -40,6 +43,14 @@ def test_known_names_come_in_the_order_of_tables_and_the_users_own_behind_them()
     ]
     rows = rows_of([record(classifier=name) for name in ("mine", "cnn", "his", "tree")])
     assert [row["classifier"] for row in rows] == ["tree", "cnn", "mine", "his"]
+
+
+def test_references_come_last_and_thresholds_have_no_row_where_they_change_nothing():
+    records = [record(name) for name in ("all_real", "mine", "threshold", "mine+threshold", "ark+threshold", "none")]
+    assert treatments_of(records)[-1] == "all_real"
+    assert list(distinct_labels(records, "balanced_accuracy")) == treatments_of(records)
+    assert list(distinct_labels(records, "roc_auc")) == ["none", "mine", "ark+threshold", "all_real"]
+    assert list(competing_labels(records, "brier")) == ["none", "mine", "ark+threshold"]
 
 
 def test_a_row_is_a_classifier_and_what_it_sees():

@@ -14,6 +14,7 @@ from make_records import fail, make_manifest, make_records, warn
 from gan_sampler.evaluation import _report, _tables
 from gan_sampler.evaluation._figures import draw_cost, draw_curves, draw_gains, draw_history
 from gan_sampler.evaluation._report import write_html
+from gan_sampler.evaluation._room import room_closed
 from gan_sampler.evaluation._statistics import overall_tests
 from gan_sampler.evaluation._store import StoreError
 from gan_sampler.evaluation._tables import as_published, published_table, summarise, summary_table, write_tables
@@ -136,6 +137,34 @@ def test_tests_are_shown_with_interval_and_verdict(page, records):
     assert "surely" not in page.lower()
 
 
+def test_the_reference_is_marked_never_bold_and_stands_beside_the_shares_that_are_closed(no_figures):
+    """And a tuned threshold has rows only in metrics that it can change."""
+    treatments = ("none", "threshold", "smote", "all_real")
+    records = make_records(treatments=treatments, rows=ROWS[1:], gains={"smote": 1.0, "all_real": 2.0}, n_test=400)
+    page = _report.render(records, make_manifest(records, "roc_auc"), {})
+    table = {row[0]: row for row in cells_of(page, "ROC-AUC: mean")}
+    assert list(table) == ["Nothing", "SMOTE", "All real images (reference)"]
+    bold = re.findall(r'<td[^>]*class="[^"]*best[^"]*"[^>]*>([^<]*)', page[: page.index("</table>")])
+    assert bold == table["SMOTE"][1:]
+    assert [row[0] for row in cells_of(page, "Balanced accuracy: mean")][1] == "Tuned threshold"
+    assert [row[0] for row in cells_of(page, "Difference to doing nothing in ROC-AUC")] == ["SMOTE"]
+    ((name, _, _, _, share, interval, repeats),) = cells_of(page, "Share of the room in ROC-AUC that each treatment")[
+        :1
+    ]
+    assert (name, repeats) == ("SMOTE", "3")
+    assert share.endswith(" %")
+    assert " to " in interval
+
+
+def test_the_gain_of_the_reference_is_a_line_of_its_own():
+    records = make_records(treatments=("none", "smote", "all_real"), rows=ROWS[1:], gains={"all_real": 2.0})
+    room = room_closed(records)
+    figure = draw_gains(overall_tests(records), "roc_auc", room=room)
+    dotted = [line for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    assert [line.get_xdata()[0] for line in dotted] == [room["room"].iloc[0]]
+    assert figure.legends[0].get_texts()[-1].get_text() == "all real images (reference)"
+
+
 def test_what_failed_and_what_warned_is_listed(page):
     assert cells_of(page, "1 cell failed")[0][:5] == ["SMOTE", "CNN", "official", "1", "ValueError: too few images"]
     assert cells_of(page, "Warnings")[0][:3] == ["DCGAN", "CollapseWarning", "sampler"]
@@ -158,7 +187,17 @@ def test_settings_command_and_versions_stand_in_the_page(page):
 
 def test_cost_stands_beside_gain(page):
     rows = {row[0]: row for row in cells_of(page, "Cost of the resampling alone")}
-    assert rows["DCGAN"][1:3] == ["68 s", "600.0 MB"]
+    assert rows["DCGAN"][1:3] == ["69 s", "600.0 MB"]
+
+
+def test_resampling_counts_once_for_all_classifiers():
+    """SMOTE on features is done again for each classifier: the longest of several times of one work is by chance."""
+    records = make_records(treatments=("smote",), rows=(("svm", "resnet18"), ("forest", "resnet18"), ("cnn", None)))
+    seconds = {"svm": 1.0, "forest": 3.0, "cnn": 0.5}
+    for record in records:
+        record["seconds"] |= {"sampler": seconds[record["classifier"]], "embedder_new": 0.25}
+    assert _tables.cost_table(records)["seconds"].tolist() == [2.25]
+    assert _tables.cost_table([fail(record) for record in records])["seconds"].isna().all()
 
 
 def test_names_are_escaped(few, no_figures):

@@ -44,6 +44,7 @@ def make_record(treatment, seed, gain, *, split="official", classifier="cnn", n_
     return {
         "treatment": treatment,
         "treatment_label": treatment.upper(),
+        "treatment_kind": {"threshold": "threshold", "all_real": "reference"}.get(treatment, "sampler"),
         "classifier": classifier,
         "classifier_label": classifier.upper(),
         "embedder": None,
@@ -210,9 +211,63 @@ def test_given_folds_count_once_for_all_seeds():
         for auc in [0.7 + 0.02 * fold * (record["treatment"] == "smote")]
         for seed in (0, 1, 2)
     ]
-    run = statistics._Run(again, "none", ["roc_auc"])
+    run = statistics.DifferencesOfRun(again, "none", ["roc_auc"])
     assert not run.design["shares_test_images"]
     assert run.design["overlap"] + 1 / 9 == pytest.approx(1 / 3 + 1 / 3)  # nine repeats, three test parts
+
+
+def test_references_are_shown_and_never_tested():
+    """All real images are no treatment: as one it would win, and cost every other test some of its power."""
+    records = make_records({"none": 1.0, "smote": 1.3, "dcgan": 1.2}, 3)
+    reference = make_records({"all_real": 2.0}, 3)
+    for test in (paired_tests, overall_tests):
+        pd.testing.assert_frame_equal(test(records + reference), test(records))
+    pd.testing.assert_frame_equal(ranks(records + reference, "roc_auc"), ranks(records, "roc_auc"))
+    with pytest.raises(
+        ValueError, match="treatments must be of the run's treatments, none, smote, dcgan; got all_real"
+    ):
+        paired_tests(records + reference, treatments=["all_real"])
+    assert set(overall_tests(records + reference, against="all_real")["treatment"]) == {"none", "smote", "dcgan"}
+
+
+def tuned(record, name, kind="sampler"):
+    """A record with the scores of another, and predictions of a threshold."""
+    is_rare = np.array(record["scores"])[:, 0] > -1
+    y_pred = np.where(is_rare, 0, 1)
+    metrics = evaluate(record["y_true"], y_pred, record["scores"], record["probabilities"], record["classes"], 0)
+    return record | {
+        "treatment": name,
+        "treatment_label": name.upper(),
+        "treatment_kind": kind,
+        "y_pred": y_pred.tolist(),
+        "metrics": metrics,
+    }
+
+
+def test_a_tuned_threshold_is_not_tested_where_it_changes_nothing():
+    """It repeated the row of doing nothing in ROC-AUC, and counted in Holm's correction there."""
+    records = make_records({"none": 1.0, "smote": 1.3, "dcgan": 1.2}, 3)
+    again = [tuned(record, "threshold", "threshold") for record in records if record["treatment"] == "none"]
+    again += [tuned(record, "smote+threshold") for record in records if record["treatment"] == "smote"]
+    for metrics in (["roc_auc"], ["brier", "roc_auc_1"]):
+        pd.testing.assert_frame_equal(
+            paired_tests(records + again, metrics=metrics), paired_tests(records, metrics=metrics)
+        )
+    pd.testing.assert_frame_equal(overall_tests(records + again), overall_tests(records))
+    pd.testing.assert_frame_equal(ranks(records + again, "roc_auc"), ranks(records, "roc_auc"))
+    of_labels = paired_tests(records + again, metrics=["balanced_accuracy"])
+    assert list(of_labels["treatment"]) == ["threshold", "smote", "smote+threshold", "dcgan"]
+    against = overall_tests(records + again, against="smote+threshold", metric="roc_auc")
+    assert list(against["treatment"]) == ["none", "dcgan"]
+    alone = [record for record in records + again if record["treatment"] != "smote"]
+    assert list(overall_tests(alone)["treatment"]) == ["smote+threshold", "dcgan"]
+
+
+def test_a_threshold_alone_has_nothing_to_test_in_areas():
+    records = make_records({"none": 1.0}, 3)
+    again = [tuned(record, "threshold", "threshold") for record in records]
+    with pytest.raises(ValueError, match=r"a tuned threshold does not change them\. Choose balanced_accuracy"):
+        overall_tests(records + again, metric="roc_auc")
 
 
 def test_missing_and_failed_cells_are_counted_not_dropped():
@@ -332,7 +387,7 @@ def test_intervals_are_wider_where_patients_have_several_images():
     patients = np.repeat(np.arange(52), 4).tolist()
     variances = []
     for records in (single, fourfold, [record | {"groups": patients} for record in fourfold]):
-        run = statistics._Run(records, "none", ["balanced_accuracy", "roc_auc"])
+        run = statistics.DifferencesOfRun(records, "none", ["balanced_accuracy", "roc_auc"])
         variances.append(run.image_variances())
         assert run.design["image_freedom"] == (51 if records is fourfold else 12)
     np.testing.assert_allclose(variances[1] / variances[0], 1 / 4, rtol=0.25)

@@ -27,7 +27,13 @@ from gan_sampler.evaluation._models import (
     choose_embedders,
     with_seed,
 )
-from gan_sampler.evaluation._treatments import TREATMENT_LABELS, Treatment, choose_treatments, describe
+from gan_sampler.evaluation._treatments import (
+    TREATMENT_LABELS,
+    Treatment,
+    augmentation_with_repetition,
+    choose_treatments,
+    describe,
+)
 from gan_sampler.samplers import PixelSampler
 
 
@@ -60,6 +66,7 @@ def test_every_name_says_what_it_does():
     assert kinds.pop("none") == "none"
     assert kinds.pop("class_weight") == kinds.pop("class_weight+threshold") == "weights"
     assert kinds.pop("threshold") == "threshold"
+    assert kinds.pop("all_real") == "reference"
     assert set(kinds.values()) == {"sampler"}
     assert found["smote+threshold"].tunes_threshold
     assert found["smote+threshold"].label == "SMOTE + tuned threshold"
@@ -147,6 +154,25 @@ def test_a_threshold_needs_scores(tmp_path):
     with pytest.raises(ValueError, match=r"'smote.threshold' with the classifier 'plain'.*no decision_function"):
         lay_out(toy_data(), tmp_path, samplers=["smote+threshold"], classifiers={"plain": Plain()})
     assert not classifiers({"plain": Plain()})["plain"].ranks
+
+
+def test_a_name_with_the_suffix_tunes_a_threshold_whatever_it_names():
+    """Tables leave out the areas of such a name, as those of the one without: they must be the same."""
+    found = treatments({"mine": SMOTE(), "mine+threshold": SMOTE()})
+    assert [found[name].tunes_threshold for name in ("mine", "mine+threshold")] == [False, True]
+    with pytest.raises(ValueError, match=r"must tune a threshold if their name ends with \+threshold; 'x\+threshold'"):
+        treatments([Treatment("x+threshold", "X", SMOTE())])
+
+
+def test_augmentation_comes_before_repetition_and_takes_its_share():
+    sampler = augmentation_with_repetition(0.5)
+    X, y = toy_arrays((4, 10))
+    rare = sampler.set_params(repeat__sampler__random_state=0, augment__random_state=0).fit_resample(X, y)[0][14:]
+    assert len(rare) == 6
+    assert len(sampler.named_steps["augment"].fit_resample(X, y)[0]) == 14 + 3
+    shares = [describe(augmentation_with_repetition(share)) for share in (0.25, 0.5, 0.25)]
+    assert shares[0] != shares[1]
+    assert shares[0] == shares[2]
 
 
 def test_description_is_the_same_in_every_process_and_tells_large_arrays_apart():
