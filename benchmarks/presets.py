@@ -27,7 +27,11 @@ STUDY_SAMPLERS = (
     "augmentation",
     "augmentation_repetition",
     "dcgan",
+    "dcgan_alone",
     "dcgan_every_class",
+    "vision_aided",
+    "vision_aided_alone",
+    "vision_aided_every_class",
     "all_real",
 )
 ALL_CLASSIFIERS = ("tree", "forest", "svm", "logistic", "ann", "cnn", "densenet121")
@@ -120,6 +124,7 @@ PRESETS = {
         download_weights=True,
         settings=Settings(
             dcgan={
+                "repeated_share": 0,
                 "latent_dim": 100,
                 "base_channels": 128,
                 "channels": "flat",

@@ -14,9 +14,12 @@ from ._tables import count_asked, percent, signed, values_of
 
 NOTHING = "none"
 ALPHA = 0.05
-GENERATORS = ("deep_smote", "dcgan", "dcgan_every_class", "conditional", "cyclegan")
 # Samplers that generate images from noise; the others modify real images, which show a patient.
-FROM_NOISE = ("dcgan", "dcgan_every_class", "conditional")
+FROM_NOISE = (
+    *("dcgan", "dcgan_alone", "dcgan_every_class", "conditional"),
+    *("vision_aided", "vision_aided_alone", "vision_aided_every_class"),
+)
+GENERATORS = ("deep_smote", "cyclegan", *FROM_NOISE)
 _ALARMS = {"CollapseWarning": "a generator that has collapsed", "QualityWarning": "synthetic images of poor quality"}
 _TOO_SMALL = 0.01  # difference of metrics in [0, 1] without practical relevance
 

@@ -24,6 +24,8 @@ class Settings:
     ----------
     dcgan : dict, default={}
         Parameters of `DCGANOverSampler` and `ConditionalDCGANOverSampler`.
+    vision_aided : dict, default={}
+        Parameters of `VisionAidedDCGANOverSampler`.
     deep_smote : dict, default={}
         Parameters of `DeepSMOTE`.
     cyclegan : dict, default={}
@@ -50,6 +52,7 @@ class Settings:
     """
 
     dcgan: dict = field(hash=False, default_factory=dict)
+    vision_aided: dict = field(hash=False, default_factory=dict)
     deep_smote: dict = field(hash=False, default_factory=dict)
     cyclegan: dict = field(hash=False, default_factory=dict)
     gan_epochs: int | None = None
@@ -86,6 +89,7 @@ class Settings:
         return replace(
             self,
             dcgan={**self.dcgan, **limits},
+            vision_aided={**self.vision_aided, **limits},
             cyclegan={**self.cyclegan, **limits},
             deep_smote={**self.deep_smote, **of_deep_smote},
             gan_epochs=self.gan_epochs if n_steps is None else None,
@@ -105,8 +109,9 @@ class Settings:
             "default" for settings that are not set.
         """
         users = {
-            "dcgan": ("dcgan", "dcgan_every_class", "conditional"),
-            "gan_epochs": ("dcgan", "dcgan_every_class", "conditional"),
+            "dcgan": ("dcgan", "dcgan_alone", "dcgan_every_class", "conditional"),
+            "vision_aided": ("vision_aided", "vision_aided_alone", "vision_aided_every_class"),
+            "gan_epochs": ("dcgan", "dcgan_alone", "dcgan_every_class", "conditional"),
             "deep_smote": ("deep_smote",),
             "cyclegan": ("cyclegan",),
             "ann_epochs": ("ann",),
@@ -145,6 +150,7 @@ def default_settings(image_shape, device):
     limits = {"max_time": MAX_TIME_ON_CPU} if device.type == "cpu" else {}
     return Settings(
         dcgan=limits,
+        vision_aided=limits,
         cyclegan=limits,
         deep_smote={"base_channels": 32, "n_steps": 500},
         embedder_size=int(np.clip(side, MIN_EMBEDDER_SIZE, MAX_EMBEDDER_SIZE)),

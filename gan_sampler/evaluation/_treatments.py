@@ -1,13 +1,11 @@
 """Treatments of class imbalance: none, class weights, a tuned threshold, and samplers before or after the embedder."""
 
-import functools
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from imblearn.over_sampling import ADASYN, SMOTE, RandomOverSampler
-from imblearn.pipeline import Pipeline
 
 from gan_sampler.evaluation._models import (
     class_weight_parameters,
@@ -26,10 +24,14 @@ from gan_sampler.samplers import (
     DCGANOverSampler,
     DeepSMOTE,
     PixelSampler,
+    VisionAidedDCGANOverSampler,
 )
 from gan_sampler.samplers._base import BaseImageOverSampler
 
-AUGMENTED_SHARE = 0.25  # of the images that are added; with 40 to 100 of 4,000 images it makes about 1,000
+_AUGMENTED_SHARE = 0.25  # of the images that are added; with 40 to 100 of 4,000 images it makes about 1,000
+# Samplers with a generator for each class, and the ways in which their images are used.
+_GANS = {"dcgan": DCGANOverSampler, "vision_aided": VisionAidedDCGANOverSampler}
+_VARIANTS = {"": {}, "_alone": {"repeated_share": 0}, "_every_class": {"synthetic_classes": "all"}}
 _WITHOUT_EFFECT_ON_RESULTS = ("memory", "verbose", "device", "n_jobs", "checkpoint_dir")
 
 
@@ -191,46 +193,19 @@ def _named_treatment(name, settings, device, verbose):
         # Copied images have copied features, so random over-sampling can be applied after the embedder.
         return Treatment(name, label, of_features[name](), on="features")
     shared = {"device": device, "verbose": verbose}
-    gan = dict(settings.dcgan)
     if name == "augmentation":
-        return Treatment(name, label, AugmentationOverSampler())
+        return Treatment(name, label, AugmentationOverSampler(repeated_share=0))
     if name == "augmentation_repetition":
-        return Treatment(name, label, augmentation_with_repetition())
+        return Treatment(name, label, AugmentationOverSampler(repeated_share=1 - _AUGMENTED_SHARE))
     if name == "deep_smote":
         return Treatment(name, label, DeepSMOTE(**settings.deep_smote, **shared))
     if name == "cyclegan":
         return Treatment(name, label, CycleGANOverSampler(**settings.cyclegan, **shared))
     if name == "conditional":
-        return Treatment(name, label, ConditionalDCGANOverSampler(**gan, **shared), family="conditional")
-    classes = "all" if name == "dcgan_every_class" else "resampled"
-    return Treatment(name, label, DCGANOverSampler(**gan, synthetic_classes=classes, **shared), family="gan")
-
-
-def augmentation_with_repetition(share=AUGMENTED_SHARE):
-    """Return a sampler of images that augments first, and then repeats real and augmented images up to parity.
-
-    Parameters
-    ----------
-    share : float, default=0.25
-        Share of the images to be added that are augmented ones, in (0, 1]; the others are repetitions.
-
-    Returns
-    -------
-    sampler : imblearn.pipeline.Pipeline
-    """
-    return Pipeline(
-        [
-            ("augment", AugmentationOverSampler(sampling_strategy=functools.partial(_part_of_parity, share=share))),
-            ("repeat", PixelSampler(RandomOverSampler())),
-        ]
-    )
-
-
-def _part_of_parity(y, share):
-    """Return the number of images of each class but the largest, after adding a share of what it lacks."""
-    labels, counts = np.unique(y, return_counts=True)
-    most = counts.max()
-    return {label: int(n + round(share * (most - n))) for label, n in zip(labels, counts, strict=True) if n < most}
+        return Treatment(name, label, ConditionalDCGANOverSampler(**settings.dcgan, **shared), family="conditional")
+    family = next(family for family in _GANS if name.startswith(family))
+    own, parameters = getattr(settings, family), _VARIANTS[name.removeprefix(family)]
+    return Treatment(name, label, _GANS[family](**{**own, **parameters, **shared}), family=family)
 
 
 def check_treatments(treatments, classifiers):

@@ -43,6 +43,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
         Whether each image is flipped left to right with probability 0.5.
     vertical_flip : bool, default=False
         Whether each image is flipped upside down with probability 0.5.
+    {repeated_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -117,6 +118,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
         contrast=0.1,
         horizontal_flip=False,
         vertical_flip=False,
+        repeated_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -131,6 +133,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
             image_shape=image_shape,
             data_format=data_format,
             value_range=value_range,
+            repeated_share=repeated_share,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

@@ -43,6 +43,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
     {image_shape}
     {data_format}
     {value_range}
+    {repeated_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -71,6 +72,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
         **IMAGE_PARAMETER_CONSTRAINTS,
+        "repeated_share": [Interval(Real, 0, 1, closed="left")],
         "synthetic_classes": [StrOptions({"resampled", "all"})],
         "synthetic_ratio": [Interval(Real, 0, None, closed="neither")],
         "herding": ["boolean", HasMethodsOfInstance(["fit", "transform"])],
@@ -88,6 +90,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         image_shape=None,
         data_format="auto",
         value_range=None,
+        repeated_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -101,6 +104,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         self.image_shape = image_shape
         self.data_format = data_format
         self.value_range = value_range
+        self.repeated_share = repeated_share
         self.synthetic_classes = synthetic_classes
         self.synthetic_ratio = synthetic_ratio
         self.herding = herding
@@ -192,7 +196,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         random_states = {
             label: np.random.RandomState(draw_seed(random_state)) for label in [None, *map(plain_label, np.unique(y))]
         }
-        plan = make_plan(y, self.sampling_strategy_, self.synthetic_classes, self.synthetic_ratio)
+        plan = make_plan(y, self.sampling_strategy_, self.repeated_share, self.synthetic_classes, self.synthetic_ratio)
         self._check_enough_images(plan.rows)
         resampled = Resampled(X, y, sum(plan.n_repeated.values()) + sum(plan.n_synthetic.values()))
         herding_embedder, quality_embedder = (self._embedder(name, X, plan.rows) for name in ("herding", "quality"))

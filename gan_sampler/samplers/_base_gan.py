@@ -44,6 +44,7 @@ _ALL_CLASSES = None  # key in place of a label for a training on all classes; No
 # Parameters that may change when an interrupted training continues: the weights do not depend on them.
 _FREE_TO_CHANGE = {
     "sampling_strategy",
+    "repeated_share",
     "synthetic_classes",
     "synthetic_ratio",
     "herding",
@@ -96,6 +97,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
     {checkpoint_dir}
     {n_jobs}
     {callback}
+    {repeated_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -162,6 +164,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         checkpoint_dir=None,
         n_jobs=None,
         callback=None,
+        repeated_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -176,6 +179,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
             image_shape=image_shape,
             data_format=data_format,
             value_range=value_range,
+            repeated_share=repeated_share,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

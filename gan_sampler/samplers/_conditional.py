@@ -40,6 +40,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     {augmentation}
     {checkpoint_dir}
     {callback_of_all_classes}
+    {repeated_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -146,6 +147,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         augmentation="auto",
         checkpoint_dir=None,
         callback=None,
+        repeated_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -178,6 +180,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             augmentation=augmentation,
             checkpoint_dir=checkpoint_dir,
             callback=callback,
+            repeated_share=repeated_share,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

@@ -51,6 +51,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
     learning_rate : float, default=2e-4
         Learning rate of Adam for all networks.
     {callback}
+    {repeated_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -169,6 +170,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         batch_size=1,
         learning_rate=2e-4,
         callback=None,
+        repeated_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -183,6 +185,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
             image_shape=image_shape,
             data_format=data_format,
             value_range=value_range,
+            repeated_share=repeated_share,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

@@ -46,6 +46,7 @@ class DCGANOverSampler(BaseGANOverSampler):
     {checkpoint_dir}
     {n_jobs}
     {callback}
+    {repeated_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -186,6 +187,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         checkpoint_dir=None,
         n_jobs=None,
         callback=None,
+        repeated_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -213,6 +215,7 @@ class DCGANOverSampler(BaseGANOverSampler):
             checkpoint_dir=checkpoint_dir,
             n_jobs=n_jobs,
             callback=callback,
+            repeated_share=repeated_share,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

@@ -52,6 +52,7 @@ class DeepSMOTE(BaseImageOverSampler):
     learning_rate : float, default=2e-4
         Learning rate of Adam.
     {callback_of_all_classes}
+    {repeated_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -157,6 +158,7 @@ class DeepSMOTE(BaseImageOverSampler):
         batch_size=100,
         learning_rate=2e-4,
         callback=None,
+        repeated_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -171,6 +173,7 @@ class DeepSMOTE(BaseImageOverSampler):
             image_shape=image_shape,
             data_format=data_format,
             value_range=value_range,
+            repeated_share=repeated_share,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

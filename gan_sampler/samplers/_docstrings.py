@@ -99,6 +99,10 @@ SHARED = {
     `n_steps` were reached; if it raises, the fit stops and the best snapshot is kept, as after Ctrl-C. Otherwise the
     images do not depend on it, but its time counts for `max_time`. It is copied by scikit-learn's `clone`, so it must
     not hold what cannot be copied, such as an open file. It is not written by `save`.""",
+    "repeated_share": """repeated_share : float, default=0.5
+    Share, in [0, 1), of the images added to a class that are repeated real images; the others are synthetic, at least
+    one. Synthetic images alone often make a classifier worse than repeated ones do, and both together better. 0 adds
+    synthetic images only. With ``synthetic_classes="all"`` it is not used.""",
     "synthetic_classes": """synthetic_classes : {"resampled", "all"}, default="resampled"
     Which classes get synthetic images. "resampled": the classes that `sampling_strategy` asks to be over-sampled.
     "all": every class; `sampling_strategy` is met by repeating real images, and each class gets the same number of

@@ -53,6 +53,7 @@ class GANOverSampler(BaseGANOverSampler):
     {checkpoint_dir}
     {n_jobs}
     {callback}
+    {repeated_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -179,6 +180,7 @@ class GANOverSampler(BaseGANOverSampler):
         checkpoint_dir=None,
         n_jobs=None,
         callback=None,
+        repeated_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -207,6 +209,7 @@ class GANOverSampler(BaseGANOverSampler):
             checkpoint_dir=checkpoint_dir,
             n_jobs=n_jobs,
             callback=callback,
+            repeated_share=repeated_share,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

@@ -59,7 +59,7 @@ def check_counts(counts, form, y):
             )
 
 
-def make_plan(y, sampling_strategy, synthetic_classes, synthetic_ratio):
+def make_plan(y, sampling_strategy, repeated_share, synthetic_classes, synthetic_ratio):
     """Return the numbers of images to add to each class.
 
     Parameters
@@ -68,6 +68,8 @@ def make_plan(y, sampling_strategy, synthetic_classes, synthetic_ratio):
         Labels.
     sampling_strategy : dict of label to int
         Number of images to add to each class, from imbalanced-learn's `check_sampling_strategy`.
+    repeated_share : float
+        With "resampled", the share of these that are repeated real images.
     synthetic_classes : {"resampled", "all"}
         Whether these are synthetic, or repeated while every class gets the same number of synthetic images.
     synthetic_ratio : float
@@ -80,7 +82,8 @@ def make_plan(y, sampling_strategy, synthetic_classes, synthetic_ratio):
     """
     wanted = {label: n_images for label, n_images in sampling_strategy.items() if n_images > 0}
     if synthetic_classes == "resampled":
-        n_repeated, n_synthetic = {}, wanted
+        n_synthetic = {label: max(1, round((1 - repeated_share) * n_images)) for label, n_images in wanted.items()}
+        n_repeated = {label: wanted[label] - n for label, n in n_synthetic.items() if n < wanted[label]}
     else:
         labels, counts = np.unique(y, return_counts=True)
         n_each = max(1, round(synthetic_ratio * int(counts.max())))

@@ -59,6 +59,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
     {checkpoint_dir}
     {n_jobs}
     {callback}
+    {repeated_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -184,6 +185,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
         checkpoint_dir=None,
         n_jobs=None,
         callback=None,
+        repeated_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -218,6 +220,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
             checkpoint_dir=checkpoint_dir,
             n_jobs=n_jobs,
             callback=callback,
+            repeated_share=repeated_share,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,
