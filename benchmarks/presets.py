@@ -154,7 +154,7 @@ PRESETS = {
         samplers=STUDY_SAMPLERS,
         classifiers=("tree", "forest", "svm", "logistic"),
         embedders=("efficientnet_lite0",),
-        settings=Settings(embedder_size=112),
+        settings=Settings(dcgan={"n_steps": 800}, vision_aided={"n_steps": 800}, embedder_size=112),
     ),
     "study_elpv": Preset(
         about="the same study on solar cells at 96 px, ten seeds",
@@ -164,6 +164,6 @@ PRESETS = {
         samplers=STUDY_SAMPLERS,
         classifiers=("tree", "forest", "svm", "logistic"),
         embedders=("efficientnet_lite0",),
-        settings=Settings(embedder_size=112),
+        settings=Settings(dcgan={"n_steps": 800}, vision_aided={"n_steps": 800}, embedder_size=112),
     ),
 }
