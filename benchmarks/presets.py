@@ -118,6 +118,8 @@ PRESETS = {
                 "learning_rate": 2e-4,
                 "beta_1": 0.5,
                 "ema_decay": 0.0,  # the generator as it is, not averaged
+                "snapshot": "last",
+                "collapse_grey": False,  # three channels learnt as three
                 "augmentation": None,
             },
             gan_epochs=100,  # 42 steps for 1,341 images, so 4,200 in all

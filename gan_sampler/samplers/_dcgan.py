@@ -45,6 +45,8 @@ class DCGANOverSampler(BaseGANOverSampler):
     {learning_rate}
     {beta_1}
     {ema_decay}
+    {snapshot}
+    {collapse_grey}
     {augmentation}
     pretrain : "all" or None, default=None
         "all" first trains networks on the images of every class, for `n_steps` additional steps and with half of
@@ -189,6 +191,8 @@ class DCGANOverSampler(BaseGANOverSampler):
         learning_rate=1e-3,
         beta_1=0.5,
         ema_decay=0.999,
+        snapshot="best",
+        collapse_grey=True,
         augmentation="auto",
         pretrain=None,
         checkpoint_dir=None,
@@ -216,6 +220,8 @@ class DCGANOverSampler(BaseGANOverSampler):
             learning_rate=learning_rate,
             beta_1=beta_1,
             ema_decay=ema_decay,
+            snapshot=snapshot,
+            collapse_grey=collapse_grey,
             pretrain=pretrain,
             checkpoint_dir=checkpoint_dir,
             n_jobs=n_jobs,

@@ -51,7 +51,7 @@ SHARED = {
     trained one after another share the time equally. Drawing, herding and measuring images are not included.""",
     "n_iter_no_change": """n_iter_no_change : int or None, default=None
     Early stopping: training stops when the score has not improved in this number of reports; there is a report every
-    50 steps. None makes all steps. The snapshot with the best score is kept in either case.""",
+    50 steps. None makes all steps. `snapshot` says which generator is kept in either case.""",
     "batch_size": """batch_size : int, default=16
     Number of real and of generated images in one update; all images of the class where it has fewer.""",
     "learning_rate": """learning_rate : float, default=1e-3
@@ -61,6 +61,12 @@ SHARED = {
     "ema_decay": """ema_decay : float, default=0.999
     Decay, in [0, 1), of the exponential moving average of the generator's weights (Yazici et al., 2019,
     https://arxiv.org/abs/1806.04498). Images are drawn from the average; 0 takes the latest weights.""",
+    "snapshot": """snapshot : {"best", "last"}, default="best"
+    Which generator is kept. "best": the one with the best score, which is computed at every report, every 50 steps.
+    "last": the one of the last step; no scores are computed in training, and `n_iter_no_change` must be None.""",
+    "collapse_grey": """collapse_grey : bool, default=True
+    Whether images of three equal channels are learnt in one channel, which is repeated in the synthetic images. False
+    learns the three channels separately, so that synthetic images may have a tinge.""",
     "augmentation": """augmentation : {"auto", "mild"} or None, default="auto"
     Differentiable augmentation of real and generated images before the discriminator (Zhao et al., 2020,
     https://arxiv.org/abs/2006.10738). "mild" shifts an image by up to an eighth of its side and changes contrast and

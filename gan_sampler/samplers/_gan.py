@@ -75,6 +75,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
     {learning_rate}
     {beta_1}
     {ema_decay}
+    {snapshot}
+    {collapse_grey}
     pretrain : "all" or None, default=None
         "all" first trains networks on the images of every class; see `DCGANOverSampler`.
     {checkpoint_dir}
@@ -116,6 +118,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "ema_decay": [Interval(Real, 0, 1, closed="left")],
+        "snapshot": [StrOptions({"best", "last"})],
+        "collapse_grey": ["boolean"],
         "pretrain": [StrOptions({"all"}), None],
         "checkpoint_dir": [str, os.PathLike, None],
         "n_jobs": [Integral, None],
@@ -141,6 +145,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
         learning_rate=1e-3,
         beta_1=0.5,
         ema_decay=0.999,
+        snapshot="best",
+        collapse_grey=True,
         pretrain=None,
         checkpoint_dir=None,
         n_jobs=None,
@@ -176,6 +182,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
         self.learning_rate = learning_rate
         self.beta_1 = beta_1
         self.ema_decay = ema_decay
+        self.snapshot = snapshot
+        self.collapse_grey = collapse_grey
         self.pretrain = pretrain
         self.checkpoint_dir = checkpoint_dir
         self.n_jobs = n_jobs
@@ -246,11 +254,19 @@ class BaseGANOverSampler(BaseImageOverSampler):
         only_over_sampled = self.pretrain is None and not self._is_conditional
         return super()._training_rows(y, rows) if only_over_sampled else np.arange(len(y))
 
+    def _learnt_format(self, X, rows):
+        return super()._learnt_format(X, rows) if self.collapse_grey else self.image_format_
+
     def _learn(self, X, y, rows, random_states):
         """Train a generator for each class, and set `generators_` and `history_`."""
         self.generators_, self.history_ = {}, {}
         self._cut_off = {}
         check_loss(self.loss)
+        if self.snapshot == "last" and self.n_iter_no_change is not None:
+            raise ValueError(
+                f"n_iter_no_change must be None with snapshot='last', which computes no scores in training; got "
+                f"{self.n_iter_no_change}. Leave it out, or pass snapshot='best'."
+            )
         if not rows:
             return
         seeds = {label: draw_seed(random_state) for label, random_state in random_states.items()}
@@ -364,6 +380,8 @@ class BaseGANOverSampler(BaseImageOverSampler):
             self._cut_off[trained.name] = trained.history[-1]["step"]
 
     def _score(self, X, y, label, random_state):
+        if self.snapshot == "last":
+            return super()._score(X, y, label, random_state)
         return best_record(self.history_[label])
 
     def _check_has_generators(self):
@@ -505,6 +523,8 @@ def _record_of(record, index):
         for name, value in record.items()
         if not name.startswith(("score_", "variance_ratio_", "spectral_distance_"))
     }
+    if "score" not in record:  # snapshot="last"
+        return common
     return {**common, **of_class(record, index), "mean_score": record["score"]}
 
 
