@@ -4,9 +4,7 @@ A docstring names an entry in braces, as in ``{image_shape}``, and `document` pu
 in such a docstring are doubled.
 """
 
-import inspect
-
-from imblearn.utils import Substitution
+from .._docstrings import substitution
 
 SHARED = {
     "sampling_strategy": """sampling_strategy : float, str, dict or callable, default="auto"
@@ -148,28 +146,6 @@ SHARED = {
     "device_": """device_ : torch.device
     Device on which images are generated; the first one of a list.""",
 }
-
-
-def substitution(shared):
-    """Return a decorator that replaces the entries of `shared` that a docstring names by their texts.
-
-    Parameters
-    ----------
-    shared : dict of str to str
-        Texts by name, indented as in a docstring without indentation.
-
-    Returns
-    -------
-    document : callable
-        Decorator of classes and functions. Docstrings that are None, as under ``python -OO``, stay None.
-    """
-
-    def document(documented):
-        if documented.__doc__ is not None:
-            documented.__doc__ = inspect.cleandoc(documented.__doc__)  # so that all docstrings are indented alike
-        return Substitution(**shared)(documented)
-
-    return document
 
 
 document = substitution(SHARED)

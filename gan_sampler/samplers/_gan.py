@@ -10,7 +10,6 @@ import warnings
 from abc import abstractmethod
 from importlib.metadata import version
 from numbers import Integral, Real
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -19,8 +18,9 @@ from joblib.externals.loky.backend.reduction import dumps as dumps_for_processes
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._files import make_folder
 from ..runtime import draw_seed, random_stream, resolve_device, stacklevel_of_user
-from ..training import Checkpoint, Loss, check_loss, check_writable, draw, of_class, train_gan
+from ..training import Checkpoint, Loss, check_loss, draw, of_class, train_gan
 from ._base import BaseImageOverSampler
 from ._docstrings import document
 from ._judging import best_record, warn_of_early_end
@@ -273,7 +273,7 @@ class BaseGANOverSampler(BaseImageOverSampler):
         trained = self._without_fit()  # the copy for other processes has no generators
         trained.image_format_ = self.image_format_
         shared = {"sampler": trained, "n_threads": torch.get_num_threads()}
-        folder = _make_folder(self.checkpoint_dir)
+        folder = make_folder(self.checkpoint_dir)
         train = self._train_on_all_classes if self._is_conditional else self._train_each_class
         train(X, y, rows, seeds, self._resolve_devices(), folder, shared)
         warn_of_early_end({name: (step, self.n_steps) for name, step in self._cut_off.items()})
@@ -532,23 +532,6 @@ def _name_of_class(label):
     """Return a readable and unique file name for a label."""
     digest = hashlib.sha256(repr(label).encode()).hexdigest()[:8]
     return f"class-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(label))[:40]}-{digest}"
-
-
-def _make_folder(folder):
-    """Make a folder and return its absolute path, the same in every process; None for None."""
-    if folder is None:
-        return None
-    path = Path(folder).expanduser().absolute()
-    try:
-        if not str(folder):
-            raise OSError("an empty path")
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise OSError(
-            f"checkpoint_dir must be a folder that can be made and written to; got {folder!r}: {exc}"
-        ) from exc
-    check_writable(path)
-    return path
 
 
 def _describe(X):

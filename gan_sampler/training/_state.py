@@ -5,9 +5,9 @@ import itertools
 
 import torch
 
+from .._files import check_tensors
 from ..runtime import draws_from_torch
 from ._average import move_average
-from ._files import check_tensors
 
 _PROBE_BATCH_SIZE = 64
 _LARGEST_LOSS = 1e4  # mean losses of valid trainings are at most some hundreds
