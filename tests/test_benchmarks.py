@@ -18,7 +18,7 @@ TINY = replace(
     image_size=16,
     seeds=(0,),
     settings=Settings(
-        dcgan={"n_steps": 2, "batch_size": 8, "base_channels": 8}, ann_epochs=1, embedder_size=32, trees=5
+        dcgan={"n_steps": 2, "batch_size": 8, "base_channels": 8}, ann={"max_epochs": 1}, embedder_size=32, trees=5
     ),
     samplers=("none", "threshold", "smote"),
     classifiers=("ann",),

@@ -121,8 +121,9 @@ def compare(
     Notes
     -----
     For each classifier on features, all samplers use the same embedder, fitted on the real training images only.
-    Networks are trained on the same number of images whatever the sampler, so that more images do not mean more
-    training.
+    An epoch of a network has the same number of images whatever the sampler, so that more images do not mean more
+    training. Networks are trained until the loss on real images stops falling: a fifth of the training images, by
+    groups, that no sampler sees and that is the same for every sampler.
 
     Examples
     --------
@@ -303,7 +304,7 @@ def prepare(
     source = data.fingerprint
     _keep_data(store, source, data)
     context = Context(str(store.root.resolve()), source, data.name, settings, str(resolved))
-    cells = make_cells(splits, treatments, classifiers, embedders)
+    cells = make_cells(context, splits, treatments, classifiers, embedders)
     for cell in cells:
         cell.inner_splits(context)  # raises an error if a threshold cannot be tuned
     return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command)
@@ -447,7 +448,8 @@ class Evaluation:
     def _keep_pictures(self, include_real_images):
         """Write the pictures of the report, with images of the first split."""
         split = self.cells[0].split
-        new_images = find_examples(self.context, [cell for cell in self.cells if cell.split is split])
+        # Splits of one name and seed are equal; a network that stops early sees a part of the training images.
+        new_images = find_examples(self.context, [cell for cell in self.cells if cell.split == split])
         embedder = next((cell.embedder for cell in self.cells if cell.embedder and cell.embedder.is_frozen), None)
         features_of = None
         if embedder is not None:
@@ -466,7 +468,7 @@ class Evaluation:
         names = self.data.target_names
         counts = {
             part: dict(zip(names, np.bincount(self.data.target[rows], minlength=len(names)).tolist(), strict=True))
-            for part, rows in (("train", first.train), ("test", first.test))
+            for part, rows in (("train", first.learnt_from), ("test", first.test))
         }
         settings = self.context.settings
         cells = [{"key": cell.key(self.context), **cell.place()} for cell in self.cells]
@@ -483,8 +485,8 @@ class Evaluation:
             "split_about": self._about_split(),
             "groups_about": self._about_groups(),
             "splits": {
-                f"{split.name}, seed {split.seed}": digest_of(split.train, split.test)
-                for split in {id(cell.split): cell.split for cell in self.cells}.values()
+                f"{split.name}, seed {split.seed}": digest_of(split.learnt_from, split.test)
+                for split in {cell.split: cell.split for cell in self.cells}.values()
             },
             "treatments": {cell.treatment.name: cell.treatment.label for cell in self.cells},
             "classifiers": {cell.classifier.name: cell.classifier.label for cell in self.cells},

@@ -1004,7 +1004,7 @@ def _add_often_wrong(section, run):
 def _settings_section(run):
     section = Section("settings", "Data, settings and environment")
     manifest = run.manifest
-    length = "the same number of images" if manifest.get("equal_length") else "the same number of epochs"
+    length = "the same number of images in an epoch" if manifest.get("equal_length") else "every image once in an epoch"
     hosts = sorted({record["host"] for record in run.records if record.get("host")})
     devices = sorted({record["device"] for record in run.records if record.get("device")})
     facts = {

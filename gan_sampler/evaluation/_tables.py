@@ -14,7 +14,7 @@ from ._store import atomic
 TERMINAL_WIDTH = 100
 _NARROW = "{:.2f}"
 _COLUMNS = ("data", "split", "seed", "treatment", "classifier", "embedder")
-_SIZES = ("n_train", "n_train_resampled", "n_synthetic", "n_test")
+_SIZES = ("n_train", "n_train_resampled", "n_validation", "n_synthetic", "n_test")
 _SECONDS = ("sampler", "embedder", "fit", "predict")
 _SHORT = {
     "Decision tree": "Tree",
