@@ -48,6 +48,8 @@ class Preset:
         Whether grey images are stored as three equal channels.
     download_weights : bool
         Whether ImageNet weights of ResNet18 that are not at hand are downloaded (45 MB) where that can be done.
+    notes : tuple of str
+        What a reader of the results must know, shown with the plan and in the report.
     """
 
     about: str
@@ -62,7 +64,11 @@ class Preset:
     max_images: int | None = None
     grey_as_rgb: bool = False
     download_weights: bool = False
+    notes: tuple = ()
 
+
+# As the report's networks on images: in [0, 1], for a fixed number of epochs, the last weights.
+_OF_THE_REPORT = {"early_stopping": False, "value_range": (-255, 255)}
 
 PRESETS = {
     "demo": Preset(
@@ -93,10 +99,9 @@ PRESETS = {
         embedders=("efficientnet_lite0",),
         settings=Settings(dcgan={"n_steps": 1000}, embedder_size=112),
     ),
-    # The student report that this package started from, number by number. It does not say the rate of its dropout
-    # nor how briefly ResNet18 was trained: .4 and 3 epochs stand in.
+    # The student report that this package started from, number by number.
     "report": Preset(
-        about="the student report this package started from: 128 px, 100 GAN epochs, hours on one GPU",
+        about="the student report this package started from: 128 px, 100 GAN epochs, hours on one GPU, days on a CPU",
         data="chest_xray",
         image_size=128,
         grey_as_rgb=True,
@@ -123,11 +128,30 @@ PRESETS = {
                 "augmentation": None,
             },
             gan_epochs=100,  # 42 steps for 1,341 images, so 4,200 in all
-            ann_epochs=50,
-            cnn_epochs=30,
-            densenet121_epochs=30,
+            ann=_OF_THE_REPORT | {"max_epochs": 50},
+            cnn=_OF_THE_REPORT
+            | {
+                "max_epochs": 30,
+                "module__norm": None,
+                "module__global_pooling": False,
+                "module__hidden_units": (128,),
+            },
+            densenet121=_OF_THE_REPORT | {"max_epochs": 30},
             equal_length=False,
+            resnet18={"normalize": False},
             imagenet_epochs=3,
+            scratch_epochs=3,
+        ),
+        notes=(
+            "The original report does not say its rate of dropout, its widths of the CNN and the ANN, nor for how long "
+            "ResNet18 was trained: .4, 32-64-128 channels with a dense layer of 128, dense layers of 256 and 128, and "
+            "3 epochs stand in. Its four kinds of layers have the kernel sizes and initial weights of this package: "
+            "the variance is kept from layer to layer, for which Keras and PyTorch have other defaults.",
+            "The original report trained both networks of the GAN in two passes of the generated images; here one pass "
+            "has the same gradients, and the last, incomplete batch of an epoch is left out.",
+            "The original report's ResNet18 started from ImageNet weights. So it does here, unless it is called 'from "
+            "scratch'; EfficientNet-Lite0, where it stands beside, is not in the original report. DenseNet121 starts "
+            "from random weights.",
         ),
     ),
 }

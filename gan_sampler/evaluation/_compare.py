@@ -221,6 +221,7 @@ def prepare(
     resnet18_weights=None,
     download=False,
     command="",
+    notes=(),
 ):
     """Plan an evaluation; all arguments are checked before anything is trained.
 
@@ -249,6 +250,8 @@ def prepare(
         Whether ImageNet weights of ResNet18 may be downloaded.
     command : str, default=""
         Command that the user entered, for the report.
+    notes : sequence of str, default=()
+        What a reader of the results must know: shown in the plan and in the report.
 
     Returns
     -------
@@ -307,7 +310,7 @@ def prepare(
     cells = make_cells(context, splits, treatments, classifiers, embedders)
     for cell in cells:
         cell.inner_splits(context)  # raises an error if a threshold cannot be tuned
-    return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command)
+    return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, command=command, notes=notes)
 
 
 def _count(number, noun):
@@ -348,15 +351,18 @@ class Evaluation:
         Number of workers.
     command : str
         Command that the user entered.
+    notes : sequence of str, default=()
+        What a reader of the results must know.
     """
 
-    def __init__(self, context, data, cells, *, scoring, n_jobs, command):
+    def __init__(self, context, data, cells, *, scoring, n_jobs, command, notes=()):
         self.context = context
         self.data = data
         self.cells = cells
         self.scoring = scoring
         self.n_jobs = choose_n_jobs(context, n_jobs)
         self.command = command
+        self.notes = list(notes)
         self._manifest = self._describe()
 
     def plan(self, measure=True):
@@ -389,6 +395,7 @@ class Evaluation:
             f"Classifiers: {', '.join(manifest['classifiers'])}",
             *(f"Embedder {name}: {about}" for name, about in manifest["embedders"].items()),
             *([f"Settings: {', '.join(map(' '.join, manifest['settings'].items()))}"] if manifest["settings"] else []),
+            *(f"Note: {note}" for note in self.notes),
             f"{len(self.cells)} cells, {len(todo)} of them to compute, on {context.device} in "
             f"{_count(n_workers, 'worker')} of {_count(context.n_threads, 'thread')}, each of about "
             f"{naturalsize(bytes_of_worker(context), binary=True)}",
@@ -494,6 +501,7 @@ class Evaluation:
             "settings": settings.used(self._names()),
             "versions": versions(),
             "equal_length": settings.equal_length,
+            "notes": self.notes,
         }
         key = digest_of(known, cells)[:12]
         previous = next((found for found in self.context.store.manifests() if found["key"] == key), {})
