@@ -143,12 +143,11 @@ PRESETS = {
             scratch_epochs=3,
         ),
         notes=(
-            "The original report does not say its rate of dropout, its widths of the CNN and the ANN, nor for how long "
-            "ResNet18 was trained: .4, 32-64-128 channels with a dense layer of 128, dense layers of 256 and 128, and "
-            "3 epochs stand in. Its four kinds of layers have the kernel sizes and initial weights of this package: "
-            "the variance is kept from layer to layer, for which Keras and PyTorch have other defaults.",
-            "The original report trained both networks of the GAN in two passes of the generated images; here one pass "
-            "has the same gradients, and the last, incomplete batch of an epoch is left out.",
+            "The original report does not give: the rate of dropout (here .4), the batch size (32), kernel sizes and "
+            "initial weights (those of this package), the layers of the CNN (32, 64 and 128 channels and a dense layer "
+            "of 128) and of the ANN (256 and 128), the epochs of ResNet18 (3).",
+            "Each image is seen 100 times on average in training the GAN: 4,200 batches of 32. The last images of an "
+            "epoch that do not fill a batch are left out of it.",
             "The original report's ResNet18 started from ImageNet weights. So it does here, unless it is called 'from "
             "scratch'; EfficientNet-Lite0, where it stands beside, is not in the original report. DenseNet121 starts "
             "from random weights.",
