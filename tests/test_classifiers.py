@@ -521,7 +521,7 @@ def noisy(n=60):
 def test_early_stopping_keeps_the_weights_of_the_best_epoch(cls):
     """A network must not go on to memorise, and the last epochs are by definition not the best."""
     (X, y), (X_val, y_val) = (part for part in zip(*(np.split(part, [40]) for part in noisy()), strict=True))
-    classifier = quick(cls, early_stopping=True, n_iter_no_change=3, max_epochs=100, lr=0.01)
+    classifier = quick(cls, early_stopping=True, n_iter_no_change=3, max_epochs=100, lr=0.01, device="auto")
     classifier.fit(X, y, X_val=X_val, y_val=y_val)
     losses = classifier.history_[:, "valid_log_loss"]
     assert len(losses) < 100

@@ -149,7 +149,7 @@ class BaseClassifier(NeuralNetClassifier):
         validation = self._check_validation(*validation)
         seed = draw_seed(self.random_state)
         keeper = make_keeper(self, X, codes, validation, seed)
-        with isolated(self.device_, seed):
+        with isolated(self.device_, seed), self._resolved_device():  # skorch's scores of an epoch read `device`
             if fresh:
                 self.initialize()
             first, best = len(self.history), None
