@@ -129,6 +129,7 @@ def lay_out(arguments, command):
         resnet18_weights=arguments.resnet18_weights,
         download=preset.download_weights,
         command=command,
+        notes=preset.notes,
     )
 
 

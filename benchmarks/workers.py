@@ -13,7 +13,7 @@ import time
 
 from gan_sampler.evaluation import Settings, load, prepare
 
-SETTINGS = Settings(dcgan={"n_steps": 300}, cnn_epochs=4, ann_epochs=10, embedder_size=64)
+SETTINGS = Settings(dcgan={"n_steps": 300}, cnn={"max_epochs": 4}, ann={"max_epochs": 10}, embedder_size=64)
 GRID = {
     "samplers": ["none", "class_weight", "threshold", "random", "smote", "augmentation", "dcgan", "dcgan_every_class"],
     "classifiers": ["tree", "forest", "svm", "logistic", "ann", "cnn"],

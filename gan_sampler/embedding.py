@@ -63,6 +63,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         **IMAGE_PARAMETER_CONSTRAINTS,
         "weights": [str, os.PathLike, dict, None],
         "input_size": [Interval(Integral, 32, None, closed="left")],
+        "normalize": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "fine_tune_epochs": [Interval(Integral, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -77,6 +78,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         *,
         weights=_IMAGENET,
         input_size=128,
+        normalize=True,
         image_shape=None,
         data_format="auto",
         value_range=None,
@@ -90,6 +92,7 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     ):
         self.weights = weights
         self.input_size = input_size
+        self.normalize = normalize
         self.image_shape = image_shape
         self.data_format = data_format
         self.value_range = value_range
@@ -264,18 +267,20 @@ class _BaseEmbedder(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         if images.shape[2:] != (self.input_size, self.input_size):
             size = (self.input_size, self.input_size)
             images = nn.functional.interpolate(images, size, mode="bilinear", antialias=True)
-        mean, std = (
-            torch.tensor(values, dtype=torch.float32, device=self.device_).view(1, 3, 1, 1)
-            for values in self._mean_and_std()
-        )
-        return ((images - mean) / std).contiguous(memory_format=torch.channels_last)  # grey is broadcast to three
+        if self.normalize:
+            mean, std = (
+                torch.tensor(values, dtype=torch.float32, device=self.device_).view(1, 3, 1, 1)
+                for values in self._mean_and_std()
+            )
+            images = (images - mean) / std
+        return images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
     def _cache_key(self):
         """Return everything that the features of given images depend on."""
         state_dict = self.network_.state_dict()
         weights = joblib.hash({name: np.ascontiguousarray(value.cpu().numpy()) for name, value in state_dict.items()})
         name = type(self).__name__
-        return _CACHE_VERSION, name, weights, self.input_size, self.image_format_, self.device_.type
+        return _CACHE_VERSION, name, weights, self.input_size, self.normalize, self.image_format_, self.device_.type
 
     def _check_targets(self, X, y):
         """Return `y` as class indices."""
@@ -405,6 +410,9 @@ class ResNet18Embedder(_BaseEmbedder):
     input_size : int, default=128
         Side in pixels, at least 32, of the square to which images are resized (bilinear, antialiased). The aspect ratio
         of other images changes.
+    normalize : bool, default=True
+        Whether the channels are normalised with the mean and standard deviation of the images that the ImageNet weights
+        were trained on. False gives the network values in [0, 1].
     image_shape : tuple of int, "row" or None, default=None
         Shape of one image, ``(H, W)`` or ``(H, W, C)``; needed if `X` is 2-D. ``"row"`` reads each row as an image of
         ``1 x n_features`` pixels.
@@ -530,6 +538,9 @@ class EfficientNetLite0Embedder(_BaseEmbedder):
     input_size : int, default=128
         Side in pixels, at least 32, of the square to which images are resized (bilinear, antialiased). The aspect ratio
         of other images changes.
+    normalize : bool, default=True
+        Whether the channels are normalised with the mean and standard deviation of the images that the ImageNet weights
+        were trained on. False gives the network values in [0, 1].
     image_shape : tuple of int, "row" or None, default=None
         Shape of one image, ``(H, W)`` or ``(H, W, C)``; needed if `X` is 2-D. ``"row"`` reads each row as an image of
         ``1 x n_features`` pixels.

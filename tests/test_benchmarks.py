@@ -10,15 +10,22 @@ from imblearn.over_sampling import SMOTE
 from PIL import Image
 from presets import PRESETS
 
-from gan_sampler import ConditionalDCGANOverSampler, CycleGANOverSampler, DCGANOverSampler, DeepSMOTE
+from gan_sampler import (
+    ConditionalDCGANOverSampler,
+    CycleGANOverSampler,
+    DCGANOverSampler,
+    DeepSMOTE,
+    ResNet18Embedder,
+)
 from gan_sampler.evaluation import Settings
+from gan_sampler.evaluation._models import choose_classifiers
 
 TINY = replace(
     PRESETS["demo"],
     image_size=16,
     seeds=(0,),
     settings=Settings(
-        dcgan={"n_steps": 2, "batch_size": 8, "base_channels": 8}, ann_epochs=1, embedder_size=32, trees=5
+        dcgan={"n_steps": 2, "batch_size": 8, "base_channels": 8}, ann={"max_epochs": 1}, embedder_size=32, trees=5
     ),
     samplers=("none", "threshold", "smote"),
     classifiers=("ann",),
@@ -54,6 +61,11 @@ def test_presets_hold_parameters_that_the_samplers_have(name):
     ConditionalDCGANOverSampler(**settings.dcgan_parameters(100))._validate_params()
     DeepSMOTE(**settings.deep_smote)._validate_params()
     CycleGANOverSampler(**settings.cyclegan)._validate_params()
+    ResNet18Embedder(weights=None, **settings.resnet18)._validate_params()
+    images = np.random.default_rng(0).integers(0, 256, (8, 16, 16), dtype=np.uint8)
+    for classifier in choose_classifiers(["ann", "cnn", "densenet121"], settings, "cpu"):
+        network = classifier.build([0, 1] * 4, 0).set_params(max_epochs=1)
+        network.fit(images, [0, 1] * 4, X_val=images, y_val=[0, 1] * 4)
 
 
 def test_report_preset_trains_its_gan_for_a_hundred_epochs():

@@ -20,14 +20,13 @@ from safetensors.torch import load_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from gan_sampler import DCGANOverSampler
+from gan_sampler import DCGANOverSampler, _keeper
 from gan_sampler.networks import Discriminator, Generator
 from gan_sampler.samplers._persistence import from_json, to_json
 from gan_sampler.training import (
     Checkpoint,
     CheckpointKeeper,
     TrainingInterrupted,
-    _keeper,
     check_tensors,
     check_writable,
     read_file,

@@ -17,9 +17,10 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_predict, train_test_split
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from skorch import NeuralNet
 from skorch.dataset import ValidSplit
 
-from gan_sampler import classifiers
+from gan_sampler._keeper import CheckpointKeeper
 from gan_sampler.classifiers import (
     ANNClassifier,
     ANNModule,
@@ -28,6 +29,7 @@ from gan_sampler.classifiers import (
     DenseNet121Classifier,
     DenseNet121Module,
 )
+from gan_sampler.classifiers._data import BatchwiseDataset, TrainingLoader
 from gan_sampler.images import ImageFormat
 
 SMALL = [ANNClassifier, CNNClassifier]
@@ -338,9 +340,9 @@ def test_shuffles_without_loss_of_pairs(toy):
     """Sorted classes would otherwise train on batches of one class."""
     X, y = toy
     X, codes = X[np.argsort(y)], np.sort(y) == "square"
-    dataset = classifiers._BatchwiseDataset(X, codes.astype(np.int64), to_tensor=torch.from_numpy)
+    dataset = BatchwiseDataset(X, codes.astype(np.int64), to_tensor=torch.from_numpy)
     np.testing.assert_array_equal(dataset[3][0], X[3])
-    batches = list(classifiers._TrainingLoader(dataset, batch_size=20))
+    batches = list(TrainingLoader(dataset, batch_size=20))
     images, labels = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
     assert not np.array_equal(labels, codes)
     for image, label in zip(images, labels, strict=True):
@@ -507,6 +509,180 @@ def test_train_split_scores_string_labels(toy, capsys):
     classifier = quick(ANNClassifier, train_split=ValidSplit(2, stratified=True), verbose=1).fit(X, y)
     assert classifier.history_[-1, "valid_acc"] == 1
     assert "valid_acc" in capsys.readouterr().out
+
+
+def noisy(n=60):
+    """Images of two classes that a network can only memorise, so that its validation loss soon rises."""
+    rng = np.random.RandomState(0)
+    return rng.randint(0, 256, (n, 8, 8)).astype(np.uint8), rng.randint(0, 2, n)
+
+
+@pytest.mark.parametrize("cls", SMALL)
+def test_early_stopping_keeps_the_weights_of_the_best_epoch(cls):
+    """A network must not go on to memorise, and the last epochs are by definition not the best."""
+    (X, y), (X_val, y_val) = (part for part in zip(*(np.split(part, [40]) for part in noisy()), strict=True))
+    classifier = quick(cls, early_stopping=True, n_iter_no_change=3, max_epochs=100, lr=0.01, device="auto")
+    classifier.fit(X, y, X_val=X_val, y_val=y_val)
+    losses = classifier.history_[:, "valid_log_loss"]
+    assert len(losses) < 100
+    assert int(np.argmin(losses)) == len(losses) - 4
+    probabilities = classifier.predict_proba(X_val)[np.arange(20), y_val]
+    by_class = [-np.log(probabilities[y_val == label]).mean() for label in (0, 1)]
+    assert np.mean(by_class) == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_validation_images_are_not_trained_on(toy):
+    """Only what is fitted on may change the weights."""
+    X, y = toy
+    alone = quick(CNNClassifier).fit(X, y)
+    validated = quick(CNNClassifier).fit(X, y, X_val=X[:7], y_val=y[:7])
+    np.testing.assert_array_equal(alone.predict_proba(X), validated.predict_proba(X))
+    assert validated.history_[-1, "valid_acc"] == np.mean(validated.predict(X[:7]) == y[:7])
+
+
+def test_validation_images_pass_by_the_sampler_of_a_pipeline(toy):
+    """Behind a sampler, real images alone say when to stop."""
+    X, y = toy
+    seen = []
+
+    class Spy(BatchwiseDataset):
+        def __init__(self, X, *args, **kwargs):
+            super().__init__(X, *args, **kwargs)
+            seen.append(len(X))
+
+    pipeline = make_pipeline(RandomOverSampler(), quick(ANNClassifier, image_shape=(8, 8), dataset=Spy))
+    rows = X.reshape(40, 64)
+    few = np.r_[np.arange(0, 30, 2), 1, 3, 5]
+    pipeline.fit(rows[few], y[few], annclassifier__X_val=rows[30:], annclassifier__y_val=y[30:])
+    assert seen == [30, 10]
+
+
+@pytest.mark.parametrize(
+    ("params", "validation", "message"),
+    [
+        ({"early_stopping": True}, {}, r"early_stopping=True needs validation images.*X_val and y_val"),
+        ({}, {"X_val": np.zeros((2, 8, 8), np.uint8)}, r"must be given together; got no y_val"),
+        ({}, {"y_val": ["cross"]}, r"must be given together; got no X_val"),
+        ({}, {"X_val": np.zeros((2, 9, 8), np.uint8), "y_val": ["cross"] * 2}, r"X_val must hold images of the shape"),
+        ({}, {"X_val": np.zeros((1, 8, 8), np.uint8), "y_val": ["circle"]}, r"y_val must hold labels of the first fit"),
+        ({}, {"X_val": np.zeros((2, 8, 8), np.uint8), "y_val": ["cross"]}, r"inconsistent numbers of samples"),
+    ],
+)
+def test_bad_validation_images_are_named(params, validation, message, toy):
+    with pytest.raises(ValueError, match=message):
+        quick(ANNClassifier, **params).fit(*toy, **validation)
+
+
+def interrupt_at_step(monkeypatch, n_steps):
+    """Let Ctrl-C end training in its update number `n_steps`."""
+    train_step, calls = NeuralNet.train_step, []
+
+    def step(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == n_steps:
+            raise KeyboardInterrupt
+        return train_step(self, *args, **kwargs)
+
+    monkeypatch.setattr(NeuralNet, "train_step", step)
+
+
+@pytest.mark.parametrize("cls", SMALL)
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("is_flushed", [False, True])
+def test_killed_training_goes_on_to_the_same_weights(cls, early_stopping, is_flushed, toy, tmp_path, monkeypatch):
+    """Hours of training survive a killed process, and nobody can tell from the result."""
+    X, y = toy
+    options = {"early_stopping": early_stopping, "max_epochs": 6, "optimizer__weight_decay": 0.01}
+    validation = {"X_val": X[:9], "y_val": y[:9]} if early_stopping else {}
+    undisturbed = quick(cls, **options).fit(X, y, **validation)
+    with monkeypatch.context() as patch:
+        interrupt_at_step(patch, 18)  # in the fourth of six epochs of five updates
+        if not is_flushed:  # as where the process is killed
+            patch.setattr(CheckpointKeeper, "flush", write_once())
+        with pytest.raises(KeyboardInterrupt):
+            quick(cls, **options, checkpoint_dir=tmp_path).fit(X, y, **validation)
+    again = quick(cls, **options, checkpoint_dir=tmp_path).fit(X, y, **validation)
+    assert again.history_[:, "train_loss"] == undisturbed.history_[:, "train_loss"]
+    np.testing.assert_array_equal(again.predict_proba(X), undisturbed.predict_proba(X))
+
+
+def write_once():
+    """Return a `CheckpointKeeper.flush` that writes the first state alone."""
+    flush, calls = CheckpointKeeper.flush, []
+
+    def first_only(self):
+        calls.append(1)
+        if len(calls) == 1:
+            flush(self)
+
+    return first_only
+
+
+def test_finished_training_is_read_and_continued(toy, tmp_path):
+    """A second fit computes nothing; more epochs go on from the last."""
+    X, y = toy
+    first = quick(ANNClassifier, checkpoint_dir=tmp_path).fit(X, y)
+    second = quick(ANNClassifier, checkpoint_dir=tmp_path).fit(X, y)
+    assert second.history_[:, "dur"] == first.history_[:, "dur"]
+    longer = quick(ANNClassifier, checkpoint_dir=tmp_path, max_epochs=6).fit(X, y)
+    np.testing.assert_array_equal(
+        longer.predict_proba(X), quick(ANNClassifier, max_epochs=6).fit(X, y).predict_proba(X)
+    )
+    with pytest.raises(ValueError, match=r"max_epochs must be at least 6.*got 4"):
+        quick(ANNClassifier, checkpoint_dir=tmp_path).fit(X, y)
+    with pytest.raises(ValueError, match=r"checkpoint_dir must be None where training goes on"):
+        longer.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("change", ["images", "labels", "validation", "parameter", "seed"])
+def test_checkpoint_of_another_training_is_refused(change, toy, tmp_path):
+    """Weights of other data must never pass for those of this fit."""
+    X, y = toy
+    params, validation = {}, {}
+    quick(ANNClassifier, checkpoint_dir=tmp_path).fit(X, y)
+    if change == "images":
+        X = X[::-1].copy()
+    elif change == "labels":
+        y = np.roll(y, 1)
+    elif change == "validation":
+        validation = {"X_val": X, "y_val": y}
+    else:
+        params = {"random_state": 1} if change == "seed" else {"lr": 0.5}
+    with pytest.raises(ValueError, match="checkpoint_dir holds a training on other data or parameters"):
+        quick(ANNClassifier, checkpoint_dir=tmp_path, **params).fit(X, y, **validation)
+
+
+def test_epoch_size_sets_the_number_of_images_in_an_epoch(toy):
+    """Trainings on more and on fewer images can be made of one length."""
+    X, y = toy
+    for size in (10, 100):
+        classifier = quick(ANNClassifier, iterator_train__epoch_size=size).fit(X, y)
+        assert sum(classifier.history_[0, "batches", :, "train_batch_size"]) == size
+    loader = TrainingLoader(BatchwiseDataset(np.arange(40), to_tensor=torch.from_numpy), batch_size=5, epoch_size=60)
+    assert np.bincount(torch.cat([batch for batch, _ in loader]), minlength=40).min() == 1
+
+
+def test_cnn_without_normalisation_and_pooling_sees_places():
+    """Global pooling cannot tell where something is; dense layers on the flattened map can."""
+    left, right = torch.zeros(2, 1, 16, 16).unbind()
+    left[:, 4:8, 2:6], right[:, 4:8, 10:14] = 1, 1
+    torch.manual_seed(0)
+    pooled = CNNModule((1, 16, 16), 2, widths=(4,), norm=None, dropout=0.0)
+    flat = CNNModule((1, 16, 16), 2, widths=(4,), norm=None, global_pooling=False, hidden_units=(8,), dropout=0.0)
+    assert torch.allclose(pooled(left[None]), pooled(right[None]))
+    assert not torch.allclose(flat(left[None]), flat(right[None]))
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in flat.layers)
+    assert CNNModule((3, 9, 13), 5, global_pooling=False)(torch.zeros(2, 3, 9, 13)).shape == (2, 5)
+    with pytest.raises(ValueError, match="norm must be 'batch' or None; got 'layer'"):
+        CNNModule((1, 16, 16), 2, norm="layer")
+
+
+def test_value_range_scales_to_0_and_1(toy):
+    """As the documentation of value_range says."""
+    X, y = toy
+    classifier = quick(ANNClassifier, value_range=(-255, 255), max_epochs=1).fit(X, y)
+    images = classifier.image_format_.to_tensor(np.array([[[0] * 8] * 8, [[255] * 8] * 8], dtype=np.uint8))
+    assert images.unique().tolist() == [0, 1]
 
 
 def test_silent_by_default(toy, capsys):

@@ -170,6 +170,9 @@ def test_images_are_normalised_as_the_weights_expect(cls, mean, std):
     for channel in range(3):
         np.testing.assert_allclose(black[channel], -mean[channel] / std[channel], rtol=1e-5)
         np.testing.assert_allclose(white[channel], (1 - mean[channel]) / std[channel], rtol=1e-5)
+    black, white = cls(weights=None, input_size=32, normalize=False, device="cpu").fit(X)._prepare(X)
+    assert black.unique().tolist() == [0]
+    assert white.unique().tolist() == [1]
 
 
 @pytest.mark.parametrize("size", [(50, 90), (20, 16), (32, 32)])
@@ -487,12 +490,13 @@ def test_cached_features_are_of_these_weights_and_settings(monkeypatch, tmp_path
             (other, {}),
             (weights, {"input_size": 48}),
             (weights, {"value_range": (0, 510)}),
+            (weights, {"normalize": False}),
             (weights, {"batch_size": 3}),  # decides nothing about the features
         ]
     ]
-    assert sum(batches) == 4 * len(grey)
-    np.testing.assert_array_equal(features[4], features[0])
-    for different in features[1:4]:
+    assert sum(batches) == 5 * len(grey)
+    np.testing.assert_array_equal(features[5], features[0])
+    for different in features[1:5]:
         assert not np.allclose(different, features[0], **ROUNDING)
 
 

@@ -23,7 +23,7 @@ from gan_sampler import (
     QualityWarning,
 )
 from gan_sampler.samplers import _base_gan, _judging
-from gan_sampler.training import Checkpoint, freeze
+from gan_sampler.training import Checkpoint, PixelFrechetDistance, freeze
 from gan_sampler.training._state import BatchOrder
 
 PIXELS = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
@@ -37,6 +37,47 @@ def three_classes():
 @pytest.fixture
 def sampler():
     return clone(SAMPLERS["dcgan"])
+
+
+class TestSnapshot:
+    """Which generator of a training is kept."""
+
+    @pytest.mark.parametrize("snapshot", ["best", "last"])
+    def test_last_is_kept_however_it_scores(self, snapshot, shapes, monkeypatch):
+        """Whoever repeats an experiment that kept the last generator must get it."""
+        scores, trained, train = [1.0, 2.0, 3.0], [], DCGANOverSampler._train
+
+        def scripted(self, images):
+            return {"score": scores.pop(0), "variance_ratio": 1.0, "spectral_distance": 0.0}
+
+        def noted(self, networks, images, **options):
+            trained.append(networks[0])
+            return train(self, networks, images, **options)
+
+        monkeypatch.setattr(PixelFrechetDistance, "__call__", scripted)
+        monkeypatch.setattr(DCGANOverSampler, "_train", noted)
+        sampler = clone(SAMPLERS["dcgan"]).set_params(n_steps=100, ema_decay=0.0, snapshot=snapshot)
+        sampler.fit_resample(*shapes)
+        weights = [next(network.parameters()) for network in (sampler.generators_["square"], *trained)]
+        assert torch.equal(*weights) == (snapshot == "last")
+        assert any("score" in record for record in sampler.history_["square"]) == (snapshot == "best")
+        assert "Steps" in sampler._repr_html_()
+
+    def test_last_without_scores_cannot_stop_early(self, sampler, shapes):
+        sampler.set_params(snapshot="last", n_iter_no_change=3)
+        with pytest.raises(ValueError, match=r"n_iter_no_change must be None with snapshot='last'.*got 3"):
+            sampler.fit_resample(*shapes)
+
+    def test_last_of_a_conditional_sampler(self, shapes):
+        sampler = clone(SAMPLERS["conditional"]).set_params(snapshot="last")
+        sampler.fit_resample(*shapes)
+        assert not any("score" in record for record in sampler.history_["square"])
+
+    def test_poor_images_of_the_last_are_told(self, sampler, shapes):
+        """Its images are judged although none were scored in training."""
+        sampler.set_params(snapshot="last", on_poor_quality="raise")
+        with pytest.raises(PoorQualityError):
+            sampler.fit_resample(*shapes)
 
 
 class TestFittedAttributes:

@@ -385,6 +385,15 @@ class TestGenerators:
         assert grey.image_format_.tensor_shape == (1, 12, 12)
         assert coloured.image_format_.tensor_shape == (3, 12, 12)
 
+    @pytest.mark.parametrize("name", ["dcgan", "conditional"])
+    def test_three_channels_can_be_learnt_as_three(self, name, shapes):
+        """As in experiments whose GAN did not know that X-rays are grey."""
+        X, y = np.repeat(shapes[0][..., None], 3, axis=3), shapes[1]
+        sampler = clone(SAMPLERS[name]).set_params(collapse_grey=False)
+        X_res, _ = sampler.fit_resample(X, y)
+        assert sampler.image_format_.tensor_shape == (3, 12, 12)
+        assert np.ptp(X_res[len(X) :], axis=-1).max() > 0
+
     def test_too_many_threads_are_told(self, monkeypatch):
         """Four threads on two cores wait for each other; fewer would change the images."""
         X, y = make_shapes(30, 20)

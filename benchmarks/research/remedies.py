@@ -31,7 +31,6 @@ from gan_sampler import (
     EfficientNetLite0Embedder,
 )
 from gan_sampler.evaluation._metrics import class_probabilities, class_scores, evaluate
-from gan_sampler.evaluation._models import EqualLength
 from gan_sampler.evaluation._splits import make_splits
 from gan_sampler.quality import realism
 from gan_sampler.samplers._herding import herd
@@ -275,8 +274,8 @@ def run_cell(remedy, classifier, seed, data, n_steps, folder):
     if classifier in NETWORKS:
         network, n_passes = NETWORKS[classifier]
         # As many images seen as with balanced ones, so that no remedy wins by training longer.
-        n_images = n_passes * 2 * train.largest
-        fitted = EqualLength(network(device="cpu", random_state=seed), n_images).fit(X, y)
+        as_long = {"max_epochs": n_passes, "iterator_train__epoch_size": 2 * train.largest}
+        fitted = network(**as_long, device="cpu", random_state=seed).fit(X, y)
     else:
         embedder = EfficientNetLite0Embedder(input_size=INPUT_SIZE, device="cpu", memory=f"{folder}/features")
         X, X_test = embedder.fit(X).transform(X), embedder.transform(X_test)

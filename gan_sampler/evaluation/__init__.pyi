@@ -1,7 +1,7 @@
 from ._compare import Evaluation, compare, prepare
 from ._comparison import Comparison
 from ._data import ImageData, from_arrays, load
-from ._models import Classifier, Embedder, EqualLength
+from ._models import Classifier, Embedder
 from ._settings import Settings
 from ._splits import Split, make_splits
 from ._store import Store, StoreError
@@ -11,7 +11,6 @@ __all__ = [
     "Classifier",
     "Comparison",
     "Embedder",
-    "EqualLength",
     "Evaluation",
     "ImageData",
     "Settings",

@@ -121,8 +121,9 @@ def compare(
     Notes
     -----
     For each classifier on features, all samplers use the same embedder, fitted on the real training images only.
-    Networks are trained on the same number of images whatever the sampler, so that more images do not mean more
-    training.
+    An epoch of a network has the same number of images whatever the sampler, so that more images do not mean more
+    training. Networks are trained until the loss on real images stops falling: a fifth of the training images, by
+    groups, that no sampler sees and that is the same for every sampler.
 
     Examples
     --------
@@ -220,6 +221,7 @@ def prepare(
     resnet18_weights=None,
     download=False,
     command="",
+    notes=(),
 ):
     """Plan an evaluation; all arguments are checked before anything is trained.
 
@@ -248,6 +250,8 @@ def prepare(
         Whether ImageNet weights of ResNet18 may be downloaded.
     command : str, default=""
         Command that the user entered, for the report.
+    notes : sequence of str, default=()
+        What a reader of the results must know: shown in the plan and in the report.
 
     Returns
     -------
@@ -304,10 +308,10 @@ def prepare(
     source = data.fingerprint
     _keep_data(store, source, data)
     context = Context(str(store.root.resolve()), source, data.name, settings, str(resolved))
-    cells = make_cells(splits, treatments, classifiers, embedders)
+    cells = make_cells(context, splits, treatments, classifiers, embedders)
     for cell in cells:
         cell.inner_splits(context)  # raises an error if a threshold cannot be tuned
-    return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, n_rare=n_rare, command=command)
+    return Evaluation(context, data, cells, scoring=scoring, n_jobs=n_jobs, n_rare=n_rare, command=command, notes=notes)
 
 
 def _check_references(treatments, splits):
@@ -359,9 +363,11 @@ class Evaluation:
         Number of training images that the rarest class was reduced to.
     command : str, default=""
         Command that the user entered.
+    notes : sequence of str, default=()
+        What a reader of the results must know.
     """
 
-    def __init__(self, context, data, cells, *, scoring, n_jobs, n_rare=None, command=""):
+    def __init__(self, context, data, cells, *, scoring, n_jobs, n_rare=None, command="", notes=()):
         self.context = context
         self.data = data
         self.cells = cells
@@ -370,7 +376,8 @@ class Evaluation:
         self.n_rare = n_rare
         self.command = command
         # Those of references hold more training images than the treatments have.
-        self._splits = list({id(cell.split): cell.split for cell in cells if not cell.treatment.restores}.values())
+        self._splits = list({cell.split: cell.split for cell in cells if not cell.treatment.restores}.values())
+        self.notes = list(notes)
         self._manifest = self._describe()
 
     def plan(self, measure=True):
@@ -403,6 +410,7 @@ class Evaluation:
             f"Classifiers: {', '.join(manifest['classifiers'])}",
             *(f"Embedder {name}: {about}" for name, about in manifest["embedders"].items()),
             *([f"Settings: {', '.join(map(' '.join, manifest['settings'].items()))}"] if manifest["settings"] else []),
+            *(f"Note: {note}" for note in self.notes),
             f"{len(self.cells)} cells, {len(todo)} of them to compute, on {context.device} in "
             f"{_count(n_workers, 'worker')} of {_count(context.n_threads, 'thread')}, each of about "
             f"{naturalsize(bytes_of_worker(context), binary=True)}",
@@ -462,7 +470,8 @@ class Evaluation:
     def _keep_pictures(self, include_real_images):
         """Write the pictures of the report, with images of the first split."""
         split = self._splits[0]
-        new_images = find_examples(self.context, [cell for cell in self.cells if cell.split is split])
+        # Splits of one name and seed are equal; a network that stops early sees a part of the training images.
+        new_images = find_examples(self.context, [cell for cell in self.cells if cell.split == split])
         embedder = next((cell.embedder for cell in self.cells if cell.embedder and cell.embedder.is_frozen), None)
         features_of = None
         if embedder is not None:
@@ -481,7 +490,7 @@ class Evaluation:
         names = self.data.target_names
         counts = {
             part: dict(zip(names, np.bincount(self.data.target[rows], minlength=len(names)).tolist(), strict=True))
-            for part, rows in (("train", first.train), ("test", first.test))
+            for part, rows in (("train", first.learnt_from), ("test", first.test))
         }
         settings = self.context.settings
         cells = [{"key": cell.key(self.context), **cell.place()} for cell in self.cells]
@@ -499,7 +508,7 @@ class Evaluation:
             "split_about": self._about_split(),
             "groups_about": self._about_groups(),
             "splits": {
-                f"{split.name}, seed {split.seed}": digest_of(split.train, split.test) for split in self._splits
+                f"{split.name}, seed {split.seed}": digest_of(split.learnt_from, split.test) for split in self._splits
             },
             "treatments": {cell.treatment.name: cell.treatment.label for cell in self.cells},
             "classifiers": {cell.classifier.name: cell.classifier.label for cell in self.cells},
@@ -507,6 +516,7 @@ class Evaluation:
             "settings": settings.used(self._names()),
             "versions": versions(),
             "equal_length": settings.equal_length,
+            "notes": self.notes,
         }
         key = digest_of(known, cells)[:12]
         previous = next((found for found in self.context.store.manifests() if found["key"] == key), {})

@@ -1,6 +1,6 @@
 """Descriptions of the parameters that `compare` and `prepare` share."""
 
-from gan_sampler.samplers._docstrings import substitution
+from gan_sampler._docstrings import substitution
 
 SHARED = {
     "samplers": """samplers : sequence of str, or dict of str to sampler, or None, default=None

@@ -14,6 +14,7 @@ from gan_sampler.runtime import threads
 _STEPS = (2, 6)  # of the trial runs; the difference excludes the constant cost of a fit
 _N_TRIAL = 64  # images
 _OF_FEATURES = 2.0  # seconds, of a classifier on features
+_EPOCHS_UNTIL_CONVERGENCE = 20  # of a network that stops early
 _ON_IMAGES = 5.0  # seconds, of a network without a trial run
 
 
@@ -32,9 +33,13 @@ def cost_of(context, job):
     n_fits = 1 + THRESHOLD_FOLDS if job.treatment.tunes_threshold else 1
     if job.classifier.on == "features":
         return _OF_FEATURES * n_fits
-    n_images = len(job.split.train) * (job.classifier.n_epochs or 1) * 1.5
     rate = rates.get(job.classifier.name)
-    return n_fits * (_ON_IMAGES if rate is None else n_images * rate)
+    if rate is None:
+        return n_fits * _ON_IMAGES
+    n_epochs = job.classifier.estimator.max_epochs
+    if job.classifier.needs_validation:
+        n_epochs = min(n_epochs, _EPOCHS_UNTIL_CONVERGENCE)
+    return n_fits * len(job.split.train) * n_epochs * 1.5 * rate
 
 
 def _epochs(estimator):
@@ -84,7 +89,7 @@ def measure_rates(context, treatments, classifiers, embedders):
                 fit = functools.partial(_fit_sampler, treatment.sampler, X, y)
                 rates[name] = _try(lambda fit=fit: _seconds_per_step(fit))
         for classifier in classifiers:
-            if classifier.n_epochs is not None:
+            if classifier.is_network:
                 fit = functools.partial(_fit_network, classifier, X, y)
                 rates[classifier.name] = _try(lambda fit=fit: _seconds_per_step(fit, steps=(1, 2)) / _N_TRIAL)
         if embedders:
@@ -129,7 +134,8 @@ def _fit_sampler(sampler, X, y, steps):
 
 def _fit_network(classifier, X, y, steps):
     rows = np.resize(np.arange(len(X)), _N_TRIAL * steps)
-    clone(classifier.estimator).set_params(max_epochs=1, random_state=0).fit(X[rows], y[rows])
+    network = clone(classifier.estimator).set_params(max_epochs=1, early_stopping=False, random_state=0)
+    network.fit(X[rows], y[rows])
 
 
 def _seconds_per_step(fit, steps=_STEPS):

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from gan_sampler.evaluation._metrics import class_probabilities, class_scores, evaluate
 from gan_sampler.evaluation._models import Classifier, Embedder, with_seed
 from gan_sampler.evaluation._settings import Settings
-from gan_sampler.evaluation._splits import THRESHOLD_FOLDS, Split, stratified_folds
+from gan_sampler.evaluation._splits import THRESHOLD_FOLDS, Split, split_off_validation, stratified_folds
 from gan_sampler.evaluation._store import (
     Store,
     StoreError,
@@ -295,7 +295,7 @@ class Cell:
     Parameters
     ----------
     split : Split
-        Rows of images, and the seed.
+        Rows of images, and the seed; with validation images for a network that stops early.
     treatment : Treatment
         Treatment of the class imbalance.
     classifier : Classifier
@@ -340,7 +340,9 @@ class Cell:
     def key(self, context):
         """Return the key of the result."""
         weights = self.embedder.weights if self.embedder else ""
-        return context.key("cell", self.split.train, self.split.test, self.describe(context), weights)
+        split = self.split
+        validation = [] if split.validation is None else [split.validation]
+        return context.key("cell", split.train, split.test, *validation, self.describe(context), weights)
 
     def keys(self, context):
         """Keys of the results."""
@@ -354,8 +356,12 @@ class Cell:
         """Return the folds of the training images for tuning a threshold, as splits; empty without a threshold."""
         if not self.treatment.tunes_threshold:
             return []
-        folds = _inner_folds(context.root, context.source, self.split.train.tobytes(), self.split.seed)
-        return [Split("inner", self.split.seed, rows, held_out) for rows, held_out in folds]
+        folds = _inner_folds(context.root, context.source, self.split.learnt_from.tobytes(), self.split.seed)
+        splits = [Split("inner", self.split.seed, rows, held_out) for rows, held_out in folds]
+        if not self.classifier.needs_validation:
+            return splits
+        _, target, groups, names = context.load()
+        return [split_off_validation(split, target, groups, names) for split in splits]
 
     def shared_jobs(self, context):
         """Return the jobs that this cell depends on: samples, features of real images, features of new images."""
@@ -413,6 +419,15 @@ class Cell:
                 **notes,
             }
         )
+        self.forget_checkpoints(context)
+
+    def forget_checkpoints(self, context):
+        """Remove the checkpoints of the classifier, unless it has failed and can continue in another run."""
+        if is_done(context, self):
+            shutil.rmtree(self._checkpoint_folder(context), ignore_errors=True)
+
+    def _checkpoint_folder(self, context):
+        return context.store.checkpoints / self.key(context)
 
     def _tune_threshold(self, context, rarest, found):
         """Return the threshold with the best balanced accuracy on held-out folds of the training images.
@@ -432,11 +447,15 @@ class Cell:
 
     def _fit_predict(self, context, split):
         _, target, _, names = context.load()
-        X_train, y_train, X_test, notes = self._inputs(context, split)
+        X_train, y_train, X_val, X_test, notes = self._inputs(context, split)
         _check_labels(y_train, names)
         classifier = self.build_classifier(target[split.train])
+        if self.classifier.is_network:
+            folder = self._checkpoint_folder(context) / digest_of(split.train)
+            classifier.set_params(checkpoint_dir=folder)
+        validation = {} if X_val is None else {"X_val": X_val, "y_val": target[split.validation]}
         start = time.perf_counter()
-        classifier.fit(X_train, y_train)
+        classifier.fit(X_train, y_train, **validation)
         fitted = time.perf_counter()
         y_pred = classifier.predict(X_test)
         found = {
@@ -451,7 +470,7 @@ class Cell:
         return {**found, "notes": notes}
 
     def _inputs(self, context, split):
-        """Return training inputs and labels, test inputs, and notes on times and warnings."""
+        """Return training inputs and labels, validation inputs or None, test inputs, and notes on times and more."""
         images, target, _, names = context.load()
         rows = split.train
         notes = {
@@ -490,13 +509,14 @@ class Cell:
             notes["warnings"] += [{**warning, "from": "sampler"} for warning in issued]
         else:
             X_train, y_train = base[rows], target[rows]
-        return X_train, y_train, base[split.test], notes
+        X_val = None if split.validation is None else base[split.validation]
+        return X_train, y_train, X_val, base[split.test], notes
 
     def blank_record(self, context):
         """Return the record of a cell without results."""
         _, target, groups, names = context.load()
         split = self.split
-        y_train, y_test = target[split.train], target[split.test]
+        y_train, y_test = target[split.learnt_from], target[split.test]
         counts, test_counts = (
             dict(zip(names, np.bincount(y, minlength=len(names)).tolist(), strict=True)) for y in (y_train, y_test)
         )
@@ -517,6 +537,7 @@ class Cell:
             "class_counts_resampled": counts,
             "n_train": len(y_train),
             "n_train_resampled": len(y_train),
+            "n_validation": 0 if split.validation is None else len(split.validation),
             "n_synthetic": 0,
             "n_test": len(y_test),
             "rows": split.test.tolist(),

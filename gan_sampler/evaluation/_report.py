@@ -45,6 +45,7 @@ from ._statistics import METRICS_TESTED, nemenyi, overall_tests, paired_tests, r
 from ._store import atomic
 from ._tables import (
     PUBLISHED_CLASSES,
+    PUBLISHED_MEASURES,
     cost_table,
     failed_cells,
     is_defined,
@@ -956,24 +957,20 @@ def _original_section(run):
     section.text(
         "Table 1 of the original report and this run, computed in the same way: precision, recall and F1 are weighted "
         "by class size, for DenseNet121 they are those of class PNEUMONIA; the AUC of tree, forest and SVM is computed "
-        "from predicted labels, and so equals the balanced accuracy. The original report used images of 128 pixels and "
-        "ImageNet weights."
+        "from predicted labels, and so equals the balanced accuracy. Of each measure, this run first and the original "
+        "second."
     )
-    body = [
-        [
-            Cell(row.classifier),
-            Cell(row.treatment),
-            Cell(row.measure),
-            _number(row.ours, "{:.3f}".format),
-            _number(row.published, "{:.4f}".format),
-            _number(row.ours - row.published, signed),
-            _count(row.n),
-        ]
-        for row in table.itertuples()
-    ]
-    words = ("Classifier", "Treatment", "Measure")
-    columns = [*(Column(word, False) for word in words), Column("This run"), Column("Published"), Column("Difference")]
+    body = []
+    for (classifier, treatment), found in table.groupby(["classifier", "treatment"], sort=False):
+        body.append([Cell(classifier), Cell(treatment)])
+        for row in found.itertuples():
+            body[-1] += [_number(row.ours, "{:.4f}".format), _number(row.published, "{:.4f}".format)]
+        body[-1].append(_count(row.n))
+    columns = [Column(word, False) for word in ("Classifier", "Treatment")]
+    columns += [Column(word) for measure in PUBLISHED_MEASURES for word in (measure, "original")]
     section.table(Table("Table 1 of the original report beside this run", [*columns, Column("Seeds")], body))
+    for note in run.manifest.get("notes", ()):
+        section.text(note)
     return section
 
 
@@ -1069,7 +1066,7 @@ def _add_often_wrong(section, run):
 def _settings_section(run):
     section = Section("settings", "Data, settings and environment")
     manifest = run.manifest
-    length = "the same number of images" if manifest.get("equal_length") else "the same number of epochs"
+    length = "the same number of images in an epoch" if manifest.get("equal_length") else "every image once in an epoch"
     hosts = sorted({record["host"] for record in run.records if record.get("host")})
     devices = sorted({record["device"] for record in run.records if record.get("device")})
     facts = {
@@ -1085,6 +1082,7 @@ def _settings_section(run):
         "Devices": ", ".join(devices) or str(manifest["device"]),
         "Hosts": ", ".join(hosts),
         **{f"Embedder {name}": about for name, about in manifest["embedders"].items()},
+        **{f"Note {number}": note for number, note in enumerate(manifest.get("notes", ()), start=1)},
         **manifest["settings"],
     }
     section.heading("Command")

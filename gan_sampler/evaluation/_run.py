@@ -28,6 +28,7 @@ from gan_sampler.evaluation._jobs import (
     keep_failure,
     work,
 )
+from gan_sampler.evaluation._splits import split_off_validation
 from gan_sampler.evaluation._store import StoreError, Taken
 from gan_sampler.runtime import end_with_parent, this_process
 
@@ -35,13 +36,17 @@ _IN_A_ROW = 4  # jobs of each worker at a time, for backends that only return co
 _BYTES_OF_WORKER = 800 * 2**20  # with torch and other packages loaded
 
 
-def make_cells(splits, treatments, classifiers, embedders):
-    """Return all cells of a grid, split by split."""
+def make_cells(context, splits, treatments, classifiers, embedders):
+    """Return all cells of a grid, split by split; networks that stop early get validation images."""
+    _, target, groups, names = context.load()
+    validates = any(classifier.needs_validation for classifier in classifiers)
+    pairs = [(split, split_off_validation(split, target, groups, names) if validates else None) for split in splits]
     return [
-        Cell(split.restored() if treatment.restores else split, treatment, classifier, embedder)
-        for split in splits
+        Cell(split.restored(groups) if treatment.restores else split, treatment, classifier, embedder)
+        for whole, validated in pairs
         for treatment in treatments
         for classifier in classifiers
+        for split in (validated if classifier.needs_validation else whole,)
         for embedder in (embedders if classifier.on == "features" else (None,))
     ]
 
@@ -163,7 +168,8 @@ def _tidy_up(context, cells):
     """Remove files of killed processes, including checkpoints of finished trainings."""
     context.store.remove_abandoned()
     samples = {job.keys(context)[0]: job for cell in cells for job in cell.shared_jobs(context)[0]}
-    for job in _by_family(samples.values()):
+    networks = [cell for cell in cells if cell.classifier.is_network]
+    for job in [*_by_family(samples.values()), *networks]:
         with contextlib.suppress(Taken), context.store.lease(job.lease(context)):
             job.forget_checkpoints(context)
 

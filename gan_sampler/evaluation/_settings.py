@@ -32,17 +32,20 @@ class Settings:
         Parameters of `CycleGANOverSampler`.
     gan_epochs : int or None, default=None
         Length of GAN training in epochs of the rarest class. None takes `n_steps` of `dcgan`.
-    ann_epochs : int, default=20
-        Epochs of the fully connected network, counted on a balanced training set.
-    cnn_epochs : int, default=20
-        Epochs of the convolutional network, counted on a balanced training set.
-    densenet121_epochs : int, default=20
-        Epochs of DenseNet121, counted on a balanced training set.
+    ann : dict, default={}
+        Parameters of `ANNClassifier`. Unless they say otherwise, this and the other networks stop early, after at most
+        100 epochs.
+    cnn : dict, default={}
+        Parameters of `CNNClassifier`.
+    densenet121 : dict, default={}
+        Parameters of `DenseNet121Classifier`.
     equal_length : bool, default=True
-        Whether networks are trained on the same number of images whatever the sampler. False trains for the same number
-        of epochs, so that more images mean more steps.
+        Whether an epoch of a network has the same number of images whatever the sampler: as many as a balanced training
+        set. False takes every image once, so that more images mean more steps.
     embedder_size : int, default=128
         Input size of the embedders, in pixels.
+    resnet18 : dict, default={}
+        Parameters of `ResNet18Embedder`.
     scratch_epochs : int, default=10
         Epochs of ResNet18 that is trained without ImageNet weights.
     imagenet_epochs : int, default=0
@@ -56,11 +59,12 @@ class Settings:
     deep_smote: dict = field(hash=False, default_factory=dict)
     cyclegan: dict = field(hash=False, default_factory=dict)
     gan_epochs: int | None = None
-    ann_epochs: int = 20
-    cnn_epochs: int = 20
-    densenet121_epochs: int = 20
+    ann: dict = field(hash=False, default_factory=dict)
+    cnn: dict = field(hash=False, default_factory=dict)
+    densenet121: dict = field(hash=False, default_factory=dict)
     equal_length: bool = True
     embedder_size: int = 128
+    resnet18: dict = field(hash=False, default_factory=dict)
     scratch_epochs: int = 10
     imagenet_epochs: int = 0
     trees: int = 100
@@ -114,11 +118,12 @@ class Settings:
             "gan_epochs": ("dcgan", "dcgan_alone", "dcgan_every_class", "conditional"),
             "deep_smote": ("deep_smote",),
             "cyclegan": ("cyclegan",),
-            "ann_epochs": ("ann",),
-            "cnn_epochs": ("cnn",),
-            "densenet121_epochs": ("densenet121",),
+            "ann": ("ann",),
+            "cnn": ("cnn",),
+            "densenet121": ("densenet121",),
             "equal_length": ("ann", "cnn", "densenet121"),
             "embedder_size": ("resnet18", "resnet18_finetuned", "efficientnet_lite0"),
+            "resnet18": ("resnet18", "resnet18_finetuned"),
             "scratch_epochs": ("resnet18_finetuned",),
             "imagenet_epochs": ("resnet18",),
             "trees": ("forest",),

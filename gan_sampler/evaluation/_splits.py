@@ -9,6 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 N_PARTS = 4  # a quarter for testing, if the data have no test images of their own
 THRESHOLD_FOLDS = 3
+VALIDATION_PARTS = 5  # a fifth of the training images validates networks that stop early
 _TRIED = 20  # folds; larger numbers are not tried, which would take minutes, and are assumed to work
 
 
@@ -24,6 +25,8 @@ class Split:
         Seed of samplers, embedders and classifiers.
     train, test : ndarray of int
         Rows of the images.
+    validation : ndarray of int or None, default=None
+        Rows of real images that are apart from those of `train`, for early stopping; no sampler sees them.
     removed : ndarray of int
         Rows that `thin_rarest` has removed from the training images.
     """
@@ -32,11 +35,20 @@ class Split:
     seed: int
     train: np.ndarray = field(compare=False, repr=False)
     test: np.ndarray = field(compare=False, repr=False)
+    validation: np.ndarray | None = field(default=None, compare=False, repr=False)
     removed: np.ndarray = field(compare=False, repr=False, default_factory=lambda: np.empty(0, dtype=np.int64))
 
-    def restored(self):
-        """Return the split with the removed rows among the training images again."""
-        return Split(self.name, self.seed, np.sort(np.concatenate([self.train, self.removed])), self.test)
+    @property
+    def learnt_from(self):
+        """Rows of all images that training may use, those for validation included."""
+        return self.train if self.validation is None else np.sort(np.concatenate([self.train, self.validation]))
+
+    def restored(self, groups=None):
+        """Return the split with the removed rows among the training images again, but for groups that validate."""
+        rows = self.removed
+        if groups is not None and self.validation is not None:
+            rows = rows[~np.isin(groups[rows], groups[self.validation])]
+        return replace(self, train=np.sort(np.concatenate([self.train, rows])), removed=self.removed[:0])
 
 
 def make_splits(data, seeds, cv=None):
@@ -130,6 +142,35 @@ def stratified_folds(target, groups, n_splits, seed, argument="cv", names=None, 
         f"{argument} must have at least one {one} of every class in each of the {n_splits} parts; class {name} "
         f"has {counts[rarest]} {one if counts[rarest] == 1 else many}. {remedy}"
     )
+
+
+def split_off_validation(split, target, groups, names=None):
+    """Return a split in which a stratified fifth of the training images validates; a group is in one part.
+
+    If a class has fewer than five groups, the part is larger: a fourth, a third or a half.
+
+    Parameters
+    ----------
+    split : Split
+        A split. Its seed decides which images these are, so they are the same for every treatment and network.
+    target : ndarray of shape (n,)
+        Labels of all images.
+    groups : ndarray of shape (n,) or None
+        Groups of all images.
+    names : sequence of str or None, default=None
+        Names of the classes, for the error message.
+
+    Raises
+    ------
+    ValueError
+        When a class has a single group of training images.
+    """
+    rows = split.train
+    y, units = target[rows], None if groups is None else groups[rows]
+    n_parts = _most_folds(y, units, VALIDATION_PARTS, split.seed) or 2
+    remedy = "Collect more, leave networks out, or let them train for a fixed number of epochs (early_stopping=False)."
+    train, validation = stratified_folds(y, units, n_parts, split.seed, "Early stopping", names, remedy)[0]
+    return replace(split, train=rows[train], validation=rows[validation])
 
 
 def _group_counts(target, groups):

@@ -9,6 +9,8 @@ import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
 from ._records import (
+    CLASSIFIER_LABELS,
+    TREATMENT_LABELS,
     distinct_labels,
     is_finished,
     repeat_key,
@@ -24,7 +26,7 @@ from ._store import atomic
 TERMINAL_WIDTH = 100
 _NARROW = "{:.2f}"
 _COLUMNS = ("data", "split", "seed", "treatment", "treatment_kind", "classifier", "embedder")
-_SIZES = ("n_train", "n_train_resampled", "n_synthetic", "n_test")
+_SIZES = ("n_train", "n_train_resampled", "n_validation", "n_synthetic", "n_test")
 _SECONDS = ("sampler", "embedder", "embedder_new", "fit", "predict")
 _SHORT = {
     "Decision tree": "Tree",
@@ -37,7 +39,9 @@ _SHORT = {
 
 PUBLISHED_N_TRAIN = 5216  # training images of the split that the original report used
 PUBLISHED_CLASSES = ("NORMAL", "PNEUMONIA")
-# Table 1 of the report that this package started from: precision, recall, F1 and AUC, without and with DCGAN.
+PUBLISHED_MEASURES = ("Precision", "Recall", "F1", "ROC-AUC")
+_OF_PUBLISHED = ("classifier", "treatment", "measure", "ours", "published", "n")
+# Table 1 of the report that this package started from: these measures, without and with DCGAN.
 PUBLISHED = {
     ("tree", "none"): (0.7539, 0.7324, 0.7004, 0.6594),
     ("tree", "dcgan"): (0.7439, 0.7372, 0.7151, 0.6752),
@@ -286,32 +290,28 @@ def is_published_split(record):
 def published_table(records):
     """Return our results beside the published ones, computed in the same way; empty for other data.
 
+    Every row of the published table is there. One without a cell in this run has NaN as our result, and 0 seeds.
+
     Returns
     -------
     table : DataFrame
         Columns classifier, treatment, measure, ours (mean over the seeds), published and n (seeds).
     """
     finished = [record for record in records if is_finished(record) and is_published_split(record)]
-    rows = []
-    for row in rows_of(finished):
-        for treatment in ("none", "dcgan"):
-            cells = select(finished, row=row, treatment=treatment)
-            theirs = PUBLISHED.get((row["classifier"], treatment))
-            if not cells or theirs is None:
-                continue
-            ours = np.array([as_published(record) for record in cells], dtype=float).mean(axis=0)
-            for measure, our, their in zip(("Precision", "Recall", "F1", "ROC-AUC"), ours, theirs, strict=True):
-                rows.append(
-                    {
-                        "classifier": row_label(row),
-                        "treatment": treatment_labels(records)[treatment],
-                        "measure": measure,
-                        "ours": our,
-                        "published": their,
-                        "n": len(cells),
-                    }
-                )
-    return pd.DataFrame(rows, columns=["classifier", "treatment", "measure", "ours", "published", "n"])
+    if not finished:
+        return pd.DataFrame(columns=_OF_PUBLISHED)
+    table, labels = [], TREATMENT_LABELS | treatment_labels(records)
+    for classifier, treatment in PUBLISHED:
+        rows = [row for row in rows_of(finished) if row["classifier"] == classifier]
+        for row in rows or [None]:
+            cells = [] if row is None else select(finished, row=row, treatment=treatment)
+            ours = np.full(len(PUBLISHED_MEASURES), np.nan)
+            if cells:
+                ours = np.array([as_published(record) for record in cells], dtype=float).mean(axis=0)
+            label = CLASSIFIER_LABELS[classifier] if row is None else row_label(row)
+            for measure, our, their in zip(PUBLISHED_MEASURES, ours, PUBLISHED[classifier, treatment], strict=True):
+                table.append((label, labels[treatment], measure, our, their, len(cells)))
+    return pd.DataFrame(table, columns=_OF_PUBLISHED)
 
 
 def as_published(record):

@@ -38,7 +38,7 @@ def describe_file(file):
     if not file.is_file():
         raise FileNotFoundError(f"FILE must be an existing file that gan-sampler wrote; got {str(file)!r}.")
     check_start(file)
-    from gan_sampler.training._files import read_file
+    from gan_sampler._files import read_file
 
     tensors, values = read_file(file, argument="FILE")
     found = {

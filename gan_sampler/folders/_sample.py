@@ -19,7 +19,7 @@ def load_fitted(file, device="cpu"):
     FileNotFoundError, ValueError
         When there is no such file, or no sampler in it.
     """
-    from gan_sampler.training._files import read_file
+    from gan_sampler._files import read_file
 
     _, values = read_file(file, argument="FILE")
     classes = {found.__name__: found for found in map(sampler_class, IN_FILES)}

@@ -141,6 +141,10 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         """Return the rows of the images that the networks are trained on."""
         return np.concatenate(list(rows.values()))
 
+    def _learnt_format(self, X, rows):
+        """Return the format in which the images ``X[rows]`` are learnt: grey images in three channels in one."""
+        return self.image_format_.collapse_grey(X, rows)
+
     def _learn(self, X, y, rows, random_states):
         """Prepare for `_synthesise`.
 
@@ -201,8 +205,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         resampled = Resampled(X, y, sum(plan.n_repeated.values()) + sum(plan.n_synthetic.values()))
         herding_embedder, quality_embedder = (self._embedder(name, X, plan.rows) for name in ("herding", "quality"))
         if plan.rows:
-            # Grey images in three channels are trained in one; only the training images decide this.
-            self.image_format_ = self.image_format_.collapse_grey(X, self._training_rows(y, plan.rows))
+            self.image_format_ = self._learnt_format(X, self._training_rows(y, plan.rows))
         self._learn(X, y, plan.rows, random_states)
         self._judge(X, y, plan, random_states)
 

@@ -10,7 +10,6 @@ import warnings
 from abc import abstractmethod
 from importlib.metadata import version
 from numbers import Integral, Real
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -19,13 +18,13 @@ from joblib.externals.loky.backend.reduction import dumps as dumps_for_processes
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._files import make_folder
 from ..runtime import draw_seed, random_stream, resolve_device, stacklevel_of_user
 from ..training import (
     Checkpoint,
     Loss,
     augment_mildly,
     check_loss,
-    check_writable,
     draw,
     identity_of,
     name_of,
@@ -92,6 +91,8 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
     {learning_rate}
     {beta_1}
     {ema_decay}
+    {snapshot}
+    {collapse_grey}
     {augmentation}
     {pretrain}
     {checkpoint_dir}
@@ -133,6 +134,8 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "ema_decay": [Interval(Real, 0, 1, closed="left")],
+        "snapshot": [StrOptions({"best", "last"})],
+        "collapse_grey": ["boolean"],
         "augmentation": [StrOptions({"auto", "mild"}), callable, None],
         "pretrain": [StrOptions({"all"}), None],
         "checkpoint_dir": [str, os.PathLike, None],
@@ -159,6 +162,8 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         learning_rate=1e-3,
         beta_1=0.5,
         ema_decay=0.999,
+        snapshot="best",
+        collapse_grey=True,
         augmentation="auto",
         pretrain=None,
         checkpoint_dir=None,
@@ -197,6 +202,8 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         self.learning_rate = learning_rate
         self.beta_1 = beta_1
         self.ema_decay = ema_decay
+        self.snapshot = snapshot
+        self.collapse_grey = collapse_grey
         self.augmentation = augmentation
         self.pretrain = pretrain
         self.checkpoint_dir = checkpoint_dir
@@ -301,8 +308,16 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         only_over_sampled = self.pretrain is None and not self._is_conditional
         return super()._training_rows(y, rows) if only_over_sampled else np.arange(len(y))
 
+    def _learnt_format(self, X, rows):
+        return super()._learnt_format(X, rows) if self.collapse_grey else self.image_format_
+
     def _learn(self, X, y, rows, random_states):
         """Train a generator for each class, and set `generators_` and `history_`."""
+        if self.snapshot == "last" and self.n_iter_no_change is not None:
+            raise ValueError(
+                f"n_iter_no_change must be None with snapshot='last', which computes no scores in training; got "
+                f"{self.n_iter_no_change}. Leave it out, or pass snapshot='best'."
+            )
         self.generators_, self.history_ = {}, {}
         self._cut_off = {}
         if not rows:
@@ -311,7 +326,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         trained = self._without_fit()  # the copy for other processes has no generators
         trained.image_format_ = self.image_format_
         shared = {"sampler": trained, "n_threads": torch.get_num_threads()}
-        folder = _make_folder(self.checkpoint_dir)
+        folder = make_folder(self.checkpoint_dir)
         train = self._train_on_all_classes if self._is_conditional else self._train_each_class
         train(X, y, rows, seeds, self._resolve_devices(), folder, shared)
         warn_of_early_end({name: (step, self.n_steps) for name, step in self._cut_off.items()})
@@ -435,6 +450,8 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
             self._cut_off[trained.name] = trained.history[-1]["step"]
 
     def _score(self, X, y, label, random_state):
+        if self.snapshot == "last":
+            return super()._score(X, y, label, random_state)
         return best_record(self.history_[label])
 
     def _check_has_generators(self):
@@ -584,6 +601,8 @@ def _record_of(record, index):
         for name, value in record.items()
         if not name.startswith(("score_", "variance_ratio_", "spectral_distance_"))
     }
+    if "score" not in record:  # snapshot="last"
+        return common
     return {**common, **of_class(record, index), "mean_score": record["score"]}
 
 
@@ -591,23 +610,6 @@ def _name_of_class(label):
     """Return a readable and unique file name for a label."""
     digest = hashlib.sha256(repr(label).encode()).hexdigest()[:8]
     return f"class-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(label))[:40]}-{digest}"
-
-
-def _make_folder(folder):
-    """Make a folder and return its absolute path, the same in every process; None for None."""
-    if folder is None:
-        return None
-    path = Path(folder).expanduser().absolute()
-    try:
-        if not str(folder):
-            raise OSError("an empty path")
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise OSError(
-            f"checkpoint_dir must be a folder that can be made and written to; got {folder!r}: {exc}"
-        ) from exc
-    check_writable(path)
-    return path
 
 
 def _describe(X):

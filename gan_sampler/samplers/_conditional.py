@@ -37,6 +37,8 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     {learning_rate}
     {beta_1}
     {ema_decay}
+    {snapshot}
+    {collapse_grey}
     {augmentation}
     {checkpoint_dir}
     {callback_of_all_classes}
@@ -144,6 +146,8 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         learning_rate=1e-3,
         beta_1=0.5,
         ema_decay=0.999,
+        snapshot="best",
+        collapse_grey=True,
         augmentation="auto",
         checkpoint_dir=None,
         callback=None,
@@ -177,6 +181,8 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             learning_rate=learning_rate,
             beta_1=beta_1,
             ema_decay=ema_decay,
+            snapshot=snapshot,
+            collapse_grey=collapse_grey,
             augmentation=augmentation,
             checkpoint_dir=checkpoint_dir,
             callback=callback,

@@ -4,9 +4,7 @@ A docstring names an entry in braces, as in ``{image_shape}``, and `document` pu
 in such a docstring are doubled.
 """
 
-import inspect
-
-from imblearn.utils import Substitution
+from .._docstrings import substitution
 
 SHARED = {
     "sampling_strategy": """sampling_strategy : float, str, dict or callable, default="auto"
@@ -53,7 +51,7 @@ SHARED = {
     trained one after another share the time equally. Drawing, herding and measuring images are not included.""",
     "n_iter_no_change": """n_iter_no_change : int or None, default=None
     Early stopping: training stops when the score has not improved in this number of reports; there is a report every
-    50 steps. None makes all steps. The snapshot with the best score is kept in either case.""",
+    50 steps. None makes all steps. `snapshot` says which generator is kept in either case.""",
     "batch_size": """batch_size : int, default=16
     Number of real and of generated images in one update; all images of the class where it has fewer.""",
     "learning_rate": """learning_rate : float, default=1e-3
@@ -63,6 +61,12 @@ SHARED = {
     "ema_decay": """ema_decay : float, default=0.999
     Decay, in [0, 1), of the exponential moving average of the generator's weights (Yazici et al., 2019,
     https://arxiv.org/abs/1806.04498). Images are drawn from the average; 0 takes the latest weights.""",
+    "snapshot": """snapshot : {"best", "last"}, default="best"
+    Which generator is kept. "best": the one with the best score, which is computed at every report, every 50 steps.
+    "last": the one of the last step; no scores are computed in training, and `n_iter_no_change` must be None.""",
+    "collapse_grey": """collapse_grey : bool, default=True
+    Whether images of three equal channels are learnt in one channel, which is repeated in the synthetic images. False
+    learns the three channels separately, so that synthetic images may have a tinge.""",
     "augmentation": """augmentation : {"auto", "mild"}, callable or None, default="auto"
     Differentiable augmentation of real and generated images before the discriminator (Zhao et al., 2020,
     https://arxiv.org/abs/2006.10738). "mild" shifts an image by up to an eighth of its side and changes contrast and
@@ -159,28 +163,6 @@ SHARED = {
     "device_": """device_ : torch.device
     Device on which images are generated; the first one of a list.""",
 }
-
-
-def substitution(shared):
-    """Return a decorator that replaces the entries of `shared` that a docstring names by their texts.
-
-    Parameters
-    ----------
-    shared : dict of str to str
-        Texts by name, indented as in a docstring without indentation.
-
-    Returns
-    -------
-    document : callable
-        Decorator of classes and functions. Docstrings that are None, as under ``python -OO``, stay None.
-    """
-
-    def document(documented):
-        if documented.__doc__ is not None:
-            documented.__doc__ = inspect.cleandoc(documented.__doc__)  # so that all docstrings are indented alike
-        return Substitution(**shared)(documented)
-
-    return document
 
 
 document = substitution(SHARED)

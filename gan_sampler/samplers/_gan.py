@@ -48,6 +48,8 @@ class GANOverSampler(BaseGANOverSampler):
     {learning_rate}
     {beta_1}
     {ema_decay}
+    {snapshot}
+    {collapse_grey}
     {augmentation}
     {pretrain}
     {checkpoint_dir}
@@ -175,6 +177,8 @@ class GANOverSampler(BaseGANOverSampler):
         learning_rate=1e-3,
         beta_1=0.5,
         ema_decay=0.999,
+        snapshot="best",
+        collapse_grey=True,
         augmentation="auto",
         pretrain=None,
         checkpoint_dir=None,
@@ -204,6 +208,8 @@ class GANOverSampler(BaseGANOverSampler):
             learning_rate=learning_rate,
             beta_1=beta_1,
             ema_decay=ema_decay,
+            snapshot=snapshot,
+            collapse_grey=collapse_grey,
             augmentation=augmentation,
             pretrain=pretrain,
             checkpoint_dir=checkpoint_dir,

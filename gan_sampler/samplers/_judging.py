@@ -24,8 +24,8 @@ class PoorQualityError(RuntimeError):
 
 
 def best_record(history):
-    """Return the record of the snapshot that was kept, the first with the smallest `rank`."""
-    return min(history, key=rank)
+    """Return the record of the snapshot that was kept: the first with the smallest `rank`; the last without scores."""
+    return min(history, key=rank) if all("score" in record for record in history) else history[-1]
 
 
 def find_poor(records):

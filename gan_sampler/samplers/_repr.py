@@ -94,12 +94,8 @@ def _kept_records(sampler, labels):
     """Return the record of the snapshot that was kept, for each class that was trained."""
     history = getattr(sampler, "history_", None) or {}
     if not hasattr(history, "items"):  # of one training for all classes
-        return dict.fromkeys(labels, _kept(history))
-    return {label: _kept(own) for label, own in history.items() if own}
-
-
-def _kept(history):
-    return best_record(history) if all("score" in record for record in history) else history[-1]
+        return dict.fromkeys(labels, best_record(history))
+    return {label: best_record(own) for label, own in history.items() if own}
 
 
 def _is_judged(record):

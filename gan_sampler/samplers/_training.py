@@ -170,7 +170,7 @@ class Training:
                 images,
                 classes=None if self.classes is None else torch.from_numpy(self.classes).to(images.device),
                 max_time=self.max_time,
-                score=self.score(images),
+                score=None if sampler.snapshot == "last" else self.score(images),
                 stream=random_stream(images.device, self.seed),
                 checkpoint=keeper,
                 report=bar.report,

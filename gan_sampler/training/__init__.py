@@ -1,14 +1,14 @@
 """Training of networks on tensors: GANs, CycleGAN and an autoencoder. Independent of scikit-learn."""
 
+from .._files import check_tensors, check_writable, read_file, write_file
+from .._keeper import CheckpointKeeper
 from .._snapshots import LEAST_VARIANCE_RATIO, is_unusable, rank
 from ._augment import augment_mildly, brighten, stretch_contrast, translate
 from ._autoencoder import train_autoencoder
 from ._checkpoint import Checkpoint
 from ._cycle import train_cycle_gan, translate_images
 from ._draw import draw, finish, freeze
-from ._files import check_tensors, check_writable, read_file, write_file
 from ._identity import hash_of_tensors, identity_of, name_of
-from ._keeper import CheckpointKeeper
 from ._loop import train_gan
 from ._losses import LOSSES, Loss, check_loss
 from ._progress import CallbackError, TrainingInterrupted, TrainingProgress

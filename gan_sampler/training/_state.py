@@ -5,9 +5,9 @@ import itertools
 
 import torch
 
+from .._files import check_tensors
 from ..runtime import draws_from_torch
 from ._average import move_average
-from ._files import check_tensors
 from ._step import fixed_modules
 
 _PROBE_BATCH_SIZE = 64

@@ -34,9 +34,10 @@ from gan_sampler import (
     CycleGANOverSampler,
     DCGANOverSampler,
     DeepSMOTE,
+    _keeper,
 )
 from gan_sampler.evaluation import Store, StoreError
-from gan_sampler.training import _keeper, read_file
+from gan_sampler.training import read_file
 
 from . import grids
 from .cases import process_state

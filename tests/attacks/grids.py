@@ -134,7 +134,7 @@ def prepare(root, *, seeds=(0, 1), samplers=("none", "smote", "gan"), classifier
     values = {"target": data.target.tolist(), "target_names": list(data.target_names), "filenames": None}
     store.write_data(data.fingerprint, data.images, {**values, "groups": [str(group) for group in data.groups]})
     context = Context(str(store.root.resolve()), data.fingerprint, data.name, settings, device)
-    return context, make_cells(make_splits(data, seeds), treatments, found, embedders)
+    return context, make_cells(context, make_splits(data, seeds), treatments, found, embedders)
 
 
 def run(root, n_jobs=1, **options):

@@ -39,9 +39,13 @@ def errors(records):
 def test_gan_is_trained_once_per_split_and_seed(tmp_path, monkeypatch):
     """It is the dearest step, and all classifiers must see the same synthetic images."""
     trainings = count_calls(monkeypatch, DCGANOverSampler, "fit_resample")
-    evaluation = lay_out(toy_data(), tmp_path, samplers=["dcgan"], classifiers=["tree", "ann"], seeds=(0, 1))
+    evaluation = lay_out(toy_data(), tmp_path, samplers=["dcgan"], classifiers=["tree", "svm"], seeds=(0, 1))
     assert errors(run(evaluation)) == {None}
-    assert len(trainings) == 2
+    assert trainings == [42, 42]
+    # Networks that stop early share another one, which has not seen their validation images.
+    evaluation = lay_out(toy_data(), tmp_path, samplers=["dcgan"], classifiers=["tree", "ann", "cnn"], seeds=(0, 1))
+    assert errors(run(evaluation)) == {None}
+    assert trainings == [42, 42, 33, 33]
 
 
 def test_samplers_that_train_the_same_gan_train_it_once(tmp_path, monkeypatch):
@@ -91,7 +95,8 @@ def test_shared_work_is_planned_once_in_two_stages(tmp_path):
     names = [job.name for job in first]
     # SMOTE makes images for the network alone, in the split and in three folds.
     assert sorted(names) == sorted(
-        ["images of DCGAN, DCGAN, every class, seed 0", "images of DeepSMOTE, seed 0"]
+        # Of all training images, and of those that the network does not validate on.
+        ["images of DCGAN, DCGAN, every class, seed 0", "images of DeepSMOTE, seed 0"] * 2
         + ["images of SMOTE + tuned threshold, seed 0"] * 4
     )
     assert len(second) == 4  # the network of the split with all that it embeds, and those of the folds
@@ -422,7 +427,7 @@ def test_own_parts_of_every_kind_run_through(tmp_path):
         samplers={"repeat": RandomOverSampler(), "gan": DCGANOverSampler(n_steps=1, base_channels=8)},
         classifiers={
             "bayes": GaussianNB(),
-            "net": Classifier("net", "Net", ANNClassifier(device="cpu"), "images", n_epochs=1),
+            "net": Classifier("net", "Net", ANNClassifier(max_epochs=1, device="cpu"), "images"),
         },
     )
     assert {record["error"] for record in comparison.records} == {None}

@@ -8,7 +8,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold
 from toy_evaluation import N_DISCS, N_SQUARES, lay_out, toy_data
 
 from gan_sampler.evaluation import _splits
-from gan_sampler.evaluation._splits import make_splits, stratified_folds, thin_rarest
+from gan_sampler.evaluation._splits import Split, make_splits, split_off_validation, stratified_folds, thin_rarest
 
 
 def rare_patients(n_rare=3, n_common=12, n_views=5):
@@ -173,3 +173,22 @@ def test_as_many_rare_images_as_there_are_can_be_asked_for(n_rare):
     (whole,) = make_splits(toy_data(), [0])
     with pytest.raises(ValueError, match=f"n_rare must be an integer from 1 to 1[01].*got {n_rare}"):
         thin_rarest(whole, toy_data().target, n_rare)
+
+
+@pytest.mark.parametrize(("n_rare", "share"), [(10, 1 / 5), (4, 1 / 4), (2, 1 / 2)])
+def test_validation_images_are_a_fifth_by_patients_or_more_where_patients_are_few(n_rare, share):
+    """A network that validates on images of its own patients stops when it knows them by heart."""
+    target, groups = rare_patients(n_rare, 20)
+    split = Split("random", 0, np.arange(len(target)), np.arange(0))
+    apart = split_off_validation(split, target, groups)
+    assert set(groups[apart.train]).isdisjoint(groups[apart.validation])
+    assert np.mean(np.isin(np.flatnonzero(target == 0), apart.validation)) == share
+    np.testing.assert_array_equal(apart.learnt_from, split.train)
+    np.testing.assert_array_equal(apart.validation, split_off_validation(split, target, groups).validation)
+
+
+def test_a_class_of_one_patient_cannot_train_and_validate():
+    target, groups = rare_patients(1, 20)
+    split = Split("random", 0, np.arange(len(target)), np.arange(0))
+    with pytest.raises(ValueError, match=r"Early stopping must have.*class ill has 1 group .*early_stopping=False"):
+        split_off_validation(split, target, groups, ["ill", "well"])

@@ -223,8 +223,9 @@ def test_under_samplers_leave_fewer_images_and_make_none(tmp_path, where, classi
     record = records_of(toy_data(), tmp_path, samplers=asked, classifiers=[classifier])["under", classifier]
     assert record["error"] is None
     assert record["n_synthetic"] == 0
-    assert set(record["class_counts_resampled"].values()) == {record["class_counts"]["class 0"]}
-    assert record["n_train_resampled"] == 2 * record["class_counts"]["class 0"]
+    n_rare = record["class_counts"]["class 0"] - (2 if classifier == "ann" else 0)  # which validate
+    assert set(record["class_counts_resampled"].values()) == {n_rare}
+    assert record["n_train_resampled"] == 2 * n_rare
 
 
 def test_samplers_that_put_new_rows_in_the_place_of_old_ones_are_counted(tmp_path):
@@ -308,7 +309,7 @@ def test_images_of_other_layouts_and_ranges_run_through(tmp_path, layout):
 
 
 def test_three_classes_have_scores_for_each(tmp_path):
-    data = toy_data((10, 30, 16))
+    data = toy_data((12, 30, 16))
     records = records_of(data, tmp_path, samplers=["smote"], classifiers=["svm", "forest", "ann"])
     for record in records.values():
         assert record["error"] is None
@@ -396,7 +397,7 @@ def test_record_holds_all_that_a_report_needs(tmp_path):
 
 def test_shared_work_counts_once_and_for_its_treatment(tmp_path):
     """The first cell of a GAN had its 617 seconds, and the next one 31."""
-    evaluation = lay_out(toy_data(), tmp_path, samplers=["dcgan"], classifiers=["svm", "tree", "ann"])
+    evaluation = lay_out(toy_data(), tmp_path, samplers=["dcgan"], classifiers=["svm", "tree", "logistic"])
     found = run(evaluation)
     seconds = [record["seconds"] for (treatment, *_), record in found.items() if treatment == "dcgan"]
     assert len(seconds) == 3
@@ -577,11 +578,71 @@ def test_key_ignores_place_and_what_people_call_things(tmp_path):
 
 
 def test_treatments_share_samples_and_a_tuned_threshold_shares_them_too(tmp_path):
-    evaluation = lay_out(toy_data(), tmp_path, samplers=["dcgan", "dcgan+threshold"], classifiers=["svm", "ann"])
+    evaluation = lay_out(toy_data(), tmp_path, samplers=["dcgan", "dcgan+threshold"], classifiers=["svm", "tree"])
     context = evaluation.context
     samples = {cell.sample(cell.split).keys(context)[0] for cell in evaluation.cells if cell.treatment.sampler}
     assert len(samples) == 1
     assert isinstance(evaluation.cells[-1].sample(evaluation.cells[-1].split), SampleJob)
+
+
+# Early stopping
+
+
+def test_networks_validate_on_real_images_that_nothing_else_sees(tmp_path, monkeypatch):
+    """An image that was repeated or imitated in training would say nothing about when to stop."""
+    fitted, fit = [], ANNClassifier.fit
+
+    def noted(self, X, y, **validation):
+        fitted.append((X, y, validation["X_val"], validation["y_val"]))
+        return fit(self, X, y, **validation)
+
+    monkeypatch.setattr(ANNClassifier, "fit", noted)
+    groups = np.arange(120) // 2
+    data = numbered_noise(groups=groups)
+    samplers = {"none": "none", "weights": "class_weight", "images": SPIED["images"], "tuned": SPIED["tuned"]}
+    evaluation = lay_out(data, tmp_path, samplers=samplers, classifiers={"ann": "ann"})
+    found = run(evaluation)
+    assert {record["error"] for record in found.values()} == {None}
+    split = evaluation.cells[0].split
+    n_validation = len(split.validation)
+    assert 12 < n_validation < 24
+    assert {record["n_validation"] for record in found.values()} == {n_validation}
+    assert {record["n_train"] for record in found.values()} == {len(split.train) + n_validation}
+    of_split = [case for case in fitted if set(case[2][:, *NUMBER]) == set(split.validation)]
+    assert len(of_split) == len(samplers)
+    for X, _, X_val, y_val in fitted:
+        numbers, validating = set(X[:, *NUMBER]), set(X_val[:, *NUMBER])
+        assert set(groups[list(numbers)]).isdisjoint(groups[list(validating)])
+        assert len(validating) == len(X_val)  # none is repeated
+        np.testing.assert_array_equal(y_val, data.target[X_val[:, *NUMBER]])
+    for seen in Copies.fitted_on:
+        assert any(seen.isdisjoint(X_val[:, *NUMBER]) and seen <= set(X[:, *NUMBER]) for X, _, X_val, _ in fitted)
+
+
+def test_killed_network_goes_on_from_its_last_epoch(tmp_path, monkeypatch):
+    """An epoch of a large network takes minutes, and its training hours."""
+    fixed = replace(TINY, ann={"max_epochs": 5, "early_stopping": False})
+    options = {"samplers": ["none"], "classifiers": ["ann"], "settings": fixed}
+    undisturbed = run(lay_out(toy_data(), tmp_path / "undisturbed", **options))
+    evaluation = lay_out(toy_data(), tmp_path / "killed", **options)
+    (cell,), context = evaluation.cells, evaluation.context
+    run_epoch, epochs = ANNClassifier.run_single_epoch, []
+
+    def counted(self, iterator, training, *args, **kwargs):
+        if training:
+            epochs.append(1)
+            if len(epochs) == 3:
+                raise KeyboardInterrupt
+        return run_epoch(self, iterator, training, *args, **kwargs)
+
+    monkeypatch.setattr(ANNClassifier, "run_single_epoch", counted)
+    with pytest.raises(KeyboardInterrupt):
+        cell.run(context)
+    cell.run(context)
+    assert len(epochs) == 3 + 3  # the third to the fifth, after two before the interruption
+    (record,), (expected,) = context.store.records(), undisturbed.values()
+    assert record["scores"] == expected["scores"]
+    assert not list(context.store.checkpoints.rglob("*.safetensors"))
 
 
 def test_worker_of_another_version_refuses_to_work(tmp_path):

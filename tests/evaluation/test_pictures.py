@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gan_sampler.evaluation._pictures import make_pictures, shrink
+from gan_sampler.evaluation._splits import Split
 
 N_REAL = (30, 12)
 
@@ -27,7 +28,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def split():
-    return SimpleNamespace(name="official", seed=0, train=np.arange(sum(N_REAL)), test=np.arange(sum(N_REAL), 47))
+    return Split("official", 0, train=np.arange(sum(N_REAL)), test=np.arange(sum(N_REAL), 47))
 
 
 @pytest.fixture(scope="module")

@@ -364,6 +364,17 @@ def test_published_numbers_stand_beside_ours_in_their_own_convention(xrays):
     assert table.ours["CNN", "DCGAN", "ROC-AUC"] == pytest.approx(np.mean(cnn))
 
 
+def test_table_1_has_all_twelve_rows_also_those_that_were_not_run(xrays):
+    """A row that is left out silently looks as if the original had none."""
+    table = published_table([record for record in xrays if record["classifier"] != "densenet121"])
+    rows = table.groupby(["classifier", "treatment"], sort=False).first()
+    assert len(rows) == 12
+    assert rows.loc[("DenseNet121", "DCGAN")]["n"] == 0
+    assert table.ours.isna().sum() == 4 * (rows["n"] == 0).sum() > 0
+    page = _report.render(xrays, make_manifest(xrays, notes=["One seed, 30 of 100 epochs."]), None)
+    assert page.count("One seed, 30 of 100 epochs.") == 2  # beside Table 1, and among the settings
+
+
 def test_the_published_row_of_densenet_is_of_pneumonia_alone(xrays):
     """390 of 510 is its precision of .7647."""
     truth, said = np.repeat([0, 1], [234, 390]), np.repeat([0, 1, 1], [114, 120, 390])

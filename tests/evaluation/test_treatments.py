@@ -22,18 +22,12 @@ from gan_sampler.evaluation._models import (
     CLASSIFIER_LABELS,
     Classifier,
     Embedder,
-    EqualLength,
     choose_classifiers,
     choose_embedders,
     with_seed,
 )
-from gan_sampler.evaluation._treatments import (
-    TREATMENT_LABELS,
-    Treatment,
-    augmentation_with_repetition,
-    choose_treatments,
-    describe,
-)
+from gan_sampler.evaluation._settings import Settings
+from gan_sampler.evaluation._treatments import TREATMENT_LABELS, Treatment, choose_treatments, describe
 from gan_sampler.samplers import PixelSampler
 
 
@@ -164,17 +158,6 @@ def test_a_name_with_the_suffix_tunes_a_threshold_whatever_it_names():
         treatments([Treatment("x+threshold", "X", SMOTE())])
 
 
-def test_augmentation_comes_before_repetition_and_takes_its_share():
-    sampler = augmentation_with_repetition(0.5)
-    X, y = toy_arrays((4, 10))
-    rare = sampler.set_params(repeat__sampler__random_state=0, augment__random_state=0).fit_resample(X, y)[0][14:]
-    assert len(rare) == 6
-    assert len(sampler.named_steps["augment"].fit_resample(X, y)[0]) == 14 + 3
-    shares = [describe(augmentation_with_repetition(share)) for share in (0.25, 0.5, 0.25)]
-    assert shares[0] != shares[1]
-    assert shares[0] == shares[2]
-
-
 def test_description_is_the_same_in_every_process_and_tells_large_arrays_apart():
     """The text of a large array leaves out its middle, so cells of one were answered with those of another."""
     first, second = np.zeros(5000), np.zeros(5000)
@@ -195,7 +178,7 @@ def test_description_is_the_same_in_every_process_and_tells_large_arrays_apart()
 
 
 def test_classifiers_by_name_and_the_users_own():
-    own = Classifier("deep", "Deep", ANNClassifier(), "images", n_epochs=3)
+    own = Classifier("deep", "Deep", ANNClassifier(), "images", equal_length=True)
     found = classifiers({"tree": "tree", "logit": "logistic", "nb": GaussianNB(), "net": ANNClassifier(), "deep": own})
     assert {name: (c.label, c.on, c.ranks) for name, c in found.items()} == {
         "tree": ("Decision tree", "features", False),
@@ -252,20 +235,30 @@ def test_networks_see_equally_many_images_however_many_there_are(n_train, monkey
     monkeypatch.setattr(NeuralNet, "train_step", counted)
     X, y = toy_arrays()
     classifier = classifiers(["ann"])["ann"].build(y, 0)
-    assert isinstance(classifier, EqualLength)
     rows = np.random.RandomState(0).permutation(len(X))[:n_train]
-    assert classifier.fit(X[rows], y[rows]).predict_proba(X).shape == (len(X), 2)
-    assert sum(seen) == TINY.ann_epochs * 2 * (y == 1).sum()
+    classifier.set_params(max_epochs=1).fit(X[rows], y[rows], X_val=X, y_val=y)
+    assert sum(seen) == 2 * (y == 1).sum()
 
 
 def test_folds_of_a_tuned_threshold_train_for_as_many_passes():
     """A threshold tuned on networks that were trained for longer would be another network's."""
     y = toy_arrays()[1]
     classifier = classifiers(["ann"])["ann"]
-    assert classifier.build(y, 0).n_images == 2 * classifier.build(y[::2], 0).n_images
-    as_long = TINY.__class__(equal_length=False, ann_epochs=6)
-    (plain,) = choose_classifiers(["ann"], as_long, "cpu")
+    sizes = [classifier.build(labels, 0).get_params()["iterator_train__epoch_size"] for labels in (y, y[::2])]
+    assert sizes[0] == 2 * sizes[1]
+    (plain,) = choose_classifiers(["ann"], TINY.__class__(equal_length=False, ann={"max_epochs": 6}), "cpu")
+    assert "iterator_train__epoch_size" not in plain.build(y, 0).get_params()
     assert plain.build(y, 0).max_epochs == 6
+
+
+def test_networks_stop_early_unless_the_settings_say_otherwise():
+    """A fixed number of epochs is too few for one sampler and too many for another."""
+    networks = ["ann", "cnn", "densenet121"]
+    assert all(found.needs_validation for found in choose_classifiers(networks, Settings(), "cpu"))
+    fixed = Settings(**{name: {"early_stopping": False, "max_epochs": 3} for name in networks})
+    assert not any(found.needs_validation for found in choose_classifiers(networks, fixed, "cpu"))
+    assert {found.estimator.max_epochs for found in choose_classifiers(networks, fixed, "cpu")} == {3}
+    assert not classifiers(["forest"])["forest"].needs_validation
 
 
 # Embedders

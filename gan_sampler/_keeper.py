@@ -3,7 +3,7 @@
 import time
 import warnings
 
-from ..runtime import stacklevel_of_user
+from .runtime import stacklevel_of_user
 
 _MAX_SHARE = 0.02  # of the training time that writing may take
 _LEAST_SECONDS = 20.0  # between two writes

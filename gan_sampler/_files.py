@@ -153,6 +153,38 @@ def check_writable(folder, *, argument="checkpoint_dir"):
         ) from exc
 
 
+def make_folder(folder, *, argument="checkpoint_dir"):
+    """Make a folder to write to, and return its absolute path, the same in every process; None for None.
+
+    Parameters
+    ----------
+    folder : path-like or None
+        The folder; it may exist.
+    argument : str, default="checkpoint_dir"
+        Name of the parameter that the folder comes from, for error messages.
+
+    Returns
+    -------
+    path : Path or None
+
+    Raises
+    ------
+    OSError
+        When it cannot be made or written to, or the disk is full.
+    """
+    if folder is None:
+        return None
+    path = Path(folder).expanduser().absolute()
+    try:
+        if not str(folder):
+            raise OSError("an empty path")
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OSError(f"{argument} must be a folder that can be made and written to; got {folder!r}: {exc}") from exc
+    check_writable(path, argument=argument)
+    return path
+
+
 def check_tensors(found, wanted, message):
     """Raise an error unless each wanted tensor was found, with its shape and dtype.
 
