@@ -27,7 +27,7 @@ class Split:
         Rows of the images.
     validation : ndarray of int or None, default=None
         Rows of real images that are apart from those of `train`, for early stopping; no sampler sees them.
-    removed : ndarray of int
+    removed : ndarray of int, default=no rows
         Rows that `thin_rarest` has removed from the training images.
     """
 
