@@ -21,7 +21,7 @@ from ..training import PixelFrechetDistance
 from ._bars import counted
 from ._choosing import CANDIDATES, HerdingSelector
 from ._docstrings import document
-from ._input import ImagesMixin, check_image_target
+from ._input import ImagesMixin, check_image_target, warn_of_narrow_range
 from ._judging import REPEATED, PoorQualityError, describe_poor, find_poor, measure, warn, warn_of_poor
 from ._labels import plain_label
 from ._plan import Resampled, check_counts, make_plan
@@ -205,6 +205,8 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         resampled = Resampled(X, y, sum(plan.n_repeated.values()) + sum(plan.n_synthetic.values()))
         herding_embedder, quality_embedder = (self._embedder(name, X, plan.rows) for name in ("herding", "quality"))
         if plan.rows:
+            if self._network_attributes:
+                warn_of_narrow_range(X, self.image_format_, self.value_range)
             self.image_format_ = self._learnt_format(X, self._training_rows(y, plan.rows))
         self._learn(X, y, plan.rows, random_states)
         self._judge(X, y, plan, random_states)

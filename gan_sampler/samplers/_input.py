@@ -1,12 +1,17 @@
 """Input checks, `fit` and `fit_resample` of all image samplers."""
 
+import warnings
+
 import numpy as np
 from imblearn.utils import check_target_type
 from sklearn.utils.validation import validate_data
 
 from ..images import as_numeric_array, check_images
+from ..runtime import stacklevel_of_user
 from ._judging import PoorQualityError
 from ._labels import check_labels
+
+_NARROW = 64  # of 256 values
 
 
 def check_image_target(sampler, X, y):
@@ -52,6 +57,30 @@ def check_image_target(sampler, X, y):
     sampler.image_format_ = image_format
     sampler.image_shape_ = image_format.image_shape
     return X, y, binarize_y
+
+
+def warn_of_narrow_range(X, image_format, value_range):
+    """Warn where uint8 images leave three quarters of 0..255 unused, because networks then hardly see differences.
+
+    Parameters
+    ----------
+    X : ndarray
+        The images.
+    image_format : ImageFormat
+        Their format.
+    value_range : tuple or None
+        What the user passed; other dtypes, and ranges that were passed, fit by themselves.
+    """
+    if value_range is not None or image_format.dtype != np.uint8 or not X.size:
+        return
+    low, high = int(X.min()), int(X.max())
+    if 0 < high - low < _NARROW:
+        warnings.warn(
+            f"X holds values from {low} to {high} alone, but uint8 images are learnt as 0 to 255: networks then hardly "
+            f"see differences. Pass value_range=({low}, {high}).",
+            UserWarning,
+            stacklevel=stacklevel_of_user(),
+        )
 
 
 class OneHot:
