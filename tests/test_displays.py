@@ -240,9 +240,10 @@ def test_real_and_synthetic_are_stacked_to_what_came_out(fitted):
         ClassDistributionDisplay.from_predictions(Y, y_resampled, synthetic_mask=sampler.synthetic_mask_),
     ):
         assert widths(display, "real") == [12, 14, 30]
-        assert widths(display, "synthetic") == [18, 16, 0]
-        assert [bar.get_x() for bar in display.bars_["synthetic"]] == [12, 14, 30]
-        assert set(display.bars_) == {"real", "synthetic"}
+        assert widths(display, "repeated") == [9, 8, 0]
+        assert widths(display, "synthetic") == [9, 8, 0]
+        assert [bar.get_x() for bar in display.bars_["synthetic"]] == [21, 22, 30]
+        assert set(display.bars_) == {"real", "repeated", "synthetic"}
         assert [text.get_text() for text in display.text_] == ["12 → 30", "14 → 30", "30"]
 
 
