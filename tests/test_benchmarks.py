@@ -10,7 +10,13 @@ from imblearn.over_sampling import SMOTE
 from PIL import Image
 from presets import PRESETS
 
-from gan_sampler import ConditionalDCGANOverSampler, CycleGANOverSampler, DCGANOverSampler, DeepSMOTE
+from gan_sampler import (
+    ConditionalDCGANOverSampler,
+    CycleGANOverSampler,
+    DCGANOverSampler,
+    DeepSMOTE,
+    VisionAidedDCGANOverSampler,
+)
 from gan_sampler.evaluation import Settings
 
 TINY = replace(
@@ -52,6 +58,7 @@ def test_presets_hold_parameters_that_the_samplers_have(name):
     settings = PRESETS[name].settings
     DCGANOverSampler(**settings.dcgan_parameters(100))._validate_params()
     ConditionalDCGANOverSampler(**settings.dcgan_parameters(100))._validate_params()
+    VisionAidedDCGANOverSampler(**settings.vision_aided)._validate_params()
     DeepSMOTE(**settings.deep_smote)._validate_params()
     CycleGANOverSampler(**settings.cyclegan)._validate_params()
 

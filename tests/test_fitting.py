@@ -297,6 +297,7 @@ class TestNothingIsLost:
     def test_herding_that_fails_on_the_way(self, sampler):
         """Its images are then taken as they come."""
         X, y = make_shapes(40, 20)
+        sampler.set_params(repeated_share=0)
         plain, _ = clone(sampler).fit_resample(X, y)
         with pytest.warns(QualityWarning, match=r"Herding chose no images of class 'square'.*RuntimeError: out of"):
             X_res, _ = sampler.set_params(herding=Breaks()).fit_resample(X, y)
