@@ -125,7 +125,7 @@ def run(*, n_images, size, batch_size, n_workers, n_epochs, n_rounds, device, re
     X, y = make_images(n_images, size, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that images of a sampler that learnt nothing are poor
-        sampler = DCGANOverSampler(n_steps=1, device=device, random_state=0)
+        sampler = DCGANOverSampler(n_steps=1, repeated_share=0, device=device, random_state=0)
         X_resampled, y_resampled = sampler.fit_resample(X, y)
     with tempfile.TemporaryDirectory() as folder:
         sets = pairs_of_sets(sampler, X, y, X_resampled, y_resampled, Path(folder), refresh=refresh)

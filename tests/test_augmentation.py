@@ -11,7 +11,7 @@ STILL = {"rotation": 0, "translation": 0, "scaling": 0, "brightness": 0, "contra
 
 
 def synthetic(sampler, X, y):
-    X_res, _ = sampler.fit_resample(X, y)
+    X_res, _ = sampler.set_params(repeated_share=0).fit_resample(X, y)
     return X_res[sampler.synthetic_mask_]
 
 
@@ -80,6 +80,6 @@ def test_the_callers_default_device_stays_outside(shapes):
 def test_one_image_is_enough():
     """There is nothing to learn."""
     X, y = make_shapes(12, 1)
-    X_res, y_res = AugmentationOverSampler(random_state=0).fit_resample(X, y)
+    X_res, y_res = AugmentationOverSampler(repeated_share=0, random_state=0).fit_resample(X, y)
     assert (y_res == "square").sum() == 12
     assert len(np.unique(X_res[y_res == "square"], axis=0)) == 12

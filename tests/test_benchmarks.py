@@ -16,6 +16,7 @@ from gan_sampler import (
     DCGANOverSampler,
     DeepSMOTE,
     ResNet18Embedder,
+    VisionAidedDCGANOverSampler,
 )
 from gan_sampler.evaluation import Settings
 from gan_sampler.evaluation._models import choose_classifiers
@@ -59,6 +60,7 @@ def test_presets_hold_parameters_that_the_samplers_have(name):
     settings = PRESETS[name].settings
     DCGANOverSampler(**settings.dcgan_parameters(100))._validate_params()
     ConditionalDCGANOverSampler(**settings.dcgan_parameters(100))._validate_params()
+    VisionAidedDCGANOverSampler(**settings.vision_aided)._validate_params()
     DeepSMOTE(**settings.deep_smote)._validate_params()
     CycleGANOverSampler(**settings.cyclegan)._validate_params()
     ResNet18Embedder(weights=None, **settings.resnet18)._validate_params()

@@ -166,6 +166,17 @@ class TestResuming:
         sampler.set_params(sampling_strategy={"square": 25}, n_steps=100).fit_resample(X, y)
         assert [record["step"] for record in sampler.history_["square"]] == [50, 60, 100]
 
+    def test_the_share_of_repeated_images_may_change(self, tmp_path):
+        """It is no part of the training: the images are those of a fit with the new share from the start."""
+        sampler = clone(SAMPLER).set_params(checkpoint_dir=tmp_path, n_steps=60)
+        sampler.fit_resample(*make_shapes())
+        expected = clone(SAMPLER).set_params(n_steps=60, repeated_share=0).fit_resample(*make_shapes())[0]
+        found = sampler.set_params(repeated_share=0).fit_resample(*make_shapes())[0]
+        np.testing.assert_array_equal(found, expected)
+        assert len(list(tmp_path.iterdir())) == 1
+        sampler.set_params(repeated_share=0.9, n_steps=100).fit_resample(*make_shapes())
+        assert [record["step"] for record in sampler.history_["square"]] == [50, 60, 100]
+
     def test_fewer_steps_than_were_made_are_refused(self, tmp_path):
         """Returning what took more would not be what was asked for."""
         sampler = clone(SAMPLER).set_params(checkpoint_dir=tmp_path, n_steps=3)

@@ -156,7 +156,9 @@ def test_networks_take_any_size(shape):
 def fitted():
     """A sampler that had time to learn what tells squares from discs."""
     X, y = make_shapes(40, 12)
-    sampler = CycleGANOverSampler(n_steps=400, base_channels=8, n_blocks=1, learning_rate=1e-3, random_state=0)
+    sampler = CycleGANOverSampler(
+        n_steps=400, base_channels=8, n_blocks=1, learning_rate=1e-3, repeated_share=0, random_state=0
+    )
     return sampler, X, y, *sampler.fit_resample(X, y)
 
 
@@ -182,7 +184,9 @@ def test_herding_chooses_no_image_twice(fitted):
     """There are no more different translations than sources, so it must not ask for more."""
     _, X, y, *_ = fitted
     pixels = FunctionTransformer(lambda images: images.reshape(len(images), -1) / 255)
-    sampler = CycleGANOverSampler(n_steps=2, base_channels=2, n_blocks=1, herding=pixels, random_state=0)
+    sampler = CycleGANOverSampler(
+        n_steps=2, base_channels=2, n_blocks=1, herding=pixels, repeated_share=0, random_state=0
+    )
     X_res, _ = sampler.fit_resample(X, y)
     made = X_res[sampler.synthetic_mask_]
     assert len(np.unique(made, axis=0)) == len(made) == 28

@@ -88,14 +88,14 @@ class TestDataset:
         assert dataset.classes == ["disc", "square"]
         assert dataset.class_to_idx == {"disc": 0, "square": 1}
         assert np.bincount(dataset.targets).tolist() == [24, 24]
-        assert dataset.synthetic_mask.tolist() == 34 * [False] + 14 * [True]
+        assert dataset.synthetic_mask.tolist() == 41 * [False] + 7 * [True]
         real = torch.stack([dataset[i][0] for i in range(34)])
         assert torch.equal(real, torch.from_numpy(X)[:, None])
         assert [dataset[i][1] for i in range(34)] == (y == "square").astype(int).tolist()
         assert {dataset[i][1] for i in range(34, 48)} == {1}
         assert type(dataset[0][1]) is int
         assert drawn(dataset).dtype == torch.uint8
-        assert "34 real, 14 synthetic" in repr(dataset)
+        assert "41 real, 7 synthetic" in repr(dataset)
 
     def test_synthetic_images_are_those_that_the_sampler_draws(self, trained, shapes):
         """They are of the same class and quality, so of the same mean as a large sample."""
@@ -111,6 +111,32 @@ class TestDataset:
         dataset = BalancedDataset(kind, X, y)
         assert np.array(dataset.classes)[dataset.targets].tolist() == y_resampled.tolist()
         assert np.array_equal(dataset.synthetic_mask, kind.synthetic_mask_)
+
+    @pytest.mark.parametrize(("share", "n_repeated"), [(0, 0), (0.25, 4), (0.5, 7), (0.9, 13), (0.99, 13)])
+    def test_the_share_of_repeated_images_is_that_of_fit_resample(self, share, n_repeated, shapes):
+        """So the balanced set has the same composition, whether its synthetic images are stored or drawn."""
+        X, y = shapes
+        kind = DCGANOverSampler(n_steps=1, latent_dim=8, base_channels=4, repeated_share=share, random_state=0)
+        kind.fit_resample(X, y)
+        dataset = BalancedDataset(kind, X, y, random_state=0)
+        assert np.array_equal(dataset.synthetic_mask, kind.synthetic_mask_)
+        assert int(dataset.synthetic_mask.sum()) == 14 - n_repeated
+        squares = {image.tobytes() for image in X[y == "square"]}
+        repeated = {dataset[i][0].numpy().tobytes() for i in range(34, 34 + n_repeated)}
+        assert repeated <= squares
+        assert len(repeated) == min(n_repeated, 10)  # none twice before each came once
+
+    def test_repeated_images_are_not_the_first_ones(self, trained, shapes):
+        """Which may be those of one patient; the seed chooses them, and they stay for all epochs."""
+        X, y = make_shapes(24, 20, size=8)
+        chosen = []
+        for seed in (0, 0, 1):
+            dataset = BalancedDataset(trained, X, y, random_state=seed)
+            chosen.append(dataset._rows[44:].tolist())
+        first = np.flatnonzero(y == "square")[:2].tolist()
+        assert chosen[0] == chosen[1]
+        assert len(chosen[0]) == 2
+        assert first != chosen[0] != chosen[2]
 
     def test_every_class_gets_synthetic_images_where_the_sampler_says_so(self, shapes):
         X, y = shapes
@@ -575,8 +601,8 @@ def camera(n_images=None, *, share=0.1, late=None, seed=0, size=8):
 
 
 class TestStream:
-    def make(self, stream, **parameters):
-        sampler = DCGANOverSampler(n_steps=2, latent_dim=8, base_channels=4)
+    def make(self, stream, *, repeated_share=0.5, **parameters):
+        sampler = DCGANOverSampler(n_steps=2, latent_dim=8, base_channels=4, repeated_share=repeated_share)
         return BalancedIterableDataset(
             stream, sampler, **{"min_images": 10, "random_state": 0, "return_synthetic": True, **parameters}
         )
@@ -609,7 +635,7 @@ class TestStream:
         assert len(images) == 600 + dataset.n_synthetic + dataset.n_repeated
 
     def test_images_are_repeated_until_a_generator_is_there(self):
-        given = list(self.make(camera(400)))
+        given = list(self.make(camera(400), repeated_share=0))
         is_synthetic = np.array([flag for *_, flag in given])
         labels = np.array([label for _, label, _ in given])
         first = int(np.flatnonzero(is_synthetic)[0])
@@ -692,8 +718,20 @@ class TestStream:
         stream = ((image, ["disc", "square"][label]) for image, label in camera(60, share=0.3))
         dataset = BalancedIterableDataset(stream, trained, classes=["disc", "square"], random_state=0)
         list(dataset)
-        assert dataset.n_synthetic > 0
-        assert dataset.n_repeated == dataset.n_fits == 0
+        assert dataset.n_synthetic > 5
+        assert dataset.n_fits == 0
+        assert dataset.n_repeated in (dataset.n_synthetic - 1, dataset.n_synthetic)  # in turn
+
+    @pytest.mark.parametrize("share", [0, 0.25, 0.8])
+    def test_the_share_of_repeated_images_is_the_samplers(self, share):
+        """From the time on at which there is a generator."""
+        dataset = self.make(camera(400), repeated_share=share)
+        flags = [flag for *_, flag in dataset]
+        n_before = dataset.n_repeated
+        dataset.stream = camera(400, seed=1)
+        extra = len(list(dataset)) - 400
+        assert any(flags)
+        assert abs(dataset.n_repeated - n_before - share * extra) <= 1
 
     def test_a_training_that_fails_is_told_and_not_tried_at_every_image(self, monkeypatch):
         calls = []

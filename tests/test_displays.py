@@ -50,7 +50,7 @@ X, Y = make_images()
 def fitted():
     """Return {name: (sampler, X_resampled, y_resampled)}."""
     samplers = {
-        "dcgan": DCGANOverSampler(n_steps=100, base_channels=4, random_state=0),
+        "dcgan": DCGANOverSampler(n_steps=100, base_channels=4, repeated_share=0, random_state=0),
         "conditional": ConditionalDCGANOverSampler(n_steps=6, base_channels=4, random_state=0),
         "all": DCGANOverSampler(
             n_steps=2, base_channels=4, random_state=0, synthetic_classes="all", synthetic_ratio=0.5
@@ -243,6 +243,19 @@ def test_real_and_synthetic_are_stacked_to_what_came_out(fitted):
         assert widths(display, "synthetic") == [18, 16, 0]
         assert [bar.get_x() for bar in display.bars_["synthetic"]] == [12, 14, 30]
         assert set(display.bars_) == {"real", "synthetic"}
+        assert [text.get_text() for text in display.text_] == ["12 → 30", "14 → 30", "30"]
+
+
+def test_half_is_repeated_by_default(fitted):
+    sampler, _, y_resampled = fitted["augmentation"]
+    for display in (
+        ClassDistributionDisplay.from_estimator(sampler),
+        ClassDistributionDisplay.from_estimator(sampler, Y, y_resampled),
+        ClassDistributionDisplay.from_predictions(Y, y_resampled, synthetic_mask=sampler.synthetic_mask_),
+    ):
+        assert widths(display, "real") == [12, 14, 30]
+        assert widths(display, "repeated") == widths(display, "synthetic") == [9, 8, 0]
+        assert [bar.get_x() for bar in display.bars_["synthetic"]] == [21, 22, 30]
         assert [text.get_text() for text in display.text_] == ["12 → 30", "14 → 30", "30"]
 
 

@@ -16,6 +16,7 @@ from conftest import make_shapes
 from PIL import Image
 from typer.testing import CliRunner
 
+from gan_sampler import DCGANOverSampler
 from gan_sampler.cli import app
 from gan_sampler.datasets import load_image_folder
 from gan_sampler.folders._samplers import IN_FILES, SAMPLERS, has_parameter, sampler_class
@@ -578,6 +579,42 @@ def test_every_class_gets_synthetic_images_on_request(scans, tmp_path):
     found = {label: (entry["repeated"], entry["synthetic"]) for label, entry in summary["classes"].items()}
     assert found == {"disc": (0, 2), "square": (3, 2)}
     assert "--every-class" in error_of(run("balance", scans, tmp_path / "other", "--sampler", "smote", "--every-class"))
+
+
+def test_real_images_are_repeated_beside_synthetic_ones_on_request_alone(scans, tmp_path):
+    """A folder gets no second files of originals that nobody asked for."""
+    options = [*SMALL_GAN, "--strategy", "square=10"]
+    alone = done("balance", scans, tmp_path / "alone", *options)["classes"]["square"]
+    assert (alone["repeated"], alone["synthetic"]) == (0, 4)
+    plan = run("balance", scans, tmp_path / "half", *options, "--repeated-share", "0.5", "--dry-run")
+    assert "square: 6 -> 10 (4 repeated and synthetic)" in plan.stdout
+    half = done("balance", scans, tmp_path / "half", *options, "--repeated-share", "0.5")
+    assert (half["classes"]["square"]["repeated"], half["classes"]["square"]["synthetic"]) == (2, 2)
+    assert (half["n_linked"], half["n_written"]) == (15 + 2, 2)
+    assert [line["file"] for line in manifest_of(tmp_path / "half")] == [
+        f"square/{kind}_square_{i:06d}_seed0.png" for kind in ("repeated", "synthetic") for i in (1, 2)
+    ]
+    assert "--repeated-share was 0.5, is None" in error_of(run("balance", scans, tmp_path / "half", *options))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--sampler", "dcgan", "--repeated-share", "1"], r"repeated-share must be in [0, 1); got 1.0"),
+        (["--sampler", "dcgan", "--repeated-share", "0.5", "--every-class"], "repeated-share must be left out with"),
+        (["--sampler", "smote", "--repeated-share", "0.5"], "repeated-share must be left out with the sampler 'smote'"),
+    ],
+)
+def test_a_share_without_a_meaning_is_refused(scans, tmp_path, options, message):
+    result = run("balance", scans, tmp_path / "out", *options)
+    assert result.exit_code == 2
+    assert message in error_of(result)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trained_file_repeats_by_default_where_it_is_used(trained):
+    """What `train` needs for itself, one synthetic image a class, is no wish of its user."""
+    assert DCGANOverSampler.load(trained[0] / "scans.safetensors").repeated_share == 0.5
 
 
 def test_a_refused_command_does_not_replace_the_one_on_record(scans, tmp_path, monkeypatch):

@@ -97,7 +97,7 @@ def test_candidates_come_from_the_sampler_and_the_best_are_kept(monkeypatch):
             yield images
 
     monkeypatch.setattr(AugmentationOverSampler, "_synthesise", watched)
-    X_res, y_res = AugmentationOverSampler(herding=PIXELS, random_state=0).fit_resample(X, y)
+    X_res, y_res = AugmentationOverSampler(herding=PIXELS, repeated_share=0, random_state=0).fit_resample(X, y)
     made, drawn = X_res[len(X) :], np.concatenate(drawn)
     assert (len(made), len(drawn)) == (28, 4 * 28)
     assert set(y_res[len(X) :]) == {"square"}

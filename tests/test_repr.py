@@ -79,12 +79,12 @@ def pictures(page):
 
 def test_numbers_are_those_of_the_fit(page, sampler):
     shown = rows(page)
-    assert shown["rare"][:2] == ["12 → 20", "8"]
-    assert shown["well"][:2] == ["20 → 20", DASH]
-    assert shown["well"][2:] == [DASH, DASH]
+    assert shown["rare"][:3] == ["12 → 20", "4", "4"]
+    assert shown["well"][:3] == ["20 → 20", DASH, DASH]
+    assert shown["well"][3:] == [DASH, DASH]
     best = min(sampler.history_["rare"], key=lambda record: (record["spectral_distance"] > 0.7, record["score"]))
-    assert shown["rare"][2] in ("51", "51, kept at 50")
-    assert shown["rare"][3] == f"{best['score']:.3g}"
+    assert shown["rare"][3] in ("51", "51, kept at 50")
+    assert shown["rare"][4] == f"{best['score']:.3g}"
 
 
 def test_scikit_learns_diagram_is_kept(page):
@@ -182,7 +182,7 @@ def test_images_made_of_real_ones_are_never_shown(sampler):
     page = sampler._repr_html_()
     assert not pictures(page)
     assert "No image is shown, as those of this sampler are made of real ones" in section(page)
-    assert rows(page)["rare"][:2] == ["12 → 20", "8"]
+    assert rows(page)["rare"][:3] == ["12 → 20", "4", "4"]
 
 
 def test_samplers_without_generators_of_their_own_are_left_alone():
@@ -202,7 +202,7 @@ def test_nothing_to_over_sample():
     sampler = DCGANOverSampler(n_steps=2, base_channels=4)
     sampler.fit_resample(X[:20], np.repeat(["a", "b"], 10))
     page = sampler._repr_html_()
-    assert rows(page) == {"a": ["10 → 10", DASH], "b": ["10 → 10", DASH]}
+    assert rows(page) == {"a": ["10 → 10", DASH, DASH], "b": ["10 → 10", DASH, DASH]}
     assert not pictures(page)
 
 

@@ -112,7 +112,10 @@ def test_every_form_of_sampling_strategy_makes_exactly_its_count(sampler, strate
     X_res, y_res = sampler.set_params(sampling_strategy=strategy).fit_resample(X, y)
     assert Counter(y_res[21:]) == made
     assert len(X_res) == len(y_res) == 21 + sum(made.values())
-    np.testing.assert_array_equal(sampler.synthetic_mask_, np.arange(len(X_res)) >= 21)
+    n_synthetic = {label: max(1, round(n / 2)) for label, n in made.items()}
+    mask = np.arange(len(X_res)) >= len(X_res) - sum(n_synthetic.values())  # originals, repeated, synthetic
+    np.testing.assert_array_equal(sampler.synthetic_mask_, mask)
+    assert Counter(y_res[mask]) == n_synthetic
 
 
 def test_float_strategy_is_the_ratio_wanted(sampler, shapes):
@@ -486,7 +489,7 @@ class TestGenerators:
             "from gan_sampler import DCGANOverSampler\n"
             "for n in (600, 6000):\n"
             "    X = np.random.default_rng(0).integers(0, 256, (n + 100, 64, 64), dtype=np.uint8)\n"
-            "    sampler = DCGANOverSampler(n_steps=2, base_channels=4, random_state=0)\n"
+            "    sampler = DCGANOverSampler(n_steps=2, base_channels=4, repeated_share=0, random_state=0)\n"
             "    X_res, _ = sampler.fit_resample(X, np.arange(n + 100) < 100)\n"
             "    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
             "    print(peak * (1 if sys.platform == 'darwin' else 1024) - X.nbytes - X_res.nbytes)\n"
@@ -543,6 +546,74 @@ def test_column_names_of_an_earlier_fit_are_forgotten(sampler, shapes):
     assert not hasattr(sampler, "feature_names_in_")
 
 
+class TestRepeatedShare:
+    """Synthetic images alone make classifiers worse; beside repeated real ones they do less harm."""
+
+    @pytest.mark.parametrize(
+        ("share", "n_repeated"),
+        [(0, 0), (0.25, 4), (0.5, 7), (np.float32(0.75), 10), (0.95, 13), (1 - 1e-12, 13)],
+    )
+    def test_counts(self, sampler, share, n_repeated, shapes):
+        """The number that `sampling_strategy` asks for stays, and at least one image is synthetic."""
+        X, y = shapes
+        _, y_res = sampler.set_params(repeated_share=share).fit_resample(X, y)
+        assert Counter(y_res) == {"disc": 24, "square": 24}
+        counts = {"real": 10, "repeated": n_repeated, "synthetic": 14 - n_repeated}
+        assert sampler.class_counts_ == {"disc": {"real": 24, "repeated": 0, "synthetic": 0}, "square": counts}
+        assert sampler.sampling_strategy_ == {"square": 14}
+
+    def test_half_is_the_default(self, sampler):
+        """Of every sampler."""
+        assert sampler.get_params()["repeated_share"] == 0.5
+
+    def test_order_is_originals_repeated_synthetic(self, sampler):
+        """Of all classes, each class in its place; an original is never changed."""
+        X, _ = make_shapes(21, 0)
+        y = np.array(["a"] * 12 + ["b"] * 6 + ["c"] * 3)
+        X_res, y_res = sampler.fit_resample(X, y)
+        np.testing.assert_array_equal(X_res[:21], X)
+        assert y_res[21:].tolist() == ["b"] * 3 + ["c"] * 5 + ["b"] * 3 + ["c"] * 4
+        assert sampler.synthetic_mask_.tolist() == [False] * 29 + [True] * 7
+
+    def test_repeated_are_real_images_of_the_class_each_as_often(self, sampler):
+        """Drawn by lot, where not all are needed."""
+        X, _ = make_shapes(40, 0)
+        X[:, 0, 0] = np.arange(40)  # so that all differ
+        y = np.array(["a"] * 33 + ["b"] * 7)
+        X_res, _ = sampler.fit_resample(X, y)  # 26 more of b, 13 of them repeated
+        uses = Counter(image.tobytes() for image in X_res[40:53])
+        assert set(uses) == {image.tobytes() for image in X[33:]}
+        assert set(uses.values()) == {1, 2}
+        few, _ = clone(sampler).set_params(sampling_strategy={"b": 13}).fit_resample(X, y)
+        rows = [int(image[0, 0]) for image in few[40:43]]
+        assert len(set(rows)) == 3
+        assert rows != [33, 34, 35]
+
+    def test_all_classes_ignore_it(self, sampler, shapes):
+        """There the strategy is met by repeated images alone."""
+        first, other = (
+            clone(sampler).set_params(synthetic_classes="all", repeated_share=share).fit_resample(*shapes)[0]
+            for share in (0, 0.9)
+        )
+        np.testing.assert_array_equal(first, other)
+
+    @pytest.mark.parametrize("share", [1, 1.0, -0.1, 1.5, float("nan"), float("inf"), "half", None])
+    def test_a_share_out_of_range_is_refused(self, sampler, share, shapes):
+        """All images repeated is RandomOverSampler's work, for which nothing needs to be trained."""
+        with pytest.raises(ValueError, match=r"'repeated_share' parameter of .* in the range \[0.0, 1.0\)"):
+            sampler.set_params(repeated_share=share).fit_resample(*shapes)
+
+    def test_herding_chooses_the_smaller_number(self, sampler, shapes, monkeypatch):
+        """Among four times as many, and not among four times what the class lacks."""
+        asked = []
+        synthesise = type(sampler)._synthesise
+        monkeypatch.setattr(type(sampler), "_synthesise", lambda *args: asked.append(args[4]) or synthesise(*args))
+        pixels = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
+        sampler.set_params(herding=pixels).fit_resample(*shapes)
+        assert asked[-1] == (24 if isinstance(sampler, CycleGANOverSampler) else 4 * 7)
+        assert sampler.synthetic_mask_.sum() == 7
+
+
 class TestSyntheticImagesInEveryClass:
     """With synthetic_classes="all", looking generated says nothing about the class."""
 
@@ -591,7 +662,7 @@ class TestQuality:
         sampler.set_params(quality=self.EMBEDDER).fit_resample(X, y)
         assert list(sampler.quality_) == ["square"]
         report = sampler.quality_["square"]
-        assert (report.n_real, report.n_synthetic) == (60, 60)
+        assert (report.n_real, report.n_synthetic) == (60, 30)  # repeated images are not measured
         assert report.utility_real > 0.9
 
     @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
@@ -644,7 +715,7 @@ class TestQuality:
         """Looking must not change what is seen."""
         X, _ = make_shapes(60, 0)
         y = np.array(["a"] * 30 + ["b"] * 15 + ["c"] * 15)
-        plain, _ = sampler.fit_resample(X, y)
+        plain, _ = sampler.set_params(repeated_share=0).fit_resample(X, y)
         measured, _ = clone(sampler).set_params(quality=self.EMBEDDER).fit_resample(X, y)
         np.testing.assert_array_equal(plain, measured)
 

@@ -49,6 +49,7 @@ def main():
     real = data.images[data.target == rarest]
     sampler = DCGANOverSampler(
         sampling_strategy={rarest: len(real) + options.images},
+        repeated_share=0,
         n_steps=10**6,
         max_time=60 * options.minutes,
         random_state=0,

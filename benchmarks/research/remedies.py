@@ -86,8 +86,9 @@ class Train:
 
     def augmented(self, n_images):
         """Return real images of the rare class, slightly changed, all equally often."""
-        sampler = AugmentationOverSampler(sampling_strategy={self.rare: n_images + len(self.real(self.rare))})
-        return sampler.set_params(random_state=self.seed).fit_resample(self.X, self.y)[0][len(self.X) :]
+        wanted = {self.rare: n_images + len(self.real(self.rare))}
+        sampler = AugmentationOverSampler(sampling_strategy=wanted, repeated_share=0, random_state=self.seed)
+        return sampler.fit_resample(self.X, self.y)[0][len(self.X) :]
 
     def repeats(self, n_images=None):
         """Return real images of the rare class, each as often, as many as balance needs."""

@@ -31,14 +31,16 @@ chosen = np.r_[np.flatnonzero(is_three)[:60], np.flatnonzero(~is_three)[:400]]
 X, y = images[chosen], np.where(is_three[chosen], "three", "other")
 
 # %%
-# The steps are few, so that this page is built in seconds. A training that is too short ends with a warning.
+# The steps are few, so that this page is built in seconds. A training that is too short ends with a warning. The
+# samplers of this package repeat real images beside synthetic ones by default; ``repeated_share=0`` leaves only the
+# synthetic ones, which are shown here.
 
 samplers = {
     "repetition": PixelSampler(RandomOverSampler(random_state=0)),
-    "augmentation": AugmentationOverSampler(random_state=0),
+    "augmentation": AugmentationOverSampler(repeated_share=0, random_state=0),
     "SMOTE": PixelSampler(SMOTE(random_state=0)),
-    "DCGAN": DCGANOverSampler(n_steps=700, random_state=0),
-    "conditional DCGAN": ConditionalDCGANOverSampler(n_steps=400, random_state=0),
+    "DCGAN": DCGANOverSampler(n_steps=700, repeated_share=0, random_state=0),
+    "conditional DCGAN": ConditionalDCGANOverSampler(n_steps=400, repeated_share=0, random_state=0),
 }
 made, seconds = {}, {}
 for name, sampler in samplers.items():

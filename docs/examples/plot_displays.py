@@ -34,10 +34,11 @@ X_resampled, y_resampled = sampler.fit_resample(X, y)
 # %%
 # How many images of each class?
 
-display = ClassDistributionDisplay.from_estimator(sampler, y, y_resampled)
+display = ClassDistributionDisplay.from_estimator(sampler)
 
 # %%
-# **Reading.** "other" is the largest class and gets none; the dict asked for 500 and 400 of the others.
+# **Reading.** "other" is the largest class and gets none; the dict asked for 500 and 400 of the others. Half of what is
+# added is repeated, the default of ``repeated_share``.
 #
 # What do they look like, and which real image is nearest to each?
 
@@ -78,7 +79,7 @@ display = LatentWalkDisplay.from_estimator(sampler, n_walks=2, n_steps=10, rando
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
 TrainingHistoryDisplay.from_estimator(sampler, quantities=["score"], ax=left)
-ClassDistributionDisplay.from_estimator(sampler, y, y_resampled, ax=right)
+ClassDistributionDisplay.from_estimator(sampler, ax=right)
 right.set_title("What was made of the classes")
 plt.show()
 

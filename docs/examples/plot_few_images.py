@@ -32,7 +32,7 @@ samplers = {
 made = {}
 for name, sampler in samplers.items():
     X_resampled, _ = sampler.fit_resample(X, y)
-    made[name] = X_resampled[len(X) :]
+    made[name] = X_resampled[sampler.synthetic_mask_]
 
 # %%
 # Each synthetic image, above the nearest of the twenty real ones:

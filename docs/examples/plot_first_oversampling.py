@@ -21,26 +21,27 @@ y = np.where(digits.target == 8, "eight", "other")
 print(X.shape, dict(zip(*np.unique(y, return_counts=True), strict=True)))
 
 # %%
-# One call trains a generator on the eights and returns a balanced data set: the real images first and unchanged, the
-# synthetic ones after them. ``synthetic_mask_`` tells them apart. The default is 5,000 steps; 1,500 are enough for
-# images of 8 x 8 pixels and take some seconds.
+# One call trains a generator on the eights and returns a balanced data set: the real images first and unchanged, and
+# those that were added after them. By default half of these are real eights, repeated, and half are synthetic
+# (``repeated_share=0.5``). ``synthetic_mask_`` tells which are synthetic, and ``class_counts_`` how many. The default
+# is 5,000 steps; 1,500 are enough for images of 8 x 8 pixels and take some seconds.
 
 sampler = DCGANOverSampler(n_steps=1500, random_state=0)
 X_resampled, y_resampled = sampler.fit_resample(X, y)
 
 assert np.array_equal(X_resampled[: len(X)], X)
-print(X_resampled.shape, "of which synthetic:", sampler.synthetic_mask_.sum())
+print(X_resampled.shape, sampler.class_counts_["eight"])
 
 # %%
 # What was made of the classes:
 
 from gan_sampler.displays import ClassDistributionDisplay, SyntheticImagesDisplay
 
-display = ClassDistributionDisplay.from_estimator(sampler, y, y_resampled)
+display = ClassDistributionDisplay.from_estimator(sampler)
 
 # %%
-# **Reading.** Both classes now have 1,623 images. Nine out of ten eights are synthetic, so a classifier that is
-# trained on them mostly sees the generator's idea of an eight. Look at it before you use it:
+# **Reading.** Both classes now have 1,623 images. Of the eights 174 are original, 725 are repeated, and 724 are
+# synthetic, so nearly half of what a classifier sees is the generator's idea of an eight. Look at it before you use it:
 
 display = SyntheticImagesDisplay.from_estimator(sampler, X, y, n_images=8, random_state=0)
 

@@ -25,10 +25,11 @@ train, held_out = eights[::2], eights[1::2]
 X, y = np.concatenate([train, rest]), np.array(["eight"] * len(train) + ["other"] * len(rest))
 pixels = FunctionTransformer(lambda images: images.reshape(len(images), -1) / 255)
 
+# With repeated_share=0 all images that are added are synthetic. By default half of them are real ones, repeated.
 samplers = {
     "repetition": PixelSampler(RandomOverSampler(random_state=0)),
-    "augmentation": AugmentationOverSampler(random_state=0),
-    "DCGAN": DCGANOverSampler(n_steps=800, random_state=0),
+    "augmentation": AugmentationOverSampler(repeated_share=0, random_state=0),
+    "DCGAN": DCGANOverSampler(n_steps=800, repeated_share=0, random_state=0),
 }
 reports = {}
 for name, sampler in samplers.items():

@@ -23,10 +23,11 @@ X, y = (digits.images[rows] * 255 / 16).astype(np.uint8), names[digits.target[ro
 
 sampler = ConditionalDCGANOverSampler(n_steps=1200, random_state=0)
 X_resampled, y_resampled = sampler.fit_resample(X, y)
-display = ClassDistributionDisplay.from_estimator(sampler, y, y_resampled)
+display = ClassDistributionDisplay.from_estimator(sampler)
 
 # %%
-# **Reading.** "zero" has enough images and gets none. The others are brought up to it. A dict asks for other numbers:
+# **Reading.** "zero" has enough images and gets none. The others are brought up to it, half by repeated images and
+# half by synthetic ones; ``repeated_share`` sets the share. A dict asks for other numbers of images:
 # ``sampling_strategy={"three": 100}``.
 
 display = SyntheticImagesDisplay.from_estimator(sampler, X, y, n_images=4, random_state=0)

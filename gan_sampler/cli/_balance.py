@@ -93,6 +93,18 @@ def balance(
             rich_help_panel=TRAINING,
         ),
     ] = OnPoorQuality.warn,
+    repeated_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SHARE",
+            help="Share, from 0 to below 1, of the images added to a class that are repeated real ones, linked as "
+            "repeated_NORMAL_000001_seed0.png. A classifier often learns better from both kinds, half of each, than "
+            "from synthetic ones alone.",
+            show_default="0, synthetic images only",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None,
     every_class: Annotated[
         bool,
         typer.Option(
@@ -127,6 +139,7 @@ def balance(
     For example:
       gan-sampler balance scans balanced --dry-run
       gan-sampler balance scans balanced --image-size 64 --max-time 20m
+      gan-sampler balance scans balanced --image-size 64 --repeated-share 0.5
       gan-sampler balance scans balanced --sampler smote --strategy 0.8
       gan-sampler balance scans balanced --strategy cyst=500 --strategy 'two words=300'
 
@@ -150,6 +163,7 @@ def balance(
         copy=copy,
         file_format=file_format,
         on_poor_quality=None if on_poor_quality is OnPoorQuality.warn else on_poor_quality.value,
+        repeated_share=repeated_share,
         every_class=every_class,
         skip_unreadable=skip_unreadable,
         command=command,
@@ -170,7 +184,7 @@ def balance(
 def _plan_as_text(plan, balancing):
     from gan_sampler.folders._telling import duration, size
 
-    word = "repeated and synthetic" if balancing.every_class else "synthetic"
+    word = "repeated and synthetic" if balancing.every_class or balancing.repeated_share else "synthetic"
     lines = ["Class: images now -> then"]
     for label, count in plan.counts.items():
         n_new = plan.wanted[label] - count

@@ -14,14 +14,14 @@ from ..runtime import draw_seed
 from ..samplers._labels import plain_label
 from ..samplers._plan import make_plan
 from ._drawing import Ahead, Drawing
-from ._random import kept_random_states, quick_seed, seed_all
+from ._random import kept_random_states, quick_seed, seed_all, seed_of
 from ._sources import find_source
 
 _NONE = -1  # no epoch
 
 
 class BalancedDataset(Dataset):
-    """Real images and as many synthetic ones as a fitted sampler's strategy asks for, other ones in every epoch.
+    """Real images and those that a fitted sampler adds to them, with other synthetic images in every epoch.
 
     A map-style data set for a `torch.utils.data.DataLoader`; with :class:`BalancedDataLoader` epochs advance by
     themselves. All synthetic images of an epoch are drawn together, in batches and on the sampler's device, in the
@@ -31,8 +31,9 @@ class BalancedDataset(Dataset):
     Parameters
     ----------
     sampler : DCGANOverSampler, ConditionalDCGANOverSampler or the like
-        Fitted, or read with `load`: has `sample`, `generators_`, `image_format_` and `sampling_strategy`.
-        It is not changed, and a later fit of it does not change this data set.
+        Fitted, or read with `load`: has `sample`, `generators_`, `image_format_` and `sampling_strategy`. Its
+        `repeated_share` and `synthetic_classes` count, too. It is not changed, and a later fit of it does not change
+        this data set.
     X : array-like of shape (n, H, W), (n, H, W, C), (n, C, H, W) or (n, n_features), or torch.utils.data.Dataset
         Real images in the layout, dtype and value range that the sampler was fitted on; not copied where possible. Or a
         data set with `targets` like `torchvision.datasets.ImageFolder`, or a `torch.utils.data.Subset` of
@@ -89,9 +90,11 @@ class BalancedDataset(Dataset):
 
     Notes
     -----
-    The order is that of `fit_resample`: real images, repeated ones (with ``synthetic_classes="all"``),
-    synthetic ones class by class. How many there are is found from `y` and the sampler's `sampling_strategy`, which may
-    be another set of images than the one at fit.
+    The order is that of `fit_resample`: real images, repeated ones, synthetic ones class by class. How many there are
+    is found from `y`, which may belong to another set of images than the one at fit, and from the sampler's
+    `sampling_strategy`, `repeated_share`, `synthetic_classes` and `synthetic_ratio`, as at a fit: by default, half of
+    the images that are added to a class are repeated real images, the same ones in every epoch. To draw all of them
+    anew, set ``repeated_share=0`` with `set_params` before.
 
     Images come from the sampler's `sample`, without `herding`, also those of a class that the fit warned of.
 
@@ -113,9 +116,9 @@ class BalancedDataset(Dataset):
     >>> y = np.array(["sick"] * 10 + ["well"] * 50)
     >>> sampler = DCGANOverSampler(n_steps=5, random_state=0)
     >>> _ = sampler.fit_resample(X, y)
-    >>> dataset = BalancedDataset(sampler, X, y, random_state=0)
+    >>> dataset = BalancedDataset(sampler, X, y, random_state=0)  # 20 images repeated, 20 drawn
     >>> len(dataset), dataset.classes, int(dataset.synthetic_mask.sum())
-    (100, ['sick', 'well'], 40)
+    (100, ['sick', 'well'], 20)
     >>> loader = BalancedDataLoader(dataset, batch_size=20)
     >>> for epoch in range(2):  # the synthetic images of the second are other ones
     ...     for images, labels in loader:
@@ -147,10 +150,12 @@ class BalancedDataset(Dataset):
         self.classes, self.class_to_idx = self._source.classes, self._source.class_to_idx
         labels = self._source.labels
         plan = _plan(sampler, labels)
+        # Shuffled, since the first files of a folder may belong to a few patients.
+        shuffled = np.random.RandomState(seed_of(self._seed)).permutation
         self._rows = np.concatenate(
             [
                 np.arange(len(labels)),
-                *(np.resize(plan.rows[label], n) for label, n in plan.n_repeated.items()),
+                *(np.resize(shuffled(plan.rows[label]), n) for label, n in plan.n_repeated.items()),
             ]
         )
         wanted = [
@@ -366,12 +371,13 @@ def _check_sampler(sampler):
 
 
 def _plan(sampler, labels):
-    """Return how many images each class gets, by the strategy of the sampler for these labels."""
+    """Return how many images each class gets, by the parameters of the sampler for these labels."""
     strategy = check_sampling_strategy(sampler.sampling_strategy, labels, "over-sampling")
     strategy = {plain_label(label): int(n_images) for label, n_images in strategy.items()}
     plan = make_plan(
         labels,
         strategy,
+        getattr(sampler, "repeated_share", 0),
         getattr(sampler, "synthetic_classes", "resampled"),
         getattr(sampler, "synthetic_ratio", 0.25),
     )

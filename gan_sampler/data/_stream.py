@@ -155,6 +155,7 @@ class BalancedIterableDataset(IterableDataset):
         self.sampler = sampler if hasattr(sampler, "generators_") else None
         self.n_seen = self.n_synthetic = self.n_repeated = self.n_fits = 0
         self._unfitted = clone(sampler)
+        self._repeated_share = getattr(sampler, "repeated_share", 0)
         self._seed = draw_seed(random_state)
         self._classes = {}  # by index, in the order in which they came
         self._format, self._n_given, self._seen_at_fit = None, 0, 0
@@ -303,7 +304,7 @@ class BalancedIterableDataset(IterableDataset):
         """Return an element that makes up for one that the stream does not have."""
         of_class = self._classes[index]
         of_class.n_extra += 1
-        if index not in self._drawable:
+        if index not in self._drawable or of_class.is_repetition_due(self._repeated_share):
             self.n_repeated += 1
             row = self._random_state.randint(len(of_class.images))
             return self._element(of_class.images[row][None], index, is_synthetic=False)
@@ -330,12 +331,20 @@ class _Class:
     def __init__(self):
         self.n_real = self.n_extra = 0.0  # recently, faded
         self.n_seen = self.n_seen_at_failure = 0
+        self.owed = 0.0  # repetitions, as a fraction, since there was a generator
         self.images = []  # recent ones
         self.drawn = []  # not given out yet
 
     def fade(self, share):
         self.n_real *= share
         self.n_extra *= share
+
+    def is_repetition_due(self, share):
+        """Whether the next image is to be a repeated one, so that their share stays as even as it can be."""
+        self.owed += share
+        is_due = self.owed >= 1
+        self.owed -= is_due
+        return is_due
 
     def remember(self, image, size, random_state):
         image = image.copy()  # a camera may write the next one in its place

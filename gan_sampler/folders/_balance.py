@@ -70,6 +70,9 @@ class Balancing:
         Of the sampler; None stands for its own.
     seed : int, default=0
         Of the sampler.
+    repeated_share : float or None, default=None
+        Share, in [0, 1), of the images added to a class that are repeated real images, as links. None stands for 0, not
+        for the sampler's own: repeated files can be had without a sampler, and look like originals in a listing.
     every_class : bool, default=False
         Whether real images are repeated to balance the classes, and every class gets synthetic images, a quarter of the
         largest class's number, so that artefacts of the generator say nothing about the class.
@@ -101,6 +104,7 @@ class Balancing:
         copy=False,
         file_format=None,
         on_poor_quality=None,
+        repeated_share=None,
         every_class=False,
         n_jobs=None,
         skip_unreadable=False,
@@ -117,6 +121,7 @@ class Balancing:
             "n_steps": n_steps,
             "max_time": max_time,
             "on_poor_quality": on_poor_quality,
+            "repeated_share": repeated_share,
             "synthetic_classes": "all" if every_class else None,
             "n_jobs": n_jobs,
         }
@@ -140,6 +145,7 @@ class Balancing:
             "--seed": seed,
             "--n-steps": n_steps,
             "--on-poor-quality": on_poor_quality,
+            "--repeated-share": repeated_share,
             "--every-class": every_class,
             "--copy": copy,
             "--format": file_format,
@@ -158,6 +164,11 @@ class Balancing:
         """What came of it, where it is finished."""
         return self._state.summary
 
+    @property
+    def repeated_share(self):
+        """Share of the images added to a class that are repeated ones, unless every class gets synthetic images."""
+        return self._parameters["repeated_share"] or 0
+
     def _check_words(self):
         if self.sampler not in SAMPLERS:
             raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}; got {self.sampler!r}.")
@@ -165,6 +176,14 @@ class Balancing:
             if value is not None and not has_parameter(self.sampler, name):
                 name = "every_class" if name == "synthetic_classes" else name
                 raise ValueError(f"{name} must be left out with the sampler {self.sampler!r}, which has no use for it.")
+        share = self._parameters["repeated_share"]
+        if share is not None:
+            if not 0 <= share < 1:
+                raise ValueError(
+                    f"repeated_share must be in [0, 1); got {share}. With --sampler random all are repeated."
+                )
+            if self._parameters["synthetic_classes"] == "all":
+                raise ValueError("repeated_share must be left out with every_class, which decides what is repeated.")
         if self.file_format is not None:
             named_kind(self.file_format)
 
@@ -184,7 +203,7 @@ class Balancing:
         wanted = self._planned()
         for label, n_wanted in wanted.items():
             sizes = [len(encode(image, kinds[label])) for image in data.images[data.target == label][:_N_ENCODED]]
-            n_bytes += sum(sizes) / len(sizes) * (n_wanted - self.counts[label])
+            n_bytes += sum(sizes) / len(sizes) * (n_wanted - self.counts[label]) * (1 - self.repeated_share)
         copies = self.copy or not self._can_link()
         if copies:
             n_bytes += self._images.n_bytes
@@ -257,7 +276,7 @@ class Balancing:
             device=self._device,
             random_state=self.seed,
             verbose=verbose,
-            **self._parameters,
+            **self._parameters | {"repeated_share": self.repeated_share},
             **parameters,
         )
 

@@ -31,7 +31,8 @@ def has_parameter(word, name):
     """Whether a sampler has one of the parameters that a command line can set."""
     if name == "n_jobs":
         return word in ("dcgan", "vision_aided")
-    return word in _TRAINED or (word not in _OF_PIXELS and name in ("on_poor_quality", "synthetic_classes"))
+    of_all = ("on_poor_quality", "repeated_share", "synthetic_classes")
+    return word in _TRAINED or (word not in _OF_PIXELS and name in of_all)
 
 
 def sampler_class(word):

@@ -101,6 +101,7 @@ class FolderTraining:
                 **self._parameters,
             )
             sampler.fit_resample(data.images, data.target)
+            # One image was asked for, and is synthetic for every `repeated_share`, which the file keeps for other fits.
             # Where it was trained says nothing to those who read the file.
             sampler.set_params(checkpoint_dir=None, sampling_strategy="auto").save(self.file)
         if self._is_own_folder:

@@ -12,7 +12,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     Features that the classes have in common are learned from the images of all classes, so a rare class can benefit
     from a common one. The generator takes a class embedding in addition to the noise [1]_ and has batch normalisation
     for each class; the discriminator is a projection discriminator [2]_. Batches hold images of one class, and the
-    classes alternate. Otherwise networks and training are those of `DCGANOverSampler`.
+    classes alternate. Otherwise networks, training and the numbers of images are those of `DCGANOverSampler`.
 
     Parameters
     ----------

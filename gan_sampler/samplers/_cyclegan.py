@@ -109,9 +109,9 @@ class CycleGANOverSampler(BaseImageOverSampler):
     translator at its best report is used.
 
     The images of the other classes are translated equally often, up to a difference of one, and an image is always
-    translated to the same result. So if a class needs more images than the other classes have, synthetic images repeat;
-    this cannot happen with the default `sampling_strategy`. `herding` selects from at most as many images as the other
-    classes have.
+    translated to the same result. So if a class needs more synthetic images than the other classes have images, they
+    repeat; this cannot happen with the default `sampling_strategy`. `herding` selects from at most as many images as
+    the other classes have.
 
     On CUDA the gradient of the padding is not deterministic, so that two fits with the same seed differ slightly.
 

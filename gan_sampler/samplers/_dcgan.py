@@ -14,9 +14,10 @@ from ._docstrings import document
 class DCGANOverSampler(BaseGANOverSampler):
     """Over-sample images with a deep convolutional generative adversarial network.
 
-    For each class that has too few images, a DCGAN [1]_ is trained on its images and generates as many as
-    `sampling_strategy` asks for. The output holds the real images first, unchanged, and then the synthetic ones, in the
-    same layout, dtype and value range.
+    For each class that has too few images, a DCGAN [1]_ is trained on its images. As many images are added as
+    `sampling_strategy` asks for: half of them, or what `repeated_share` says, are repeated real images, and the others
+    are generated. The output holds the real images first, unchanged, then the repeated and then the synthetic ones, in
+    the same layout, dtype and value range.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ class DCGANOverSampler(BaseGANOverSampler):
     >>> sampler = DCGANOverSampler(n_steps=5, random_state=0)
     >>> X_res, y_res = sampler.fit_resample(X, y)
     >>> X_res.shape, X_res.dtype, int(sampler.synthetic_mask_.sum())
-    ((100, 16, 16), dtype('uint8'), 40)
+    ((100, 16, 16), dtype('uint8'), 20)
     >>> sampler.sample(3, "sick").shape
     (3, 16, 16)
     """

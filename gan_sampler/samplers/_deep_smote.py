@@ -26,8 +26,9 @@ class DeepSMOTE(BaseImageOverSampler):
     """Over-sample by SMOTE in the latent space of an autoencoder.
 
     An autoencoder is trained on all images, with a penalty that trains its decoder on codes between those of images of
-    one class [1]_. A new image of a class is decoded from a point between the code of one of its images and the code of
-    one of this image's nearest neighbours in the class.
+    one class [1]_. A synthetic image of a class is decoded from a point between the code of one of its images and the
+    code of one of this image's nearest neighbours in the class. In the paper all images that are added are synthetic,
+    which is ``repeated_share=0``.
 
     Parameters
     ----------

@@ -12,9 +12,9 @@ from ._factories import check_factory
 class GANOverSampler(BaseGANOverSampler):
     """Over-sample images with a generative adversarial network of your own.
 
-    For each class that has too few images, a generator and a discriminator are made and trained [1]_, and as many
-    images are drawn as `sampling_strategy` asks for. Networks and loss are parameters; training, checkpoints, files,
-    processes and everything else are those of `DCGANOverSampler`, which is this class with networks of its own.
+    For each class that has too few images, a generator and a discriminator are made and trained [1]_, and images are
+    drawn. Networks and loss are parameters; training, checkpoints, files, processes, the numbers of images and
+    everything else are those of `DCGANOverSampler`, which is this class with networks of its own.
 
     Parameters
     ----------

@@ -69,9 +69,10 @@ def make_plan(y, sampling_strategy, repeated_share, synthetic_classes, synthetic
     sampling_strategy : dict of label to int
         Number of images to add to each class, from imbalanced-learn's `check_sampling_strategy`.
     repeated_share : float
-        With "resampled", the share of these that are repeated real images.
+        With "resampled", the share of these, in [0, 1), that are repeated real images; at least one is synthetic.
     synthetic_classes : {"resampled", "all"}
-        Whether these are synthetic, or repeated while every class gets the same number of synthetic images.
+        Whether these are repeated and synthetic, or all repeated while every class gets the same number of synthetic
+        images.
     synthetic_ratio : float
         With "all", the number of synthetic images of each class as a fraction of the size of the largest class.
 
@@ -128,6 +129,7 @@ class Resampled:
             ) from exc
         self.X[: len(X)], self.y[: len(X)] = X, y
         self._n_originals = self._filled = len(X)
+        self._n_uses = np.zeros(len(X), dtype=np.int64)  # as repeated images
 
     def add(self, label, n_images):
         """Reserve rows for images of a class, and return them as a slice of `X`."""
@@ -137,9 +139,11 @@ class Resampled:
         return place
 
     def repeat(self, rows, place):
-        """Write repeated images from `rows` to a slice, equally often up to a difference of one."""
-        n_images = place.stop - place.start
-        np.take(self.X, np.resize(rows, n_images), axis=0, out=self.X[place], mode="clip")
+        """Write repeated images from `rows` to a slice; all are repeated equally often up to a difference of one."""
+        rows = rows[np.argsort(self._n_uses[rows], kind="stable")]
+        taken = np.resize(rows, place.stop - place.start)
+        np.add.at(self._n_uses, taken, 1)
+        np.take(self.X, taken, axis=0, out=self.X[place], mode="clip")
         self.is_synthetic[place] = False
 
     def count(self):

@@ -118,7 +118,7 @@ def _alarms(sampler, records):
 def _table(sampler, labels, records):
     counts = getattr(sampler, "class_counts_", None)
     has_scores = any(map(_is_judged, records.values()))
-    heads = ["Class", *(["Images", "Synthetic"] if counts else ["Made at the fit"])]
+    heads = ["Class", *(["Images", "Repeated", "Synthetic"] if counts else ["Added at the fit"])]
     heads += [*(["Steps"] if records else []), *(["Score kept"] if has_scores else [])]
     rows = []
     for label in labels[:_MAX_ROWS]:
@@ -126,7 +126,7 @@ def _table(sampler, labels, records):
         if counts:
             own = counts[label]
             cells.append(f"{own['real']:,} {_ARROW} {sum(own.values()):,}")
-            cells.append(f"{own['synthetic']:,}" if own["synthetic"] else _DASH)
+            cells += [f"{own[kind]:,}" if own[kind] else _DASH for kind in ("repeated", "synthetic")]
         else:
             cells.append(f"{sampler.sampling_strategy_.get(label, 0):,}")
         if records:

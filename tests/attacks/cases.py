@@ -262,8 +262,11 @@ def _check_result(case, sampler, result, found, X, given, limits, end):
     if hasattr(sampler, "synthetic_mask_"):
         mask = sampler.synthetic_mask_
         require(mask.shape == (len(images),) and mask.dtype == bool and not mask[:n].any(), "a wrong synthetic_mask_")
+        require(np.array_equal(mask, np.sort(mask)), "synthetic images before repeated ones")
         if str(sampler.synthetic_classes) == "resampled" and sampler.on_poor_quality != "repeat":
-            require(mask[n:].all(), "new images that synthetic_mask_ does not tell")
+            added, made = (np.bincount(codes[rows], minlength=len(found.counts)) for rows in (slice(n, None), mask))
+            wanted = [max(1, round((1 - sampler.repeated_share) * int(k))) if k else 0 for k in added]
+            require(made.tolist() == wanted, f"{made} synthetic images a class in place of {wanted}")
         rest = images[n:][~mask[n:]]
         originals = {image.tobytes() for image in given}
         require(all(image.tobytes() in originals for image in rest), "repeated images that are no originals")

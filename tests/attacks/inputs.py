@@ -428,6 +428,7 @@ def _spoilt_strategy(case, keys, counts):
 # Samplers
 
 _SHARED = {
+    "repeated_share": [0.5, 0.5, 0, 0.25, 0.75, 0.99],
     "synthetic_classes": ["resampled", "resampled", "all"],
     "synthetic_ratio": [0.25, 0.7, 1.3],
     "herding": [False] * 8 + [np.bool_(False), FLATTEN, BrokenEmbedder()],

@@ -19,6 +19,10 @@ TREATMENTS = {
     "cyclegan": ("CycleGAN", "sampler"),
     "smote+threshold": ("SMOTE + tuned threshold", "sampler"),
     "all_real": ("All real images (reference)", "reference"),
+    "dcgan_alone": ("DCGAN, without repetition", "sampler"),
+    "vision_aided": ("Vision-aided DCGAN", "sampler"),
+    "vision_aided_alone": ("Vision-aided DCGAN, without repetition", "sampler"),
+    "vision_aided_every_class": ("Vision-aided DCGAN, every class", "sampler"),
 }
 CLASSIFIERS = {
     "tree": "Decision tree",
@@ -31,7 +35,10 @@ CLASSIFIERS = {
 }
 EMBEDDERS = {"resnet18": "ResNet18", "efficientnet_lite0": "EfficientNet-Lite0", None: None}
 ROWS = (("tree", "resnet18"), ("forest", "resnet18"), ("svm", "resnet18"), ("cnn", None))
-GENERATORS = ("deep_smote", "dcgan", "dcgan_every_class", "conditional", "cyclegan")
+GENERATORS = (
+    *("deep_smote", "dcgan", "dcgan_alone", "dcgan_every_class", "conditional", "cyclegan"),
+    *("vision_aided", "vision_aided_alone", "vision_aided_every_class"),
+)
 SHARES = {2: (0.35, 0.65), 4: (0.4, 0.3, 0.2, 0.1)}  # of the classes among the test images
 
 

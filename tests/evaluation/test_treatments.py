@@ -158,6 +158,42 @@ def test_a_name_with_the_suffix_tunes_a_threshold_whatever_it_names():
         treatments([Treatment("x+threshold", "X", SMOTE())])
 
 
+@pytest.mark.parametrize(
+    ("name", "share", "classes", "family"),
+    [
+        ("dcgan", 0.5, "resampled", "dcgan"),
+        ("dcgan_alone", 0, "resampled", "dcgan"),
+        ("dcgan_every_class", 0.5, "all", "dcgan"),
+        ("vision_aided", 0.5, "resampled", "vision_aided"),
+        ("vision_aided_alone", 0, "resampled", "vision_aided"),
+        ("vision_aided_every_class", 0.5, "all", "vision_aided"),
+        ("conditional", 0.5, "resampled", "conditional"),
+        ("cyclegan", 0.5, "resampled", ""),
+        ("deep_smote", 0.5, "resampled", ""),
+        ("augmentation", 0, "resampled", ""),
+        ("augmentation_repetition", 0.75, "resampled", ""),
+    ],
+)
+def test_names_say_which_images_are_repeated(name, share, classes, family):
+    """Those of one family train the same GANs, and differ in how the images are used."""
+    treatment = treatments([name])[name]
+    built = treatment.build("images", toy_arrays()[1], 0, TINY)
+    assert (built.repeated_share, built.synthetic_classes, treatment.family or "") == (share, classes, family)
+
+
+def test_results_with_another_share_are_others():
+    """Else a cell would be answered with that of before."""
+    shares = [describe(DCGANOverSampler(repeated_share=share)) for share in (0.25, 0.5, 0.25)]
+    assert shares[0] != shares[1]
+    assert shares[0] == shares[2]
+
+
+def test_settings_of_a_run_may_set_the_share_but_not_that_of_a_name():
+    settings = TINY.__class__(dcgan={"repeated_share": 0.1})
+    found = {t.name: t.sampler for t in choose_treatments(["dcgan", "dcgan_alone"], settings, "cpu") if t.sampler}
+    assert {name: sampler.repeated_share for name, sampler in found.items()} == {"dcgan": 0.1, "dcgan_alone": 0}
+
+
 def test_description_is_the_same_in_every_process_and_tells_large_arrays_apart():
     """The text of a large array leaves out its middle, so cells of one were answered with those of another."""
     first, second = np.zeros(5000), np.zeros(5000)
