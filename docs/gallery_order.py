@@ -8,6 +8,7 @@ ORDER = [
     "pipeline",
     "several_classes",
     "few_images",
+    "vision_aided",
     "pixel_baselines",
     "translation",
     "solar_cells",

@@ -4,6 +4,7 @@ import pytest
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.utils.estimator_checks import estimator_checks_generator as imblearn_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
 
 from gan_sampler import (
     AugmentationOverSampler,
@@ -13,10 +14,26 @@ from gan_sampler import (
     DeepSMOTE,
     GANOverSampler,
     PixelSampler,
+    VisionAidedDCGANOverSampler,
 )
+
+
+def make_backbone():
+    """Return a network in place of a pretrained one."""
+    return nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.ReLU())
+
 
 SAMPLERS = [
     DCGANOverSampler(image_shape="row", n_steps=2, base_channels=2, latent_dim=4, random_state=0),
+    VisionAidedDCGANOverSampler(
+        image_shape="row",
+        backbone=make_backbone,
+        input_size=32,
+        n_steps=2,
+        base_channels=2,
+        latent_dim=4,
+        random_state=0,
+    ),
     ConditionalDCGANOverSampler(image_shape="row", n_steps=4, base_channels=2, latent_dim=4, random_state=0),
     GANOverSampler(
         image_shape="row",

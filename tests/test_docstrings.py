@@ -49,7 +49,7 @@ OWN_WORDS = {
     "learning_rate": {"CycleGANOverSampler", "DeepSMOTE"},
     "sampling_strategy_": {"PixelSampler"},
 }
-OWN_DEFAULTS = {"latent_dim", "base_channels", "batch_size", "learning_rate"}
+OWN_DEFAULTS = {"latent_dim", "base_channels", "batch_size", "learning_rate", "n_steps"}
 
 
 def documented_objects():

@@ -693,7 +693,7 @@ def test_interrupted_train_goes_on(scans, tmp_path, monkeypatch):
         (["train", "scans", "scans/new.safetensors"], "FILE must not lie in"),
         (["train", "scans", "no/new.safetensors"], "there is no 'no'. Make it"),
         (["train", "scans", "scans"], "got the folder"),
-        (["train", "scans", "f.safetensors", "--sampler", "smote"], "--sampler must be one of dcgan, conditional"),
+        (["train", "scans", "f.safetensors", "--sampler", "smote"], "must be one of dcgan, vision_aided, conditional"),
         (["train", "scans", "f.safetensors", "--label", "ring"], "--label must be a class of the folder, disc, square"),
         (["train", "no", "f.safetensors"], "SRC must be an existing folder"),
         (["sample", "no.safetensors", "out"], "FILE must be an existing file"),

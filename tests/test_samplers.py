@@ -16,6 +16,7 @@ from conftest import make_shapes
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from torch import nn
 
 from gan_sampler import (
     AugmentationOverSampler,
@@ -25,14 +26,24 @@ from gan_sampler import (
     DeepSMOTE,
     GANOverSampler,
     QualityWarning,
+    VisionAidedDCGANOverSampler,
 )
 from gan_sampler.networks import Generator
 from gan_sampler.runtime import isolated
 from gan_sampler.samplers import CollapseWarning
 from gan_sampler.training import augment_mildly, train_gan
 
+
+def make_backbone():
+    """Return a network in place of a pretrained one."""
+    return nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.ReLU())
+
+
 SAMPLERS = {
     "dcgan": DCGANOverSampler(n_steps=2, base_channels=4, random_state=0),
+    "vision aided": VisionAidedDCGANOverSampler(
+        backbone=make_backbone, input_size=32, n_steps=2, base_channels=4, repeated_share=0, random_state=0
+    ),
     "conditional": ConditionalDCGANOverSampler(n_steps=3, base_channels=4, random_state=0),
     "gan": GANOverSampler(n_steps=2, generator__base_channels=4, discriminator__base_channels=4, random_state=0),
     "cyclegan": CycleGANOverSampler(n_steps=2, base_channels=2, n_blocks=1, random_state=0),

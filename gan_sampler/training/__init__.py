@@ -14,6 +14,7 @@ from ._losses import LOSSES, Loss, check_loss
 from ._progress import CallbackError, TrainingInterrupted, TrainingProgress
 from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass, of_class
 from ._state import constant_names, trained_state
+from ._step import normalised
 
 __all__ = [
     "LEAST_VARIANCE_RATIO",
@@ -39,6 +40,7 @@ __all__ = [
     "identity_of",
     "is_unusable",
     "name_of",
+    "normalised",
     "of_class",
     "rank",
     "read_file",
