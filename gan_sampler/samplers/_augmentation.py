@@ -120,7 +120,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
         contrast=0.1,
         horizontal_flip=False,
         vertical_flip=False,
-        repeated_share=0.5,
+        repeated_share=0.75,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,

@@ -90,7 +90,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         image_shape=None,
         data_format="auto",
         value_range=None,
-        repeated_share=0.5,
+        repeated_share=0.75,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,

@@ -151,7 +151,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         augmentation="auto",
         checkpoint_dir=None,
         callback=None,
-        repeated_share=0.5,
+        repeated_share=0.75,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,

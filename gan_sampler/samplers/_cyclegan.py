@@ -170,7 +170,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         batch_size=1,
         learning_rate=2e-4,
         callback=None,
-        repeated_share=0.5,
+        repeated_share=0.75,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,

@@ -159,7 +159,7 @@ class DeepSMOTE(BaseImageOverSampler):
         batch_size=100,
         learning_rate=2e-4,
         callback=None,
-        repeated_share=0.5,
+        repeated_share=0.75,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,

@@ -184,7 +184,7 @@ class GANOverSampler(BaseGANOverSampler):
         checkpoint_dir=None,
         n_jobs=None,
         callback=None,
-        repeated_share=0.5,
+        repeated_share=0.75,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
