@@ -614,7 +614,7 @@ def test_a_share_without_a_meaning_is_refused(scans, tmp_path, options, message)
 
 def test_a_trained_file_repeats_by_default_where_it_is_used(trained):
     """What `train` needs for itself, one synthetic image a class, is no wish of its user."""
-    assert DCGANOverSampler.load(trained[0] / "scans.safetensors").repeated_share == 0.5
+    assert DCGANOverSampler.load(trained[0] / "scans.safetensors").repeated_share == 0.75
 
 
 def test_a_refused_command_does_not_replace_the_one_on_record(scans, tmp_path, monkeypatch):

@@ -573,15 +573,15 @@ class TestRepeatedShare:
         assert sampler.class_counts_ == {"disc": {"real": 24, "repeated": 0, "synthetic": 0}, "square": counts}
         assert sampler.sampling_strategy_ == {"square": 14}
 
-    def test_half_is_the_default(self, sampler):
+    def test_three_quarters_are_the_default(self, sampler):
         """Of every sampler."""
-        assert sampler.get_params()["repeated_share"] == 0.5
+        assert sampler.get_params()["repeated_share"] == 0.75
 
     def test_order_is_originals_repeated_synthetic(self, sampler):
         """Of all classes, each class in its place; an original is never changed."""
         X, _ = make_shapes(21, 0)
         y = np.array(["a"] * 12 + ["b"] * 6 + ["c"] * 3)
-        X_res, y_res = sampler.fit_resample(X, y)
+        X_res, y_res = sampler.set_params(repeated_share=0.5).fit_resample(X, y)
         np.testing.assert_array_equal(X_res[:21], X)
         assert y_res[21:].tolist() == ["b"] * 3 + ["c"] * 5 + ["b"] * 3 + ["c"] * 4
         assert sampler.synthetic_mask_.tolist() == [False] * 29 + [True] * 7
@@ -591,7 +591,7 @@ class TestRepeatedShare:
         X, _ = make_shapes(40, 0)
         X[:, 0, 0] = np.arange(40)  # so that all differ
         y = np.array(["a"] * 33 + ["b"] * 7)
-        X_res, _ = sampler.fit_resample(X, y)  # 26 more of b, 13 of them repeated
+        X_res, _ = sampler.set_params(repeated_share=0.5).fit_resample(X, y)  # 26 more of b, 13 of them repeated
         uses = Counter(image.tobytes() for image in X_res[40:53])
         assert set(uses) == {image.tobytes() for image in X[33:]}
         assert set(uses.values()) == {1, 2}
@@ -620,7 +620,7 @@ class TestRepeatedShare:
         synthesise = type(sampler)._synthesise
         monkeypatch.setattr(type(sampler), "_synthesise", lambda *args: asked.append(args[4]) or synthesise(*args))
         pixels = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
-        sampler.set_params(herding=pixels).fit_resample(*shapes)
+        sampler.set_params(herding=pixels, repeated_share=0.5).fit_resample(*shapes)
         assert asked[-1] == (24 if isinstance(sampler, CycleGANOverSampler) else 4 * 7)
         assert sampler.synthetic_mask_.sum() == 7
 

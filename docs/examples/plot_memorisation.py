@@ -25,7 +25,7 @@ train, held_out = eights[::2], eights[1::2]
 X, y = np.concatenate([train, rest]), np.array(["eight"] * len(train) + ["other"] * len(rest))
 pixels = FunctionTransformer(lambda images: images.reshape(len(images), -1) / 255)
 
-# With repeated_share=0 all images that are added are synthetic. By default half of them are real ones, repeated.
+# With repeated_share=0 all images that are added are synthetic. By default three quarters are real ones, repeated.
 samplers = {
     "repetition": PixelSampler(RandomOverSampler(random_state=0)),
     "augmentation": AugmentationOverSampler(repeated_share=0, random_state=0),

@@ -10,7 +10,7 @@ not do better than these is not worth its training.
 
 # %%
 # The wrapped sampler sees rows of pixels; images come back in the shape and dtype that went in. Augmentation repeats
-# real images, too, half of what it adds by default; ``repeated_share=0`` leaves the changed ones alone.
+# real images, too, three quarters of what it adds by default; ``repeated_share=0`` leaves the changed ones alone.
 
 import matplotlib.pyplot as plt
 import numpy as np

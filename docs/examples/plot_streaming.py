@@ -85,8 +85,8 @@ plt.show()
 
 # %%
 # **Reading.** Until the first cross comes there is nothing to balance. Then recent crosses are repeated, one after
-# each ring at most, until there are 25 of them and a generator is trained. From there on every other one of the
-# missing ones is drawn, since the ``repeated_share`` of the sampler is 0.5.
+# each ring at most, until there are 25 of them and a generator is trained. From there on every fourth one of the
+# missing ones is drawn, since the ``repeated_share`` of the sampler is 0.75.
 # First a little more than half are crosses, to make up for the time without, and later a little less.
 #
 # Crosses of the last batch, the synthetic ones framed:

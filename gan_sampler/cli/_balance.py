@@ -99,7 +99,7 @@ def balance(
             min=0,
             metavar="SHARE",
             help="Share, from 0 to below 1, of the images added to a class that are repeated real ones, linked as "
-            "repeated_NORMAL_000001_seed0.png. A classifier often learns better from both kinds, half of each, than "
+            "repeated_NORMAL_000001_seed0.png. A classifier often learns better from both kinds, a quarter synthetic, than "
             "from synthetic ones alone.",
             show_default="0, synthetic images only",
             rich_help_panel=IMAGES,
@@ -139,7 +139,7 @@ def balance(
     For example:
       gan-sampler balance scans balanced --dry-run
       gan-sampler balance scans balanced --image-size 64 --max-time 20m
-      gan-sampler balance scans balanced --image-size 64 --repeated-share 0.5
+      gan-sampler balance scans balanced --image-size 64 --repeated-share 0.75
       gan-sampler balance scans balanced --sampler smote --strategy 0.8
       gan-sampler balance scans balanced --strategy cyst=500 --strategy 'two words=300'
 
