@@ -23,8 +23,8 @@ print(X.shape, dict(zip(*np.unique(y, return_counts=True), strict=True)))
 # %%
 # One call trains a generator on the eights and returns a balanced data set: the real images first and unchanged, and
 # those that were added after them. By default three quarters of these are real eights, repeated, and a quarter is
-# synthetic (``repeated_share=0.75``). ``synthetic_mask_`` tells which are synthetic, and ``class_counts_`` how many. The default
-# is 5,000 steps; 1,500 are enough for images of 8 x 8 pixels and take some seconds.
+# synthetic (``repeated_share=0.75``). ``synthetic_mask_`` tells which are synthetic, and ``class_counts_`` how many.
+# The default is 5,000 steps; 1,500 are enough for images of 8 x 8 pixels and take some seconds.
 
 sampler = DCGANOverSampler(n_steps=1500, random_state=0)
 X_resampled, y_resampled = sampler.fit_resample(X, y)
@@ -41,7 +41,8 @@ display = ClassDistributionDisplay.from_estimator(sampler)
 
 # %%
 # **Reading.** Both classes now have 1,623 images. Of the eights 174 are original, 1,087 are repeated, and 362 are
-# synthetic, so nearly a quarter of the eights that a classifier sees is the generator's idea of one. Look at it before you use it:
+# synthetic, so nearly a quarter of the eights that a classifier sees is the generator's idea of one. Look at it before
+# you use it:
 
 display = SyntheticImagesDisplay.from_estimator(sampler, X, y, n_images=8, random_state=0)
 

@@ -99,8 +99,8 @@ def balance(
             min=0,
             metavar="SHARE",
             help="Share, from 0 to below 1, of the images added to a class that are repeated real ones, linked as "
-            "repeated_NORMAL_000001_seed0.png. A classifier often learns better from both kinds, a quarter synthetic, than "
-            "from synthetic ones alone.",
+            "repeated_NORMAL_000001_seed0.png. A classifier often learns better from both kinds, a "
+            "quarter synthetic, than from synthetic ones alone.",
             show_default="0, synthetic images only",
             rich_help_panel=IMAGES,
         ),

@@ -15,9 +15,9 @@ class DCGANOverSampler(BaseGANOverSampler):
     """Over-sample images with a deep convolutional generative adversarial network.
 
     For each class that has too few images, a DCGAN [1]_ is trained on its images. As many images are added as
-    `sampling_strategy` asks for: three quarters of them, or what `repeated_share` says, are repeated real images, and the others
-    are generated. The output holds the real images first, unchanged, then the repeated and then the synthetic ones, in
-    the same layout, dtype and value range.
+    `sampling_strategy` asks for: three quarters of them, or what `repeated_share` says, are repeated real images, and
+    the others are generated. The output holds the real images first, unchanged, then the repeated and then the
+    synthetic ones, in the same layout, dtype and value range.
 
     Parameters
     ----------
