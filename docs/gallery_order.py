@@ -8,7 +8,7 @@ ORDER = [
     "pipeline",
     "several_classes",
     "few_images",
-    "vision_aided",
+    "vision_aided_training",
     "pixel_baselines",
     "translation",
     "solar_cells",

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import json
 import pickle
 import sys
 
@@ -10,12 +11,15 @@ import pytest
 import torch
 from conftest import make_shapes
 from joblib.externals.loky.backend.reduction import dumps as dumps_for_processes
+from PIL import Image
 from safetensors.torch import load_file
 from sklearn.base import clone
 from sklearn.utils import estimator_html_repr
 from torch import nn
+from typer.testing import CliRunner
 
 from gan_sampler import DCGANOverSampler, VisionAidedDCGANOverSampler
+from gan_sampler.cli import app
 from gan_sampler.embedding import EfficientNetLite0Embedder, EfficientNetLite0Maps
 from gan_sampler.networks import Discriminator, Generator, VisionAidedDiscriminator
 from gan_sampler.samplers import _vision_aided
@@ -469,3 +473,26 @@ class TestEfficientNet:
         again = VisionAidedDCGANOverSampler.load(tmp_path / "sampler")
         images = (one.sample(3, "square", random_state=0) for one in (sampler, again))
         np.testing.assert_array_equal(*images)
+
+    def test_the_command_line_trains_and_draws(self, shapes, tmp_path):
+        """The file is read like any other; the number of steps is that asked for."""
+        for label in ("disc", "square"):
+            (tmp_path / "scans" / label).mkdir(parents=True)
+            for i, image in enumerate(shapes[0][shapes[1] == label]):
+                Image.fromarray(image).save(tmp_path / "scans" / label / f"{i}.png")
+        file = tmp_path / "scans.safetensors"
+
+        def done(*arguments):
+            result = CliRunner().invoke(app, [*map(str, arguments), "--json"])
+            assert result.exit_code == 0, result.output
+            return json.loads(result.stdout)
+
+        options = ("--sampler", "vision_aided", "--n-steps", 2)
+        done("train", tmp_path / "scans", file, *options, "--label", "square")
+        found = done("info", file)
+        assert found["sampler"] == "VisionAidedDCGANOverSampler"
+        assert found["parameters"]["backbone"] == "efficientnet_lite0"
+        assert found["classes"]["square"]["steps"] == 2
+        assert done("sample", file, tmp_path / "more", "--n", 3)["classes"] == {"square": 3}
+        done("balance", tmp_path / "scans", tmp_path / "balanced", *options)
+        assert len(list((tmp_path / "balanced" / "square").iterdir())) == 24
