@@ -246,7 +246,7 @@ def test_real_and_synthetic_are_stacked_to_what_came_out(fitted):
         assert [text.get_text() for text in display.text_] == ["12 → 30", "14 → 30", "30"]
 
 
-def test_half_is_repeated_by_default(fitted):
+def test_three_quarters_are_repeated_by_default(fitted):
     sampler, _, y_resampled = fitted["augmentation"]
     for display in (
         ClassDistributionDisplay.from_estimator(sampler),
@@ -254,8 +254,9 @@ def test_half_is_repeated_by_default(fitted):
         ClassDistributionDisplay.from_predictions(Y, y_resampled, synthetic_mask=sampler.synthetic_mask_),
     ):
         assert widths(display, "real") == [12, 14, 30]
-        assert widths(display, "repeated") == widths(display, "synthetic") == [9, 8, 0]
-        assert [bar.get_x() for bar in display.bars_["synthetic"]] == [21, 22, 30]
+        assert widths(display, "repeated") == [14, 12, 0]
+        assert widths(display, "synthetic") == [4, 4, 0]
+        assert [bar.get_x() for bar in display.bars_["synthetic"]] == [26, 26, 30]
         assert [text.get_text() for text in display.text_] == ["12 → 30", "14 → 30", "30"]
 
 

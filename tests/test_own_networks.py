@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import importlib
 import math
 import pickle
 import threading
@@ -151,6 +152,18 @@ class TestFactories:
         assert again.generator__latent_dim == 5
         with pytest.raises(ValueError, match="Invalid parameter 'generator'"):
             DCGANOverSampler().set_params(generator__latent_dim=3)
+
+    def test_a_parameter_of_a_factory_may_end_in_an_underscore(self, shapes):
+        """As `lambda_` does in Python; it is no fitted attribute, which each fit sets anew."""
+
+        def make_loss(lambda_=1.0):
+            return scaled_loss(lambda_)
+
+        sampler = make_sampler(loss=make_loss, loss__lambda_=1e-9)
+        for _ in range(2):
+            sampler.fit_resample(*shapes)
+            assert sampler.get_params()["loss__lambda_"] == 1e-9
+            assert sampler.history_["square"][-1]["loss_generator"] < 1e-6
 
     def test_parameters_of_factories_can_be_searched(self):
         """In a pipeline and a grid, and the network follows."""
@@ -423,6 +436,15 @@ class TestIdentity:
 
         assert identity(1, 2) == identity(1, 2)
         assert len({identity(1, 2), identity(2, 2), identity(1, 3)}) == 3
+
+    def test_modules_count_by_their_names(self):
+        """They are imported within a function at times; their contents change with a version at most."""
+
+        def make(name):
+            module = importlib.import_module(name)
+            return lambda logits: module.sqrt(logits)
+
+        assert identity_of(make("torch")) == identity_of(make("torch")) != identity_of(make("numpy"))
 
     def test_what_refers_to_itself_ends(self):
         """Recursion, and classes with super()."""

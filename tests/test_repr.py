@@ -79,7 +79,7 @@ def pictures(page):
 
 def test_numbers_are_those_of_the_fit(page, sampler):
     shown = rows(page)
-    assert shown["rare"][:3] == ["12 → 20", "4", "4"]
+    assert shown["rare"][:3] == ["12 → 20", "6", "2"]
     assert shown["well"][:3] == ["20 → 20", DASH, DASH]
     assert shown["well"][3:] == [DASH, DASH]
     best = min(sampler.history_["rare"], key=lambda record: (record["spectral_distance"] > 0.7, record["score"]))
@@ -182,7 +182,7 @@ def test_images_made_of_real_ones_are_never_shown(sampler):
     page = sampler._repr_html_()
     assert not pictures(page)
     assert "No image is shown, as those of this sampler are made of real ones" in section(page)
-    assert rows(page)["rare"][:3] == ["12 → 20", "4", "4"]
+    assert rows(page)["rare"][:3] == ["12 → 20", "6", "2"]
 
 
 def test_samplers_without_generators_of_their_own_are_left_alone():

@@ -42,7 +42,7 @@ def make_backbone():
 SAMPLERS = {
     "dcgan": DCGANOverSampler(n_steps=2, base_channels=4, random_state=0),
     "vision aided": VisionAidedDCGANOverSampler(
-        backbone=make_backbone, input_size=32, n_steps=2, base_channels=4, repeated_share=0, random_state=0
+        backbone=make_backbone, input_size=32, n_steps=2, base_channels=4, random_state=0
     ),
     "conditional": ConditionalDCGANOverSampler(n_steps=3, base_channels=4, random_state=0),
     "gan": GANOverSampler(n_steps=2, generator__base_channels=4, discriminator__base_channels=4, random_state=0),
@@ -123,7 +123,7 @@ def test_every_form_of_sampling_strategy_makes_exactly_its_count(sampler, strate
     X_res, y_res = sampler.set_params(sampling_strategy=strategy).fit_resample(X, y)
     assert Counter(y_res[21:]) == made
     assert len(X_res) == len(y_res) == 21 + sum(made.values())
-    n_synthetic = {label: max(1, round(n / 2)) for label, n in made.items()}
+    n_synthetic = {label: max(1, round(n / 4)) for label, n in made.items()}
     mask = np.arange(len(X_res)) >= len(X_res) - sum(n_synthetic.values())  # originals, repeated, synthetic
     np.testing.assert_array_equal(sampler.synthetic_mask_, mask)
     assert Counter(y_res[mask]) == n_synthetic
@@ -673,7 +673,7 @@ class TestQuality:
         sampler.set_params(quality=self.EMBEDDER).fit_resample(X, y)
         assert list(sampler.quality_) == ["square"]
         report = sampler.quality_["square"]
-        assert (report.n_real, report.n_synthetic) == (60, 30)  # repeated images are not measured
+        assert (report.n_real, report.n_synthetic) == (60, 15)  # repeated images are not measured
         assert report.utility_real > 0.9
 
     @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")

@@ -115,6 +115,11 @@ class TestDiscriminator:
         shape = (channels, *size)
         assert make_discriminator(shape)(torch.rand(2, *shape)).shape == (2,)
 
+    def test_a_backbone_may_be_on_another_device(self):
+        """One that is returned at each call is where the training of an earlier class left it."""
+        network = VisionAidedDiscriminator(Discriminator(SHAPE), TinyBackbone().to("meta"), SHAPE, input_size=32)
+        assert [head.projection.shape[1] for head in network.heads] == [4, 6]
+
     def test_the_backbone_sees_grey_as_colour_and_no_alpha(self):
         """As the embedders do."""
         grey, rgb = torch.rand(2, 2, 9, 9), torch.rand(2, 4, 9, 9)

@@ -37,8 +37,8 @@ X_resampled, y_resampled = sampler.fit_resample(X, y)
 display = ClassDistributionDisplay.from_estimator(sampler)
 
 # %%
-# **Reading.** "other" is the largest class and gets none; the dict asked for 500 and 400 of the others. Half of what is
-# added is repeated, the default of ``repeated_share``.
+# **Reading.** "other" is the largest class and gets none; the dict asked for 500 and 400 of the others. Three quarters
+# of what is added are repeated, the default of ``repeated_share``.
 #
 # What do they look like, and which real image is nearest to each?
 

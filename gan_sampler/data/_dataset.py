@@ -116,9 +116,9 @@ class BalancedDataset(Dataset):
     >>> y = np.array(["sick"] * 10 + ["well"] * 50)
     >>> sampler = DCGANOverSampler(n_steps=5, random_state=0)
     >>> _ = sampler.fit_resample(X, y)
-    >>> dataset = BalancedDataset(sampler, X, y, random_state=0)  # 20 images repeated, 20 drawn
+    >>> dataset = BalancedDataset(sampler, X, y, random_state=0)  # 30 images repeated, 10 drawn
     >>> len(dataset), dataset.classes, int(dataset.synthetic_mask.sum())
-    (100, ['sick', 'well'], 20)
+    (100, ['sick', 'well'], 10)
     >>> loader = BalancedDataLoader(dataset, batch_size=20)
     >>> for epoch in range(2):  # the synthetic images of the second are other ones
     ...     for images, labels in loader:

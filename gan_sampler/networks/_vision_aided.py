@@ -51,7 +51,9 @@ class VisionAidedDiscriminator(nn.Module):
         self.seen_size = (int(input_size), int(input_size))
         try:
             with torch.no_grad():
-                maps = self._maps(torch.zeros(1, *image_shape))
+                # Where an earlier training left it, if one network is returned at each call.
+                device = next((parameter.device for parameter in backbone.parameters()), None)
+                maps = self._maps(torch.zeros(1, *image_shape, device=device))
         except Exception as exc:
             exc.add_note(
                 f"backbone, {type(backbone).__name__}, was tried on images of shape {(1, 3, *self.seen_size)} before "

@@ -145,7 +145,7 @@ class DCGANOverSampler(BaseGANOverSampler):
     >>> sampler = DCGANOverSampler(n_steps=5, random_state=0)
     >>> X_res, y_res = sampler.fit_resample(X, y)
     >>> X_res.shape, X_res.dtype, int(sampler.synthetic_mask_.sum())
-    ((100, 16, 16), dtype('uint8'), 20)
+    ((100, 16, 16), dtype('uint8'), 10)
     >>> sampler.sample(3, "sick").shape
     (3, 16, 16)
     """

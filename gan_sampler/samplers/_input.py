@@ -225,7 +225,7 @@ class ImagesMixin:
 
 
 def _is_fitted_attribute(name):
-    return name.endswith("_") and not name.startswith("_")
+    return name.endswith("_") and not name.startswith("_") and "__" not in name  # loss__lambda_ is a parameter
 
 
 def _plain(value):

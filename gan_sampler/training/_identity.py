@@ -79,6 +79,8 @@ def _describe_object(value, seen):
             return [str(value.dtype), list(value.shape), hash_of_tensors([value])]
         case np.ndarray() if not value.dtype.hasobject:
             return [str(value.dtype), list(value.shape), _hash(np.ascontiguousarray(value).tobytes())]
+        case types.ModuleType():  # as of an import within an enclosing function
+            return value.__name__
         case functools.partial():
             return ["partial", *each([value.func, value.args, value.keywords])]
         case types.MethodType():
