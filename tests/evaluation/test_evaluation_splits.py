@@ -207,6 +207,6 @@ def test_a_class_of_one_patient_cannot_train_and_validate():
     target, groups = rare_patients(1, 20)
     split = Split("random", 0, np.arange(len(target)), np.arange(0))
     with pytest.raises(
-        ValueError, match=r"Early stopping must have.*class ill has 1 group .*raise n_rare.*early_stopping=False"
+        ValueError, match=r"Early stopping must have.* has 1 group .*raise n_rare.*early_stopping=False"
     ):
         split_off_validation(split, target, groups, ["ill", "well"])
