@@ -20,6 +20,7 @@ from gan_sampler import (
 )
 from gan_sampler.evaluation import Settings
 from gan_sampler.evaluation._models import choose_classifiers
+from gan_sampler.evaluation._treatments import choose_treatments
 
 TINY = replace(
     PRESETS["demo"],
@@ -58,8 +59,8 @@ def words(folder, *more):
 def test_presets_hold_parameters_that_the_samplers_have(name):
     """A preset that only fails after an hour of other cells is no preset."""
     settings = PRESETS[name].settings
-    DCGANOverSampler(**settings.dcgan_parameters(100))._validate_params()
-    ConditionalDCGANOverSampler(**settings.dcgan_parameters(100))._validate_params()
+    DCGANOverSampler(**settings.dcgan)._validate_params()
+    ConditionalDCGANOverSampler(**settings.dcgan)._validate_params()
     VisionAidedDCGANOverSampler(**settings.vision_aided)._validate_params()
     DeepSMOTE(**settings.deep_smote)._validate_params()
     CycleGANOverSampler(**settings.cyclegan)._validate_params()
@@ -72,7 +73,9 @@ def test_presets_hold_parameters_that_the_samplers_have(name):
 
 def test_report_preset_trains_its_gan_for_a_hundred_epochs():
     """42 batches of 32 hold 1,341 images, and the student report trained on each a hundred times."""
-    assert PRESETS["report"].settings.dcgan_parameters(1341)["n_steps"] == 4200
+    settings = PRESETS["report"].settings
+    (_, treatment) = choose_treatments(["dcgan"], settings, "cpu")
+    assert treatment.build("images", np.repeat([0, 1], [1341, 3875]), 0, settings).n_steps == 4200
 
 
 @pytest.mark.parametrize(("more", "expected"), [([], 40), (["--max-images", "30"], 30), (["--data", "x"], None)])

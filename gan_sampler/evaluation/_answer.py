@@ -106,6 +106,13 @@ def answer(records, manifest, metric, *, tests=None):
         ]
     if tests is None:
         tests = overall_tests(finished, against=NOTHING, metric=metric)
+    tests = tests.dropna(subset=["difference"]).reset_index(drop=True)
+    if tests.empty:
+        return [
+            f"No treatment has finished a repeat that doing nothing has, too, with a classifier that gives "
+            f"{_name(metric)}, so there is no answer yet: wait until more cells have finished.",
+            *troubles,
+        ]
     if tests["p_holm"].isna().all():
         return [_untested(finished, tests, metric, manifest.get("missing")), *troubles]
     sentences = [
@@ -176,8 +183,9 @@ def _room(records, tests, metric):
     """
     if depends_on_threshold(metric) or metric in LOWER_IS_BETTER:
         return None
-    room = room_closed(records, metric=metric).drop_duplicates("treatment")  # the mean over the classifiers comes first
-    if room.empty:
+    room = room_closed(records, metric=metric)
+    room = room[room["classifier"] == room["classifier"].iloc[0]] if len(room) else room  # the mean, if there are several
+    if room["room"].isna().all():  # also of none
         return None
     first = next(room.itertuples())
     gain = f"all real images of the rare class instead, a reference and no treatment, change {_name(metric)} by "
@@ -210,7 +218,9 @@ def _generators(records, tests, metric):
         return "Only generators were compared with doing nothing, so a simpler treatment might do as well."
     # The generator was selected by its result, so p-values are corrected for the number of generators (Bonferroni).
     among = [record for record in records if record["treatment"] in (best_generator.treatment, *simple)]
-    rivals = overall_tests(among, against=best_generator.treatment, metric=metric)
+    rivals = overall_tests(among, against=best_generator.treatment, metric=metric).dropna(subset=["difference"])
+    if rivals.empty:  # they have no repeat in common yet
+        return None
     p_values = np.minimum(rivals["p_holm"] * generates.sum(), 1)
     signs = _signs(rivals, metric)
     best = best_of(rivals, metric)

@@ -394,7 +394,7 @@ class Cell:
         """Fit, predict, score, and write the record."""
         _, target, _, names = context.load()
         split = self.split
-        rarest = rarest_class(target[split.train])
+        rarest = rarest_class(target[split.learnt_from])  # as in the record; `train` of a reference may have another
         with recorded_warnings() as issued, peak_memory() as peak:
             found = self._fit_predict(context, split)
             threshold = self._tune_threshold(context, rarest, found) if self.treatment.tunes_threshold else None

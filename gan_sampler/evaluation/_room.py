@@ -49,8 +49,8 @@ def room_closed(records, *, metric="roc_auc", against="none"):
         One row for each treatment, and each classifier and their mean: ``treatment``, ``treatment_label``,
         ``classifier`` (label, or `MEAN`), ``metric``, ``n_repeats``, ``room`` (reference minus `against`),
         ``room_low``, ``room_high`` (95 % confidence interval), ``share``, ``low`` and ``high`` (95 % confidence
-        interval; infinite where it is open, NaN where the room is not significantly above 0). Empty without a
-        reference.
+        interval; infinite where it is open, NaN where the room is not significantly above 0, or the share not between
+        -2 and 3). Classifiers without the reference are left out, also of the mean. Empty without a reference.
     """
     reference, labels = reference_of(records), competing_labels(records, metric)
     names = [name for name in labels if name != against]
@@ -59,7 +59,7 @@ def room_closed(records, *, metric="roc_auc", against="none"):
     if reference is None or against not in labels or not names:
         return pd.DataFrame(columns=columns)
     run = DifferencesOfRun(records, against, [metric], [*names, reference])
-    is_used = np.isfinite(run.differences[..., 0, :]).any((-1, -2))
+    is_used = np.isfinite(run.differences[:, -1, 0]).any(-1)
     parts = [([r], row_label(run.rows[r])) for r in np.flatnonzero(is_used)]
     if len(parts) > 1:
         parts.insert(0, (np.flatnonzero(is_used), MEAN))
@@ -104,11 +104,11 @@ def shares_closed(differences, moments, *, shares_test_images, overlap, image_fr
     of_room = compare_differences(differences[None, :, None], moments[0][None, :, None], **design)
     room, room_low, room_high, p = (of_room[name][0, -1, 0] for name in ("difference", "low", "high", "p"))
     is_common = np.isfinite(differences[:-1] + differences[-1])
-    pairs = [
-        (own[where].mean(), differences[-1][where].mean())
+    sums = [
+        (own[where].sum(), differences[-1][where].sum())
         for own, where in zip(differences[:-1], is_common, strict=True)
     ]
-    share = np.array([own / whole if whole else np.nan for own, whole in pairs])
+    share = np.array([own / whole if whole else np.nan for own, whole in sums])
     found = {"room": room, "room_low": room_low, "room_high": room_high, "share": share}
     if not (p < 1 - CONFIDENCE and room > 0):
         return found | {"low": np.full(len(share), np.nan), "high": np.full(len(share), np.nan)}

@@ -7,8 +7,6 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
-from gan_sampler.samplers import DCGANOverSampler
-
 MIN_EMBEDDER_SIZE = 112  # pixels; with smaller inputs, features separate classes poorly
 MAX_EMBEDDER_SIZE = 224  # pixels; the size at which ImageNet networks were trained
 MAX_SIZE_ON_CPU = 64  # pixels; default size of images of a folder
@@ -31,7 +29,7 @@ class Settings:
     cyclegan : dict, default={}
         Parameters of `CycleGANOverSampler`.
     gan_epochs : int or None, default=None
-        Length of GAN training in epochs of the rarest class. None takes `n_steps` of `dcgan`.
+        Length of training of `dcgan` and `vision_aided` in epochs of the rarest class. None takes their `n_steps`.
     ann : dict, default={}
         Parameters of `ANNClassifier`. Unless they say otherwise, this and the other networks stop early, after at most
         100 epochs.
@@ -69,13 +67,9 @@ class Settings:
     imagenet_epochs: int = 0
     trees: int = 100
 
-    def dcgan_parameters(self, n_images):
-        """Return the parameters of a GAN sampler for a rarest class of `n_images` training images."""
-        if self.gan_epochs is None:
-            return dict(self.dcgan)
-        batch_size = self.dcgan.get("batch_size", DCGANOverSampler().batch_size)
-        steps_per_epoch = math.ceil(n_images / batch_size)
-        return {**self.dcgan, "n_steps": self.gan_epochs * steps_per_epoch}
+    def gan_steps(self, n_images, batch_size):
+        """Return the steps of `gan_epochs` epochs of `n_images` images, those of the rarest class in training."""
+        return self.gan_epochs * math.ceil(n_images / batch_size)
 
     def with_limits(self, n_steps=None, max_time=None):
         """Return settings whose samplers train for `n_steps` steps and at most `max_time` seconds.
@@ -112,10 +106,12 @@ class Settings:
         settings : dict of str to str
             "default" for settings that are not set.
         """
+        of_dcgan = ("dcgan", "dcgan_alone", "dcgan_every_class", "conditional")
+        of_vision_aided = ("vision_aided", "vision_aided_alone", "vision_aided_every_class")
         users = {
-            "dcgan": ("dcgan", "dcgan_alone", "dcgan_every_class", "conditional"),
-            "vision_aided": ("vision_aided", "vision_aided_alone", "vision_aided_every_class"),
-            "gan_epochs": ("dcgan", "dcgan_alone", "dcgan_every_class", "conditional"),
+            "dcgan": of_dcgan,
+            "vision_aided": of_vision_aided,
+            "gan_epochs": (*of_dcgan, *of_vision_aided),
             "deep_smote": ("deep_smote",),
             "cyclegan": ("cyclegan",),
             "ann": ("ann",),

@@ -44,10 +44,14 @@ class Split:
         return self.train if self.validation is None else np.sort(np.concatenate([self.train, self.validation]))
 
     def restored(self, groups=None):
-        """Return the split with the removed rows among the training images again, but for groups that validate."""
+        """Return the split with the removed rows among the training images again, but for groups that validate or test.
+
+        Only the split of a data set can have groups in both training and test.
+        """
         rows = self.removed
-        if groups is not None and self.validation is not None:
-            rows = rows[~np.isin(groups[rows], groups[self.validation])]
+        if groups is not None:
+            apart = self.test if self.validation is None else np.concatenate([self.test, self.validation])
+            rows = rows[~np.isin(groups[rows], groups[apart])]
         return replace(self, train=np.sort(np.concatenate([self.train, rows])), removed=self.removed[:0])
 
 
@@ -168,7 +172,10 @@ def split_off_validation(split, target, groups, names=None):
     rows = split.train
     y, units = target[rows], None if groups is None else groups[rows]
     n_parts = _most_folds(y, units, VALIDATION_PARTS, split.seed) or 2
-    remedy = "Collect more, leave networks out, or let them train for a fixed number of epochs (early_stopping=False)."
+    remedy = (
+        "Collect more, raise n_rare if it is set, leave networks out, or let them train for a fixed number of epochs "
+        "(early_stopping=False)."
+    )
     train, validation = stratified_folds(y, units, n_parts, split.seed, "Early stopping", names, remedy)[0]
     return replace(split, train=rows[train], validation=rows[validation])
 

@@ -443,4 +443,5 @@ def mean_cost(table):
 
 def seconds_of_resampling(record):
     """Return the time of resampling, with that of the features of new images, of a finished cell, in seconds."""
-    return record["seconds"]["sampler"] + record["seconds"]["embedder_new"]
+    seconds = record["seconds"]
+    return seconds["sampler"] + seconds.get("embedder_new", 0.0)  # not measured by earlier versions

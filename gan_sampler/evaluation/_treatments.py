@@ -107,7 +107,7 @@ class Treatment:
         sampler = with_seed(self.sampler, seed)
         if settings.gan_epochs is not None and self.family:
             fewest = np.unique(y_train, return_counts=True)[1].min()
-            sampler.set_params(n_steps=settings.dcgan_parameters(int(fewest))["n_steps"])
+            sampler.set_params(n_steps=settings.gan_steps(int(fewest), sampler.batch_size))
         return PixelSampler(sampler) if self.on == "features" and classifier_on == "images" else sampler
 
 

@@ -11,6 +11,7 @@ from gan_sampler.evaluation._answer import (
     metric_in_words,
     question,
 )
+from gan_sampler.evaluation._report import render
 
 METRIC = "balanced_accuracy"
 ROWS = (("tree", "resnet18"), ("cnn", None))
@@ -163,6 +164,24 @@ def test_there_are_at_most_five_sentences_and_never_both_of_a_rule(clear):
 )
 def test_runs_without_an_answer_say_why(records, start):
     assert answer_of(records)[0].startswith(start)
+
+
+@pytest.mark.parametrize("late", [("dcgan",), ("smote", "dcgan")])
+def test_treatments_without_a_result_yet_are_left_out(late):
+    """The report of a run that is not over failed with StopIteration."""
+    rows = (("tree", "resnet18"), ("forest", "resnet18"))
+    records = make_records(rows=rows, gains={"smote": 1.0})
+    done = [r for r in records if r["treatment"] not in late or r["classifier"] == "tree"]
+    first = answer_of(done, "roc_auc")[0]
+    assert "DCGAN" not in first
+    assert first.startswith("SMOTE" if late == ("dcgan",) else "No treatment has finished a repeat that doing nothing")
+    assert "<html" in render(done, make_manifest(done, "roc_auc"), None)
+
+
+def test_generator_and_rivals_without_a_common_repeat_are_not_compared():
+    records = make_records(rows=ROWS, seeds=range(4))
+    done = [r for r in records if r["treatment"] == "none" or (r["treatment"] == "dcgan") == (r["seed"] < 2)]
+    assert not any("generator" in sentence for sentence in answer_of(done))
 
 
 def test_a_metric_that_no_classifier_gives_cannot_decide():

@@ -57,10 +57,11 @@ def test_limits_that_are_none_are_refused_before_anything_is_trained(limits, mes
 
 
 def test_length_in_passes_over_the_rarest_class():
-    """42 batches of 32 hold 1,341 images; without a size of batches, the sampler's own counts."""
-    assert Settings(dcgan={"batch_size": 32}, gan_epochs=100).dcgan_parameters(1341)["n_steps"] == 4200
-    assert Settings(gan_epochs=10).dcgan_parameters(32)["n_steps"] == 20
-    assert Settings(dcgan={"n_steps": 5}).dcgan_parameters(1341) == {"n_steps": 5}
+    """42 batches of 32 hold 1,341 images."""
+    assert Settings(gan_epochs=100).gan_steps(1341, batch_size=32) == 4200
+    assert Settings(gan_epochs=10).gan_steps(32, batch_size=16) == 20
+    for name in ("dcgan", "conditional", "vision_aided_alone"):
+        assert Settings(gan_epochs=10).used([name])["gan_epochs"] == "10"
 
 
 def test_default_choice_fits_classes_and_device():

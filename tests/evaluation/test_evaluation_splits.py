@@ -168,6 +168,22 @@ def test_what_thinning_removed_can_be_restored():
     assert not len(whole.removed)
 
 
+def test_restored_images_are_of_no_patient_that_validates_or_tests():
+    """The reference would know the patients that it is tested on, and look better than perfect synthetic images."""
+    target, groups = rare_patients(6, 12)
+    of_test = np.isin(groups, [0, 6, 7])
+    of_test[0] = False  # one image of a test patient is among the training images, as in some data sets
+    split = thin_rarest(Split("official", 0, np.flatnonzero(~of_test), np.flatnonzero(of_test)), target, 6)
+    split = split_off_validation(split, target, groups)
+    n_apart = np.isin(groups[split.removed], groups[[*split.validation, *split.test]]).sum()
+    assert n_apart > 1
+    restored = split.restored(groups)
+    assert len(restored.train) == len(split.train) + len(split.removed) - n_apart
+    added = np.setdiff1d(restored.train, split.train)
+    for part in (split.validation, split.test):
+        assert set(groups[added]).isdisjoint(groups[part])
+
+
 @pytest.mark.parametrize("n_rare", [500, 0, -1, 2.5])
 def test_as_many_rare_images_as_there_are_can_be_asked_for(n_rare):
     (whole,) = make_splits(toy_data(), [0])
@@ -190,5 +206,7 @@ def test_validation_images_are_a_fifth_by_patients_or_more_where_patients_are_fe
 def test_a_class_of_one_patient_cannot_train_and_validate():
     target, groups = rare_patients(1, 20)
     split = Split("random", 0, np.arange(len(target)), np.arange(0))
-    with pytest.raises(ValueError, match=r"Early stopping must have.*class ill has 1 group .*early_stopping=False"):
+    with pytest.raises(
+        ValueError, match=r"Early stopping must have.* has 1 group .*raise n_rare.*early_stopping=False"
+    ):
         split_off_validation(split, target, groups, ["ill", "well"])

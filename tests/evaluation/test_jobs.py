@@ -107,6 +107,17 @@ def test_reference_is_trained_on_all_real_images_and_on_no_test_image(tmp_path, 
     assert {len(fitted_on) for fitted_on in Memory.fitted_on} >= {68, 90}
 
 
+def test_reference_has_metrics_of_the_class_that_was_thinned(tmp_path):
+    """In a network's training images it may be the commoner one, as no restored image validates."""
+    data = numbered_noise(n_rare=58)
+    evaluation = lay_out(data, tmp_path, samplers=["none", "all_real"], classifiers=["ann"], n_rare=10)
+    rare, common = np.bincount(data.target[evaluation.cells[1].split.train])
+    assert rare > common
+    for record in run(evaluation).values():
+        assert record["rarest"] == 0
+        assert record["metrics"]["recall_minority"] == record["metrics"]["recall_0"] != record["metrics"]["recall_1"]
+
+
 def test_reference_needs_a_class_that_was_thinned(tmp_path):
     for options in ({}, {"n_rare": 30}):
         with pytest.raises(ValueError, match="must not hold 'all_real' unless n_rare leaves out training images"):

@@ -200,6 +200,17 @@ def test_resampling_counts_once_for_all_classifiers():
     assert _tables.cost_table([fail(record) for record in records])["seconds"].isna().all()
 
 
+def test_folder_of_an_earlier_version_is_read():
+    """Its records hold no time of embedding new images; the report failed with KeyError."""
+    records = make_records(rows=(("svm", "resnet18"),))
+    for record in records:
+        del record["seconds"]["embedder_new"]
+    manifest = make_manifest(records)
+    assert "notes" not in manifest
+    assert "<html" in _report.render(records, manifest, None)
+    assert _tables.cost_table(records).set_index("treatment").loc["smote", "seconds"] == 4.2
+
+
 def test_names_are_escaped(few, no_figures):
     """Class names are names of folders, and anything may stand there."""
     evil = [r | {"classes": ["<script>alert(1)</script>", "b&b"]} for r in few]

@@ -1,6 +1,7 @@
 """The share of the room between doing nothing and all real images that a treatment closes."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from make_records import make_manifest, make_records
 from numpy.random import RandomState
@@ -80,6 +81,23 @@ def test_without_a_reference_there_is_no_room():
     assert room_closed(records_with_room({"smote": 0.5})).empty
     alone = [r for r in records_with_room({"all_real": 0.5}) if r["treatment"] in ("none", "all_real")]
     assert room_closed(alone).empty
+
+
+def test_classifiers_without_the_reference_are_left_out(records):
+    """One that was added later, without it, took away the mean of all."""
+    options = {"rows": (("svm", "resnet18"),), "seeds": range(5), "n_test": 400, "noise": 0.2}
+    more = make_records(treatments=["none", "smote", "dcgan"], **options)
+    pd.testing.assert_frame_equal(room_closed([*records, *more]), room_closed(records))
+    only_more = [r for r in records if r["treatment"] != "all_real" or r["classifier"] == "cnn"]
+    assert list(room_closed(only_more)["classifier"]) == ["CNN", "CNN"]
+
+
+def test_room_of_a_reference_that_has_not_finished_is_not_told(records, recwarn):
+    """The answer said that it changes ROC-AUC by nan."""
+    unfinished = [r for r in records if r["treatment"] != "all_real" or r["seed"] == 0]
+    unfinished = [r for r in unfinished if r["treatment"] != "none" or r["seed"] > 0]
+    assert not any("room" in sentence for sentence in answer(unfinished, make_manifest(records, "roc_auc"), "roc_auc"))
+    assert not recwarn.list
 
 
 def test_repeats_that_one_does_not_have_are_left_out_for_it_alone(records):

@@ -120,9 +120,11 @@ def test_a_threshold_is_tuned_for_two_classes_alone():
         treatments(["threshold", "smote+threshold"], n_classes=3)
 
 
-def test_length_in_epochs_is_that_of_the_rarest_training_images():
-    settings = TINY.__class__(dcgan={"batch_size": 4}, gan_epochs=10)
-    (_, treatment) = choose_treatments(["dcgan"], settings, "cpu")
+@pytest.mark.parametrize("name", ["dcgan", "vision_aided"])
+def test_length_in_epochs_is_that_of_the_rarest_training_images(name):
+    """In batches of the sampler itself; the vision-aided one counted those of the DCGAN."""
+    settings = TINY.__class__(**{"dcgan": {"batch_size": 16}, name: {"batch_size": 4}}, gan_epochs=10)
+    (_, treatment) = choose_treatments([name], settings, "cpu")
     assert treatment.build("images", np.repeat([0, 1], [9, 30]), 5, settings).n_steps == 30
     assert treatment.build("images", np.repeat([0, 1], [9, 30]), 5, settings).random_state == 5
 
