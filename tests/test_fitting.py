@@ -315,7 +315,7 @@ class TestNothingIsLost:
         """Not ValueError alone."""
         X, y = make_shapes(40, 20)
         with pytest.warns(QualityWarning, match=r"class 'square' was not measured: RuntimeError: out of memory"):
-            X_res, _ = sampler.set_params(quality=Breaks()).fit_resample(X, y)
+            X_res, _ = sampler.set_params(quality=Breaks(), repeated_share=0.5).fit_resample(X, y)
         assert len(X_res) == 80
         assert sampler.quality_ == {"square": None}
 
@@ -401,7 +401,9 @@ class TestPoorQuality:
         """Where it is asked for; repeated images come before synthetic ones."""
         X, y = make_shapes(60, 15)
         y[y == "disc"] = np.repeat(["a", "z"], [45, 15])
-        sampler = AugmentationOverSampler(on_poor_quality=reaction, quality=OneClassIsNoise(), random_state=0)
+        sampler = AugmentationOverSampler(
+            repeated_share=0.5, on_poor_quality=reaction, quality=OneClassIsNoise(), random_state=0
+        )
         if reaction == "raise":
             with pytest.raises(PoorQualityError, match=r"class 'square' should not be used: they are unlike any"):
                 sampler.fit_resample(X, y)
@@ -473,7 +475,7 @@ class TestBars:
     @pytest.mark.filterwarnings("ignore:The images drawn")
     def test_they_say_which_class_of_how_many(self, sampler, capsys):
         """And what is going on after the training."""
-        sampler.set_params(verbose=1).fit_resample(*three_classes())
+        sampler.set_params(verbose=1, repeated_share=0).fit_resample(*three_classes())
         shown = capsys.readouterr().err
         assert "class 'b' (class 1 of 2)" in shown
         assert "class 'c' (class 2 of 2)" in shown

@@ -260,7 +260,7 @@ def test_exact_copies_are_caught_also_of_images_left_out_or_repeated(n_times):
     assert report.near_copies == 1.0
     assert report.n_real == n_times * N
     np.testing.assert_array_equal(np.repeat(REAL, n_times, axis=0)[report.nearest], REAL[report.rows_synthetic])
-    assert (report.realism == np.inf).any()
+    assert report.realism.max() > 1e6  # infinite but for rounding, which depends on the processor
 
 
 @pytest.mark.parametrize(("name", "number"), [("collapsed", "spread is 0.0"), ("copied", "near_copies is ")])
