@@ -64,10 +64,12 @@ class TestSnapshot:
         assert any("score" in record for record in sampler.history_["square"]) == (snapshot == "best")
         assert "Steps" in sampler._repr_html_()
 
-    def test_last_without_scores_cannot_stop_early(self, sampler, shapes):
+    @pytest.mark.parametrize("method", ["fit", "fit_resample"])
+    def test_last_without_scores_cannot_stop_early(self, method, sampler, shapes):
+        """Told like any other wrong parameter, also where nothing is trained."""
         sampler.set_params(snapshot="last", n_iter_no_change=3)
         with pytest.raises(ValueError, match=r"n_iter_no_change must be None with snapshot='last'.*got 3"):
-            sampler.fit_resample(*shapes)
+            getattr(sampler, method)(*shapes)
 
     def test_last_of_a_conditional_sampler(self, shapes):
         sampler = clone(SAMPLERS["conditional"]).set_params(snapshot="last")
