@@ -403,7 +403,9 @@ class TestPoorQuality:
         """Where it is asked for; repeated images come before synthetic ones."""
         X, y = make_shapes(60, 15)
         y[y == "disc"] = np.repeat(["a", "z"], [45, 15])
-        sampler = AugmentationOverSampler(on_poor_quality=reaction, quality=OneClassIsNoise(), random_state=0)
+        sampler = AugmentationOverSampler(
+            on_poor_quality=reaction, quality=OneClassIsNoise(), repeated_share=0.5, random_state=0
+        )
         if reaction == "raise":
             with pytest.raises(PoorQualityError, match=r"class 'square' should not be used: they are unlike any"):
                 sampler.fit_resample(X, y)
