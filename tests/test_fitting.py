@@ -317,7 +317,7 @@ class TestNothingIsLost:
         """Not ValueError alone."""
         X, y = make_shapes(40, 20)
         with pytest.warns(QualityWarning, match=r"class 'square' was not measured: RuntimeError: out of memory"):
-            X_res, _ = sampler.set_params(quality=Breaks()).fit_resample(X, y)
+            X_res, _ = sampler.set_params(quality=Breaks(), repeated_share=0).fit_resample(X, y)
         assert len(X_res) == 80
         assert sampler.quality_ == {"square": None}
 
@@ -477,7 +477,7 @@ class TestBars:
     @pytest.mark.filterwarnings("ignore:The images drawn")
     def test_they_say_which_class_of_how_many(self, sampler, capsys):
         """And what is going on after the training."""
-        sampler.set_params(verbose=1).fit_resample(*three_classes())
+        sampler.set_params(verbose=1, repeated_share=0).fit_resample(*three_classes())
         shown = capsys.readouterr().err
         assert "class 'b' (class 1 of 2)" in shown
         assert "class 'c' (class 2 of 2)" in shown
