@@ -64,10 +64,12 @@ class TestSnapshot:
         assert any("score" in record for record in sampler.history_["square"]) == (snapshot == "best")
         assert "Steps" in sampler._repr_html_()
 
-    def test_last_without_scores_cannot_stop_early(self, sampler, shapes):
+    @pytest.mark.parametrize("method", ["fit", "fit_resample"])
+    def test_last_without_scores_cannot_stop_early(self, method, sampler, shapes):
+        """Told like any other wrong parameter, also where nothing is trained."""
         sampler.set_params(snapshot="last", n_iter_no_change=3)
         with pytest.raises(ValueError, match=r"n_iter_no_change must be None with snapshot='last'.*got 3"):
-            sampler.fit_resample(*shapes)
+            getattr(sampler, method)(*shapes)
 
     def test_last_of_a_conditional_sampler(self, shapes):
         sampler = clone(SAMPLERS["conditional"]).set_params(snapshot="last")
@@ -315,7 +317,7 @@ class TestNothingIsLost:
         """Not ValueError alone."""
         X, y = make_shapes(40, 20)
         with pytest.warns(QualityWarning, match=r"class 'square' was not measured: RuntimeError: out of memory"):
-            X_res, _ = sampler.set_params(quality=Breaks(), repeated_share=0.5).fit_resample(X, y)
+            X_res, _ = sampler.set_params(quality=Breaks(), repeated_share=0).fit_resample(X, y)
         assert len(X_res) == 80
         assert sampler.quality_ == {"square": None}
 
@@ -402,7 +404,7 @@ class TestPoorQuality:
         X, y = make_shapes(60, 15)
         y[y == "disc"] = np.repeat(["a", "z"], [45, 15])
         sampler = AugmentationOverSampler(
-            repeated_share=0.5, on_poor_quality=reaction, quality=OneClassIsNoise(), random_state=0
+            on_poor_quality=reaction, quality=OneClassIsNoise(), repeated_share=0.5, random_state=0
         )
         if reaction == "raise":
             with pytest.raises(PoorQualityError, match=r"class 'square' should not be used: they are unlike any"):

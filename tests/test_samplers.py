@@ -129,6 +129,15 @@ def test_every_form_of_sampling_strategy_makes_exactly_its_count(sampler, strate
     assert Counter(y_res[mask]) == n_synthetic
 
 
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_parameter_reaches_its_attribute(name):
+    """A base class to which one is not passed on would keep its default, which no check of defaults can see."""
+    kind = type(SAMPLERS[name])
+    given = {parameter: object() for parameter in kind._get_param_names()}
+    found = kind(**given).get_params(deep=False)
+    assert [parameter for parameter, value in given.items() if found[parameter] is not value] == []
+
+
 def test_float_strategy_is_the_ratio_wanted(sampler, shapes):
     """Binary only, as everywhere in imbalanced-learn."""
     _, y_res = sampler.set_params(sampling_strategy=0.75).fit_resample(*shapes)

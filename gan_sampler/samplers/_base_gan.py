@@ -250,6 +250,11 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
     def _validate_params(self):
         super()._validate_params()
         self._make_loss()
+        if self.snapshot == "last" and self.n_iter_no_change is not None:
+            raise ValueError(
+                f"n_iter_no_change must be None with snapshot='last', which computes no scores in training; got "
+                f"{self.n_iter_no_change}. Leave it out, or pass snapshot='best'."
+            )
 
     def _augment(self, images, classes):
         """Return the augmentation of a training on these images, or None."""
@@ -313,11 +318,6 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
 
     def _learn(self, X, y, rows, random_states):
         """Train a generator for each class, and set `generators_` and `history_`."""
-        if self.snapshot == "last" and self.n_iter_no_change is not None:
-            raise ValueError(
-                f"n_iter_no_change must be None with snapshot='last', which computes no scores in training; got "
-                f"{self.n_iter_no_change}. Leave it out, or pass snapshot='best'."
-            )
         self.generators_, self.history_ = {}, {}
         self._cut_off = {}
         if not rows:

@@ -63,7 +63,8 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     history_ : dict
         For each over-sampled class a list of dicts, one for every 50 steps, as in `DCGANOverSampler`. The losses and
         ``mean_score``, the mean score of these classes, are the same for all of them; the snapshot with the lowest
-        ``mean_score`` is kept. ``score``, ``variance_ratio`` and ``spectral_distance`` are those of the class.
+        ``mean_score`` is kept. ``score``, ``variance_ratio`` and ``spectral_distance`` are those of the class. All four
+        are missing with ``snapshot="last"``.
     {quality_}
     {image_shape_}
     {n_features_in_}

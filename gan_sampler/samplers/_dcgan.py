@@ -79,6 +79,8 @@ class DCGANOverSampler(BaseGANOverSampler):
           warns;
         - ``spectral_distance``: distance between their power spectrum and that of real images. 0 is best; above 0.7,
           because of noise or blur, warns.
+
+        The last three are missing with ``snapshot="last"``.
     {quality_}
     {image_shape_}
     {n_features_in_}

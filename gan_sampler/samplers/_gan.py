@@ -38,7 +38,8 @@ class GANOverSampler(BaseGANOverSampler):
     conditional : bool, default=False
         Whether one pair of networks learns all classes. Both are then called with the index of a class as second
         argument, an int, in batches of one class; the generator has a method ``of_class(index)``, which returns a
-        network from noise to images of this class. `n_jobs` is then not used.
+        network from noise to images of this class. `n_jobs` is then not used, and `callback` is called as by
+        `ConditionalDCGANOverSampler`.
     {loss}
     n_steps : int, default=5000
         Number of updates of the generator, for each class; with `conditional` for all classes together.
@@ -117,7 +118,8 @@ class GANOverSampler(BaseGANOverSampler):
     Functions and classes that are defined in a notebook or a script, lambdas included, work with `n_jobs`; with pickle
     they have to be importable. Files that `save` writes hold the weights of the generators, but no code: pass the
     generator to `load`, as ``GANOverSampler.load(path, generator=MyGenerator)``. It is then made on torch's meta device
-    first, so all its tensors must be in its ``state_dict``.
+    first, so all its tensors must be in its ``state_dict``; with `conditional` it is made for one class, so the tensors
+    of what ``of_class`` returns must not depend on the number of classes.
 
     References
     ----------

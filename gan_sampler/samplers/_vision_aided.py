@@ -22,8 +22,8 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
     """Over-sample images with a DCGAN whose discriminator also sees with a pretrained network.
 
     Beside the discriminator of pixels of `DCGANOverSampler`, small networks judge the feature maps of a frozen network
-    that was pretrained on other images [1]_, each mixed by a fixed random projection [2]_. Their logits are added. The
-    images get realistic details much earlier, and on few images at all.
+    that was pretrained on other images [1]_, each mixed by a fixed random projection [2]_. Their logits are added. This
+    is meant for realistic details where there are few images to learn them from.
 
     Parameters
     ----------
@@ -94,6 +94,8 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
           warns;
         - ``spectral_distance``: distance between their power spectrum and that of real images. 0 is best; above 0.7,
           because of noise or blur, warns.
+
+        The last three are missing with ``snapshot="last"``.
     {quality_}
     {image_shape_}
     {n_features_in_}

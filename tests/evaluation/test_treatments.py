@@ -1,5 +1,9 @@
 """What is compared, on what, and with what embedder: by name or the user's own."""
 
+import inspect
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +21,8 @@ from torchvision.models import ResNet18_Weights
 from toy_evaluation import TINY, Copies, Pixels, lay_out, toy_arrays, toy_data
 
 from gan_sampler import ANNClassifier, DCGANOverSampler, ResNet18Embedder
-from gan_sampler.evaluation import _models
+from gan_sampler.cli._compare import compare as compare_command
+from gan_sampler.evaluation import _models, compare
 from gan_sampler.evaluation._models import (
     CLASSIFIER_LABELS,
     Classifier,
@@ -29,6 +34,14 @@ from gan_sampler.evaluation._models import (
 from gan_sampler.evaluation._settings import Settings
 from gan_sampler.evaluation._treatments import TREATMENT_LABELS, Treatment, choose_treatments, describe
 from gan_sampler.samplers import PixelSampler
+
+
+def test_every_name_is_in_the_help_and_the_documentation():
+    """One that is only in the code is one that users do not find."""
+    help_text = inspect.get_annotations(compare_command)["samplers"].__metadata__[0].help
+    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text(encoding="utf-8")
+    for text in (help_text, compare.__doc__, page):
+        assert not [name for name in TREATMENT_LABELS if not re.search(rf"\b{name}\b", text)]
 
 
 def treatments(asked, **options):
