@@ -184,7 +184,9 @@ def _room(records, tests, metric):
     if depends_on_threshold(metric) or metric in LOWER_IS_BETTER:
         return None
     room = room_closed(records, metric=metric)
-    room = room[room["classifier"] == room["classifier"].iloc[0]] if len(room) else room  # the mean, if there are several
+    room = (
+        room[room["classifier"] == room["classifier"].iloc[0]] if len(room) else room
+    )  # the mean, if there are several
     if room["room"].isna().all():  # also of none
         return None
     first = next(room.itertuples())

@@ -22,7 +22,7 @@ from ._records import competing_labels, references_of, row_label, same_scores
 from ._statistics import CONFIDENCE, DifferencesOfRun, compare_differences, p_values
 
 MEAN = "mean of the classifiers"
-_SHARES = np.linspace(-2, 3, 251)  # tested; an interval that reaches an end is open
+_SHARES = np.linspace(-2, 3, 1001)  # tested; an interval that reaches an end is open
 
 
 def reference_of(records):
@@ -105,8 +105,7 @@ def shares_closed(differences, moments, *, shares_test_images, overlap, image_fr
     room, room_low, room_high, p = (of_room[name][0, -1, 0] for name in ("difference", "low", "high", "p"))
     is_common = np.isfinite(differences[:-1] + differences[-1])
     sums = [
-        (own[where].sum(), differences[-1][where].sum())
-        for own, where in zip(differences[:-1], is_common, strict=True)
+        (own[where].sum(), differences[-1][where].sum()) for own, where in zip(differences[:-1], is_common, strict=True)
     ]
     share = np.array([own / whole if whole else np.nan for own, whole in sums])
     found = {"room": room, "room_low": room_low, "room_high": room_high, "share": share}

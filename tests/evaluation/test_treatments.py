@@ -1,5 +1,9 @@
 """What is compared, on what, and with what embedder: by name or the user's own."""
 
+import re
+import typing
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +21,8 @@ from torchvision.models import ResNet18_Weights
 from toy_evaluation import TINY, Copies, Pixels, lay_out, toy_arrays, toy_data
 
 from gan_sampler import ANNClassifier, DCGANOverSampler, ResNet18Embedder
-from gan_sampler.evaluation import _models
+from gan_sampler.cli import _compare as command
+from gan_sampler.evaluation import _models, compare, prepare
 from gan_sampler.evaluation._models import (
     CLASSIFIER_LABELS,
     Classifier,
@@ -181,6 +186,19 @@ def test_names_say_which_images_are_repeated(name, share, classes, family):
     treatment = treatments([name])[name]
     built = treatment.build("images", toy_arrays()[1], 0, TINY)
     assert (built.repeated_share, built.synthetic_classes, treatment.family or "") == (share, classes, family)
+
+
+@pytest.mark.parametrize("name", TREATMENT_LABELS)
+def test_every_name_is_documented(name):
+    """The vision-aided ones were in none of the docstrings, and in no help."""
+    texts = [compare.__doc__, prepare.__doc__, *map(str, _help_of_samplers())]
+    assert all(re.search(rf"\b{name}\b", text) for text in texts)
+    assert f"`{name}`" in Path(__file__).parents[2].joinpath("docs/command_line.md").read_text(encoding="utf-8")
+
+
+def _help_of_samplers():
+    (option,) = typing.get_type_hints(command.compare, include_extras=True)["samplers"].__metadata__
+    return [option.help]
 
 
 def test_results_with_another_share_are_others():
