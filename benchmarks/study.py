@@ -125,6 +125,13 @@ def read_pieces(stores):
             pieces.setdefault(key, Piece(manifest["source"])).add(manifest, records, store)
     pieces = {key: pieces[key] for key in sorted(pieces) if pieces[key].records}
     for key, piece in pieces.items():
+        embedders = {record["embedder"] for record in piece.records.values() if record["embedder"] is not None}
+        if len(embedders) > 1:
+            raise UsageError(
+                "--collect must name folders with one embedder, since the tables have one column for each classifier; "
+                f"the cells of {key[0]}, {key[2]} rare images have {', '.join(sorted(embedders))}. Collect the folders "
+                "of each embedder into an --out of its own."
+            )
         piece.warn_of_mixtures(key)
     return pieces
 

@@ -5,7 +5,7 @@ import pytest
 import study
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
-from toy_evaluation import lay_out, numbered_noise, run
+from toy_evaluation import Pixels, lay_out, numbered_noise, run
 
 from gan_sampler.evaluation import _store
 
@@ -81,6 +81,14 @@ def test_cells_of_several_programs_or_lengths_are_not_merged_in_silence(tmp_path
         piece.add(manifest | {"settings": {"n_steps": steps}}, {}, second)
     with pytest.warns(UserWarning, match="of several values of n_steps: 500 and 800. Compute them with one"):
         piece.warn_of_mixtures(("noise", 8, 9))
+
+
+def test_results_of_several_embedders_are_not_averaged(pieces, tmp_path, capsys):
+    """Their spread would be shown as that over the seeds."""
+    other = compute(tmp_path / "other", embedders={"again": Pixels()})
+    with pytest.raises(SystemExit):
+        study.main(["--collect", str(pieces[0]), str(other), "--out", str(tmp_path)])
+    assert "9 rare images have again, pixels. Collect the folders" in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_is_no_folder_of_results_is_named(tmp_path, capsys):
