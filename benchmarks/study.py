@@ -17,6 +17,7 @@ Without ``--collect`` nothing but these files is needed.
 """
 
 import argparse
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +55,22 @@ class Piece:
     source: str
     splits: dict = field(default_factory=dict)
     records: dict = field(default_factory=dict)  # by place
+    settings: dict = field(default_factory=dict)  # the values of each, as text
+
+    def warn_of_mixtures(self, name):
+        """Warn of differences that may be those of programs or lengths of training, and not of treatments."""
+        kept = self.records.values()
+        programs = sorted({record["versions"]["source"] for record in kept})
+        found = [f"versions of gan_sampler's code: {', '.join(programs)}"] if len(programs) > 1 else []
+        found += [f"values of {key}: {' and '.join(sorted(v))}" for key, v in self.settings.items() if len(v) > 1]
+        if found:
+            data, size, n_rare = name
+            warnings.warn(
+                f"The cells of {data}, {size} pixels, {n_rare} rare images are of several "
+                f"{'; and of several '.join(found)}. Compute them with one, or collect them into several --out, "
+                "unless the differences change no result.",
+                stacklevel=2,
+            )
 
     def add(self, manifest, records, store):
         """Add the cells of a command; of two records of one cell, a finished one and then the later one is kept."""
@@ -65,6 +82,8 @@ class Piece:
                 "another --out."
             )
         self.splits |= splits
+        for name, value in manifest["settings"].items():
+            self.settings.setdefault(name, set()).add(value)
         for cell in manifest["cells"]:
             record = records.get(cell["key"])
             if record is not None:
@@ -88,6 +107,11 @@ def read_pieces(stores):
     -------
     pieces : dict of tuple to Piece
         In increasing order.
+
+    Warns
+    -----
+    UserWarning
+        When a piece has cells of several versions of the code, or of several settings.
     """
     pieces = {}
     for store in stores:
@@ -99,7 +123,17 @@ def read_pieces(stores):
             n_rare = min(manifest["class_counts"]["train"].values())
             key = manifest["name"], manifest["shape"][1], n_rare
             pieces.setdefault(key, Piece(manifest["source"])).add(manifest, records, store)
-    return {key: pieces[key] for key in sorted(pieces) if pieces[key].records}
+    pieces = {key: pieces[key] for key in sorted(pieces) if pieces[key].records}
+    for key, piece in pieces.items():
+        embedders = {record["embedder"] for record in piece.records.values() if record["embedder"] is not None}
+        if len(embedders) > 1:
+            raise UsageError(
+                "--collect must name folders with one embedder, since the tables have one column for each classifier; "
+                f"the cells of {key[0]}, {key[2]} rare images have {', '.join(sorted(embedders))}. Collect the folders "
+                "of each embedder into an --out of its own."
+            )
+        piece.warn_of_mixtures(key)
+    return pieces
 
 
 def cells_table(pieces):

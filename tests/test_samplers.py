@@ -693,7 +693,7 @@ class TestQuality:
         X = X.astype(dtype)
         X[y == "square"] *= dtype(0.25) if dtype == np.float64 else dtype(1)
         X[y == "disc"] *= dtype(3)
-        sampler.set_params(quality=self.EMBEDDER).fit_resample(X, y)
+        sampler.set_params(quality=self.EMBEDDER, repeated_share=0).fit_resample(X, y)
         assert sampler.quality_["square"].utility_real > 0.9
 
     def test_what_is_missing_shows_before_the_training(self, monkeypatch):
@@ -756,7 +756,7 @@ class TestQuality:
         X, y = make_shapes(40, 20)
         squares = np.flatnonzero(y == "square")
         X[squares] = X[squares[np.arange(20) % 4]]
-        sampler.set_params(quality=self.EMBEDDER)
+        sampler.set_params(quality=self.EMBEDDER, repeated_share=0)
         with pytest.warns(QualityWarning, match=r"not measured: X_real must hold at least 5 different images; got 4"):
             sampler.fit_resample(X, y)
         assert sampler.quality_ == {"square": None}

@@ -541,10 +541,16 @@ class Evaluation:
         seeds = _count(n_seeds, "seed")
         first = self._splits[0].name
         if first == "official":
-            return f"the one of the data set (validation images, if any, are not used), {seeds}."
-        if first == "random":
-            return f"a stratified quarter for testing, drawn anew for every seed, {seeds}."
-        return f"{len(splits) // n_seeds} folds over all images, {seeds}."
+            about = f"the one of the data set (its validation images, if any, are not used), {seeds}."
+        elif first == "random":
+            about = f"a stratified quarter for testing, drawn anew for every seed, {seeds}."
+        else:
+            about = f"{len(splits) // n_seeds} folds over all images, {seeds}."
+        validating = [cell.split for cell in self.cells if cell.classifier.needs_validation]
+        if not validating:
+            return about
+        n_images = len(validating[0].validation)
+        return f"{about} Networks that stop early are validated on {n_images:,} of the training images."
 
     def _about_groups(self):
         if self.data.groups is None:

@@ -22,7 +22,7 @@ from ._records import competing_labels, references_of, row_label, same_scores
 from ._statistics import CONFIDENCE, DifferencesOfRun, compare_differences, p_values
 
 MEAN = "mean of the classifiers"
-_SHARES = np.linspace(-2, 3, 251)  # tested; an interval that reaches an end is open
+_SHARES = np.linspace(-2, 3, 1001)  # tested; an interval that reaches an end is open
 
 
 def reference_of(records):

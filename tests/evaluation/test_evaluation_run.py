@@ -272,8 +272,12 @@ def test_plan_tells_what_is_done_to_what(tmp_path):
     text = evaluation.plan(measure=False)
     for part in ("toy: 56 images of 16 x 16", "3 folds over all images, 2 seeds", "56 groups", "trees 5", "MiB"):
         assert part in text
+    assert "validated" not in text
     run(evaluation)
     assert "Nothing is left to compute" in evaluation.plan()
+    stopping = lay_out(toy_data(), tmp_path, samplers=["none"], classifiers=["ann"])
+    n_images = len(stopping.cells[0].split.validation)
+    assert f"stop early are validated on {n_images} of the training images" in stopping.plan(measure=False)
 
 
 # The entry point

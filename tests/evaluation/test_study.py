@@ -5,7 +5,9 @@ import pytest
 import study
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
-from toy_evaluation import lay_out, numbered_noise, run
+from toy_evaluation import Pixels, lay_out, numbered_noise, run
+
+from gan_sampler.evaluation import _store
 
 
 def compute(folder, data=None, **options):
@@ -61,6 +63,32 @@ def test_pieces_of_other_splits_are_not_merged(pieces, tmp_path, capsys):
     with pytest.raises(SystemExit):
         study.main(["--collect", str(pieces[0]), str(other), "--out", str(tmp_path)])
     assert "differ from those of an earlier folder" in capsys.readouterr().err
+
+
+def test_cells_of_several_programs_or_lengths_are_not_merged_in_silence(tmp_path, monkeypatch):
+    """A gain over doing nothing could be that of a change of the code."""
+    first = compute(tmp_path / "first", samplers=["class_weight"])
+    monkeypatch.setattr(_store, "_hash_of_source", lambda: "edited")
+    second = compute(tmp_path / "second", samplers=["random"])
+    third = compute(tmp_path / "third", samplers=["random"], n_rare=15)
+    message = "noise, 8 pixels, 9 rare images are of several versions of .*: .*edited"
+    with pytest.warns(UserWarning, match=message) as told:
+        study.read_pieces([first, second, third])
+    assert len(told) == 1  # none of the third, which is an experiment of its own
+    (manifest,) = _store.Store(second).manifests()
+    piece = study.Piece(manifest["source"])
+    for steps in ("500", "800"):
+        piece.add(manifest | {"settings": {"n_steps": steps}}, {}, second)
+    with pytest.warns(UserWarning, match="of several values of n_steps: 500 and 800. Compute them with one"):
+        piece.warn_of_mixtures(("noise", 8, 9))
+
+
+def test_results_of_several_embedders_are_not_averaged(pieces, tmp_path, capsys):
+    """Their spread would be shown as that over the seeds."""
+    other = compute(tmp_path / "other", embedders={"again": Pixels()})
+    with pytest.raises(SystemExit):
+        study.main(["--collect", str(pieces[0]), str(other), "--out", str(tmp_path)])
+    assert "9 rare images have again, pixels. Collect the folders" in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_is_no_folder_of_results_is_named(tmp_path, capsys):
