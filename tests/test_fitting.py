@@ -317,7 +317,7 @@ class TestNothingIsLost:
         """Not ValueError alone."""
         X, y = make_shapes(40, 20)
         with pytest.warns(QualityWarning, match=r"class 'square' was not measured: RuntimeError: out of memory"):
-            X_res, _ = sampler.set_params(quality=Breaks(), repeated_share=0).fit_resample(X, y)
+            X_res, _ = sampler.set_params(quality=Breaks(), repeated_share=0.5).fit_resample(X, y)
         assert len(X_res) == 80
         assert sampler.quality_ == {"square": None}
 
@@ -404,7 +404,7 @@ class TestPoorQuality:
         X, y = make_shapes(60, 15)
         y[y == "disc"] = np.repeat(["a", "z"], [45, 15])
         sampler = AugmentationOverSampler(
-            on_poor_quality=reaction, quality=OneClassIsNoise(), repeated_share=0.5, random_state=0
+            repeated_share=0.5, on_poor_quality=reaction, quality=OneClassIsNoise(), random_state=0
         )
         if reaction == "raise":
             with pytest.raises(PoorQualityError, match=r"class 'square' should not be used: they are unlike any"):
