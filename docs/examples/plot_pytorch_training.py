@@ -41,9 +41,9 @@ sampler = DCGANOverSampler(n_steps=500, random_state=0)
 sampler.fit_resample(X, y)
 
 # %%
-# The data set has as many elements as the balanced set: real images, and of the eights that are missing three quarters
-# repeated and a quarter synthetic ones, by the default of ``repeated_share``. Transforms of torchvision see one image
-# at a time, a tensor of shape ``(channels, height, width)`` in uint8, real and synthetic ones alike.
+# The data set has as many elements as the balanced set: real images, half as many repeated eights as are missing, and
+# as many synthetic ones, by the default of ``repeated_share``. Transforms of torchvision see one image at a time, a
+# tensor of shape ``(channels, height, width)`` in uint8, real and synthetic ones alike.
 
 transform = v2.Compose([v2.RandomCrop(8, padding=1), v2.ToDtype(torch.float32, scale=True)])
 dataset = BalancedDataset(sampler, X, y, transform=transform, random_state=0)

@@ -26,8 +26,8 @@ X_resampled, y_resampled = sampler.fit_resample(X, y)
 display = ClassDistributionDisplay.from_estimator(sampler)
 
 # %%
-# **Reading.** "zero" has enough images and gets none. The others are brought up to it, three quarters by repeated
-# images and a quarter by synthetic ones; ``repeated_share`` sets the share. A dict asks for other numbers of images:
+# **Reading.** "zero" has enough images and gets none. The others are brought up to it, half by repeated images and
+# half by synthetic ones; ``repeated_share`` sets the share. A dict asks for other numbers of images:
 # ``sampling_strategy={"three": 100}``.
 
 display = SyntheticImagesDisplay.from_estimator(sampler, X, y, n_images=4, random_state=0)

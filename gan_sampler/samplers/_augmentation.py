@@ -21,9 +21,9 @@ class AugmentationOverSampler(BaseImageOverSampler):
 
     Each synthetic image is a real image of its class, slightly rotated, shifted and scaled, with slightly changed
     brightness and contrast, by `torchvision.transforms.v2`. The real images are used equally often, up to a difference
-    of one. A quarter of the images that are added are changed ones, or as many as `repeated_share` leaves; the others
-    are repeated without a change. Flips are off by default, because left and right differ in many images, such as
-    chest X-rays.
+    of one. Half of the images that are added are changed ones, or as many as `repeated_share` leaves; the others are
+    repeated without a change. Flips are off by default, because left and right differ in many images, such as chest
+    X-rays.
 
     Parameters
     ----------
