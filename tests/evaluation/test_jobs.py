@@ -391,8 +391,8 @@ def test_classifier_that_only_says_yes_or_no_has_no_areas(tmp_path):
 
 def test_record_holds_all_that_a_report_needs(tmp_path):
     """A mean without counts, versions and warnings cannot be checked; and JSON must hold it."""
-    records = records_of(toy_data(), tmp_path, samplers=["dcgan"], classifiers=["forest"])
-    record = records["dcgan", "forest"]
+    records = records_of(toy_data(), tmp_path, samplers=["dcgan_alone"], classifiers=["forest"])
+    record = records["dcgan_alone", "forest"]
     assert json.loads(json.dumps(record)) == record
     assert record["n_synthetic"] == record["class_counts"]["class 1"] - record["class_counts"]["class 0"] > 0
     assert record["n_train_resampled"] == 2 * record["class_counts"]["class 1"]
