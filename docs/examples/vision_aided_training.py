@@ -41,8 +41,7 @@ for name, sampler in samplers.items():
     print(f"{name}: {sampler.history_['defective'][-1]['seconds']:.0f} s")
 
 # %%
-# A step of the vision-aided sampler takes longer: that is its price. In its first hundreds of steps its images are no
-# better than those of the other. What the steps gave:
+# A step of the vision-aided sampler takes longer: that is its price. What the steps gave:
 
 fig, axes = plt.subplots(3, 8, figsize=(8, 3.2), layout="constrained")
 for row, (name, images) in zip(axes, {"real": train, **made}.items(), strict=True):

@@ -49,7 +49,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
     {dropout}
     {loss}
     n_steps : int, default=2000
-        Number of updates of the generator, for each class. One takes about two and a half times as long as one of
+        Number of updates of the generator, for each class. One takes about twice as long as one of
         `DCGANOverSampler` at 64 x 64 pixels on a CPU.
     {max_time}
     {n_iter_no_change}

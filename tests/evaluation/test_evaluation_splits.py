@@ -193,7 +193,7 @@ def test_as_many_rare_images_as_there_are_can_be_asked_for(n_rare):
 
 @pytest.mark.parametrize(("n_rare", "share"), [(10, 1 / 5), (4, 1 / 4), (2, 1 / 2)])
 def test_validation_images_are_a_fifth_by_patients_or_more_where_patients_are_few(n_rare, share):
-    """A network that validates on images of its own patients stops when it knows them by heart."""
+    """Where patients are in training and validation, the loss on the latter does not show over-fitting."""
     target, groups = rare_patients(n_rare, 20)
     split = Split("random", 0, np.arange(len(target)), np.arange(0))
     apart = split_off_validation(split, target, groups)
