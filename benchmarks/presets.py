@@ -26,6 +26,7 @@ STUDY_SAMPLERS = (
     "adasyn",
     "augmentation",
     "augmentation_repetition",
+    "augmentation_every_class",
     "dcgan",
     "dcgan_alone",
     "dcgan_every_class",

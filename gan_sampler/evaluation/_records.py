@@ -15,6 +15,7 @@ TREATMENT_LABELS = {
     "adasyn": "ADASYN",
     "augmentation": "augmentation",
     "augmentation_repetition": "augmentation + repetition",
+    "augmentation_every_class": "augmentation, every class",
     "deep_smote": "DeepSMOTE",
     "dcgan": "DCGAN",
     "dcgan_alone": "DCGAN, without repetition",

@@ -197,6 +197,8 @@ def _named_treatment(name, settings, device, verbose):
         return Treatment(name, label, AugmentationOverSampler(repeated_share=0))
     if name == "augmentation_repetition":
         return Treatment(name, label, AugmentationOverSampler(repeated_share=1 - _AUGMENTED_SHARE))
+    if name == "augmentation_every_class":
+        return Treatment(name, label, AugmentationOverSampler(synthetic_classes="all"))
     if name == "deep_smote":
         return Treatment(name, label, DeepSMOTE(**settings.deep_smote, **shared))
     if name == "cyclegan":

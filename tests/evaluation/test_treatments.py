@@ -179,6 +179,7 @@ def test_a_name_with_the_suffix_tunes_a_threshold_whatever_it_names():
         ("deep_smote", 0.75, "resampled", ""),
         ("augmentation", 0, "resampled", ""),
         ("augmentation_repetition", 0.75, "resampled", ""),
+        ("augmentation_every_class", 0.75, "all", ""),
     ],
 )
 def test_names_say_which_images_are_repeated(name, share, classes, family):
