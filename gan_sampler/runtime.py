@@ -106,7 +106,10 @@ def own_modes(device):
     _refuse_threads_after_fork()
     # A device context slows down every torch call, so it is entered only if the caller changed the default device.
     on_cpu = contextlib.nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
-    no_autocast = [torch.autocast(kind, enabled=False) for kind in {"cpu", device.type}]
+    # Inside of an open autocast, torch would keep the converted weights from one step to the next (its autocast cache).
+    no_autocast = [
+        torch.autocast(kind, enabled=False) for kind in {"cpu", device.type} if torch.is_autocast_enabled(kind)
+    ]
     with contextlib.ExitStack() as stack:
         for context in (torch.inference_mode(False), torch.enable_grad(), on_cpu, *no_autocast):
             stack.enter_context(context)
@@ -195,7 +198,8 @@ def mixed_precision(device):
     CPUs without matrix units for bfloat16 are slower in bfloat16 than in float32.
     """
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.autocast("cuda", torch.bfloat16)
+        # Without the cache, which would outlive the update of the weights where the caller has autocast open.
+        return torch.autocast("cuda", torch.bfloat16, cache_enabled=False)
     return contextlib.nullcontext()
 
 

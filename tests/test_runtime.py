@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gan_sampler import runtime
-from gan_sampler.runtime import draw_seed, isolated, resolve_device, stacklevel_of_user, threads
+from gan_sampler.runtime import draw_seed, isolated, own_modes, resolve_device, stacklevel_of_user, threads
 
 CPU = torch.device("cpu")
 
@@ -175,3 +175,14 @@ def test_warnings_name_the_users_line(depth):
     with pytest.warns(UserWarning, match="told") as seen:
         tell()
     assert seen[0].filename == __file__
+
+
+def test_autocast_inside_of_a_training_sees_updated_weights():
+    """A network whose forward pass opens autocast was trained with the weights of its first step."""
+    layer, images, seen = torch.nn.Linear(4, 4, bias=False), torch.ones(1, 4), []
+    with own_modes(CPU):
+        for _ in range(2):
+            with torch.autocast("cpu", torch.bfloat16):
+                seen.append(layer(images).float().detach())
+            layer.weight.data.mul_(2)
+    torch.testing.assert_close(seen[1], 2 * seen[0])
