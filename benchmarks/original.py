@@ -1,0 +1,91 @@
+"""Table 1 of the original report beside a run of ``--preset report``: from results to a CSV file, and to Markdown.
+
+    python benchmarks/run.py --preset report --data path/to/chest_xray --seeds 0 --out results/report
+    python benchmarks/original.py --collect results/report
+    python benchmarks/original.py
+
+The first command can be interrupted and repeated, and its parts may be computed one after another, with
+``--classifiers``. ``--collect`` writes ``table1.csv`` of what is finished. Without it, nothing but this file is needed.
+The counterparts of the original's figures are in ``report.html`` in the results folder.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from gan_sampler.evaluation._records import is_finished
+from gan_sampler.evaluation._store import Store
+from gan_sampler.evaluation._tables import is_published_split, published_table
+
+OUT = Path("docs/results/report")
+
+
+def collect(store, folder):
+    """Write table1.csv of the cells in a results folder.
+
+    Parameters
+    ----------
+    store : path
+        Folder of results.
+    folder : Path
+        Where to write.
+
+    Raises
+    ------
+    ValueError
+        When the folder holds no finished cell of the published split.
+    """
+    records = [record for record in Store(store).records() if is_finished(record) and is_published_split(record)]
+    if not records:
+        raise ValueError(
+            f"--collect must name a folder with finished cells of the chest X-rays on their published split; {store} "
+            "has none. Run the preset report first."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    published_table(records).to_csv(folder / "table1.csv", index=False, float_format="%.4f")
+
+
+def show(table):
+    """Return the table as Markdown: of each measure this run first, and the original in brackets.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What `collect` wrote.
+
+    Returns
+    -------
+    text : str
+    """
+    measures = list(table["measure"].unique())
+    lines = [["classifier", "treatment", *measures], ["---"] * (2 + len(measures))]
+    for (classifier, treatment), found in table.groupby(["classifier", "treatment"], sort=False):
+        own = found.set_index("measure")
+        values = [f"{_number(own.ours[name])} ({_number(own.published[name])})" for name in measures]
+        lines.append([classifier, treatment, *values])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _number(value):
+    return "not run" if pd.isna(value) else f"{value:.4f}".removeprefix("0")
+
+
+def main(argv=None):
+    """Collect, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--collect", type=Path, metavar="FOLDER", help="write the file from the results in this folder")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the file (default: %(default)s)")
+    options = parser.parse_args(argv)
+    if options.collect:
+        try:
+            collect(options.collect, options.out)
+        except ValueError as exc:
+            parser.error(str(exc))
+    if not (options.out / "table1.csv").is_file():
+        parser.error(f"--out must hold table1.csv; {options.out} does not. Use --collect first.")
+    print(show(pd.read_csv(options.out / "table1.csv")))
+
+
+if __name__ == "__main__":
+    main()
