@@ -226,7 +226,7 @@ def _autocasts_to_bfloat16(kind):
             warnings.simplefilter("ignore")  # for some kinds of device, torch warns and then does nothing
             with torch.autocast(kind, torch.bfloat16):
                 return torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) is torch.bfloat16
-    except RuntimeError:
+    except (RuntimeError, AssertionError):  # the latter for backends of other packages
         return False
 
 
@@ -264,7 +264,9 @@ def mixed_precision(device, precision="auto"):
     """
     is_automatic = precision == "auto" and device.type == "cuda" and _has_bfloat16_instructions(device)
     if precision == "bfloat16" or is_automatic:
-        return torch.autocast(device.type, torch.bfloat16)
+        # Without torch's cache of converted weights, which is emptied at the end of the outermost autocast context. This
+        # may be the one of `own_modes`, so that all steps of a training would compute with the weights of the first.
+        return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
     return contextlib.nullcontext()
 
 
