@@ -117,8 +117,8 @@ class DCGANOverSampler(BaseGANOverSampler):
     Notes
     -----
     Where the discriminator has no batch normalisation, both networks are updated from one pass of the generated images
-    through it, which saves a quarter of the computation. On CUDA training runs in mixed precision with bfloat16. The
-    documentation page "How it trains" has the experiments behind the defaults.
+    through it, which saves a quarter of the computation. The documentation page "How it trains" has the experiments
+    behind the defaults.
 
     With ``synthetic_classes="resampled"`` only over-sampled classes have synthetic images, so a classifier can learn
     the artefacts of synthetic images as a feature of these classes. Compare with ``PixelSampler(RandomOverSampler())``
