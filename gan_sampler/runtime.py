@@ -264,8 +264,8 @@ def mixed_precision(device, precision="auto"):
     """
     is_automatic = precision == "auto" and device.type == "cuda" and _has_bfloat16_instructions(device)
     if precision == "bfloat16" or is_automatic:
-        # Without torch's cache of converted weights, which is emptied at the end of the outermost autocast context. With
-        # that of `own_modes` around it, all steps of a training would compute with the weights of the first.
+        # Without torch's cache of converted weights, which is emptied at the end of the outermost autocast context:
+        # inside of `own_modes`, all steps of a training would compute with the weights of the first.
         return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
     return contextlib.nullcontext()
 

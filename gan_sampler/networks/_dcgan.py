@@ -175,7 +175,7 @@ class Discriminator(nn.Module):
         """Return the logits of `features`: (n, n_features) to (n,)."""
         layer = self.layers[-1]
         with torch.autocast(features.device.type, enabled=False):  # bfloat16 has 8 bits of precision
-            # The dtype of the bias, since reading a spectrally normalised weight would change its norm's estimate.
+            # Of the bias, since reading a spectrally normalised weight computes its norm.
             return layer(features.to(layer.bias.dtype)).squeeze(1)
 
 
