@@ -142,6 +142,7 @@ PRESETS = {
                 "learning_rate": 2e-4,
                 "beta_1": 0.5,
                 "ema_decay": 0.0,  # the generator as it is, not averaged
+                "precision": "bfloat16",
                 "snapshot": "last",
                 "collapse_grey": False,  # three channels learnt as three
                 "augmentation": None,
@@ -170,6 +171,8 @@ PRESETS = {
             "The original report's ResNet18 started from ImageNet weights. So it does here, unless it is called 'from "
             "scratch'; EfficientNet-Lite0, where it stands beside, is not in the original report. DenseNet121 starts "
             "from random weights.",
+            "The GAN trains in bfloat16 mixed precision, which is 1.8 times as fast on a CPU with instructions for it; "
+            "the original report does not give its precision.",
         ),
     ),
     "study": Preset(

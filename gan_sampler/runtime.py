@@ -2,10 +2,12 @@
 
 import contextlib
 import ctypes
+import functools
 import os
 import socket
 import sys
 import threading
+import warnings
 from numbers import Integral
 
 import numpy as np
@@ -18,6 +20,9 @@ DEVICE_CONSTRAINT = [str, torch.device]  # what every estimator accepts for `dev
 _MAX_SEED = 2**31 - 1
 _MAX_INT_SEED = 2**32 - 1  # limit of NumPy and of scikit-learn's random_state
 _CALLED_THROUGH = {"gan_sampler", "imblearn", "sklearn", "joblib"}
+
+_PRECISIONS = ("auto", "float32", "bfloat16")
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt, from malloc.h
 _WATCH_EVERY = 1.0  # seconds
@@ -192,15 +197,100 @@ def random_stream(device, seed=None):
     return torch.Generator(device=device).manual_seed(seed)
 
 
-def mixed_precision(device):
-    """Return the autocast context of training on `device`: bfloat16 on CUDA, none elsewhere.
+def check_precision(precision, device):
+    """Raise an error where training on a device is not possible in a precision.
 
-    CPUs without matrix units for bfloat16 are slower in bfloat16 than in float32.
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+        As in `mixed_precision`.
+    device : torch.device
+        Device of the training.
+
+    Raises
+    ------
+    ValueError
+        When there is no such precision, or the autocast of the device does not support bfloat16.
     """
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        # Without the cache, which would outlive the update of the weights where the caller has autocast open.
-        return torch.autocast("cuda", torch.bfloat16, cache_enabled=False)
+    if precision not in _PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(map(repr, _PRECISIONS))}; got {precision!r}.")
+    if precision == "bfloat16" and not _autocasts_to_bfloat16(device.type):
+        raise ValueError(
+            f"precision must be 'auto' or 'float32' on device {str(device)!r}, whose autocast does not support "
+            "bfloat16; got 'bfloat16'."
+        )
+
+
+def _autocasts_to_bfloat16(kind):
+    if kind == "cpu":
+        return True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # for some kinds of device, torch warns and then does nothing
+            with torch.autocast(kind, torch.bfloat16):
+                return torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) is torch.bfloat16
+    except (RuntimeError, AssertionError):  # the latter for backends of other packages
+        return False
+
+
+def warn_of_slow_precision(precision, devices):
+    """Warn where training in a precision is slower than in float32, on one of these devices."""
+    slow = [str(device) for device in devices if not _has_bfloat16_instructions(device)]
+    if precision == "bfloat16" and slow:
+        warnings.warn(
+            "precision='bfloat16' is slower than 'float32' on a device without instructions for bfloat16 (CPUs: "
+            f"avx512_bf16 or amx_bf16), and none were found for {slow[0]!r}. Pass precision='auto', which is 'float32' "
+            "there.",
+            UserWarning,
+            stacklevel=stacklevel_of_user(),
+        )
+
+
+def mixed_precision(device, precision="auto"):
+    """Return the autocast context of a forward pass in training.
+
+    Weights, optimisers and averages stay in float32. The choice does not depend on a timing, so that a machine always
+    gives the same images.
+
+    Parameters
+    ----------
+    device : torch.device
+        Device of the training.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of most layers, as `check_precision` accepts it. "auto" is bfloat16 on CUDA devices with instructions
+        for it, and float32 elsewhere.
+
+    Returns
+    -------
+    context : context manager
+        Of no effect in float32.
+    """
+    is_automatic = precision == "auto" and device.type == "cuda" and _has_bfloat16_instructions(device)
+    if precision == "bfloat16" or is_automatic:
+        # Without torch's cache of converted weights, which is emptied at the end of the outermost autocast context:
+        # inside of `own_modes`, all steps of a training would compute with the weights of the first.
+        return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
     return contextlib.nullcontext()
+
+
+def _has_bfloat16_instructions(device):
+    """Whether a device multiplies bfloat16 matrices in hardware; assumed of devices other than CPU and CUDA."""
+    if device.type == "cpu":
+        return torch.backends.mkldnn.is_available() and not _BFLOAT16_FLAGS.isdisjoint(_flags_of_cpu())
+    return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+@functools.cache
+def _flags_of_cpu():
+    """Return the names of the processor's features; empty on systems other than Linux.
+
+    Not from torch, which has no public function for it in every supported version.
+    """
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            return frozenset(next((line for line in file if line.startswith("flags")), "").split())
+    except OSError:
+        return frozenset()
 
 
 @contextlib.contextmanager

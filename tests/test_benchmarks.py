@@ -75,7 +75,8 @@ def test_report_preset_trains_its_gan_for_a_hundred_epochs():
     """42 batches of 32 hold 1,341 images, and the student report trained on each a hundred times."""
     settings = PRESETS["report"].settings
     (_, treatment) = choose_treatments(["dcgan"], settings, "cpu")
-    assert treatment.build("images", np.repeat([0, 1], [1341, 3875]), 0, settings).n_steps == 4200
+    sampler = treatment.build("images", np.repeat([0, 1], [1341, 3875]), 0, settings)
+    assert (sampler.n_steps, sampler.precision) == (4200, "bfloat16")
 
 
 @pytest.mark.parametrize(("more", "expected"), [([], 40), (["--max-images", "30"], 30), (["--data", "x"], None)])

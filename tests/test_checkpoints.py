@@ -129,6 +129,7 @@ class TestResuming:
         ("change", "difference"),
         [
             ({"learning_rate": 2e-3}, r"parameters\.learning_rate: 0\.001 there, 0\.002 in this fit"),
+            ({"precision": "bfloat16"}, r"parameters\.precision: 'auto' there, 'bfloat16' in this fit"),
             ({"random_state": 1}, r"seed: \d+ there, \d+ in this fit"),
             ({"pretrain": "all"}, r"parameters\.pretrain: None there, 'all' in this fit"),
         ],

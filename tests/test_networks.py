@@ -189,6 +189,41 @@ def test_drawn_images_keep_more_than_bfloat16_under_mixed_precision():
     assert len(images.unique()) > 1.5 * len(images.bfloat16().unique())
 
 
+@pytest.mark.parametrize("n_classes", [None, 3])
+def test_logits_keep_more_than_bfloat16_under_mixed_precision(n_classes):
+    """From the features on, all is in float32, the inner product with the class embedding too."""
+    torch.manual_seed(0)
+    images, index = torch.randn(64, 1, 8, 8), () if n_classes is None else (1,)
+    if n_classes is None:
+        discriminator = plain = Discriminator((1, 8, 8), base_channels=4)
+    else:
+        discriminator = ProjectionDiscriminator((1, 8, 8), n_classes, base_channels=4)
+        plain = discriminator.unconditional
+    with torch.autocast("cpu", torch.bfloat16):
+        features, logits = plain.features(images), discriminator(images, *index)
+    assert features.dtype == torch.bfloat16
+    expected = plain.layers[-1](features.float()).squeeze(1)
+    if n_classes is not None:
+        expected = expected + features.float() @ discriminator.class_embeddings[1]
+    torch.testing.assert_close(logits, expected)
+
+
+@pytest.mark.parametrize("layer", [UpsamplingConv2d, DownsamplingConv2d])
+@pytest.mark.parametrize("channels", [1, 6])
+def test_convolutions_stay_in_bfloat16_with_their_bias(layer, channels):
+    """Also where a gradient with respect to few channels takes another way; the bias gets a float32 gradient."""
+    torch.manual_seed(0)
+    convolution = layer(*((6, channels) if layer is UpsamplingConv2d else (channels, 6)))
+    features = torch.randn(2, convolution.in_channels, 8, 8, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = convolution(features)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), convolution(features), atol=0.03, rtol=0.03)
+    found.float().square().sum().backward()
+    assert convolution.bias.grad.dtype == torch.float32
+    assert convolution.bias.grad.abs().min() > 0
+
+
 @pytest.mark.parametrize("channels", [1, 3, 6])
 @pytest.mark.parametrize("size", [(8, 8), (10, 14)])
 def test_convolutions_equal_torchs(channels, size):

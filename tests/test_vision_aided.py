@@ -228,6 +228,15 @@ class TestDiscriminator:
         assert images.grad.isfinite().all()
         torch.testing.assert_close(logits.float(), network(images.float()), atol=0.2, rtol=0.1)
 
+    def test_on_a_cpu_the_backbone_alone_stays_in_float32(self):
+        """Depthwise convolutions are slower in bfloat16 there."""
+        network, seen = make_discriminator(), {}
+        for name, module in {"backbone": network.backbone.first[0], "head": network.heads[0].layers[0]}.items():
+            module.register_forward_hook(lambda module, inputs, output, name=name: seen.update({name: output.dtype}))
+        with torch.autocast("cpu", torch.bfloat16):
+            network(torch.rand(3, *SHAPE))
+        assert seen == {"backbone": torch.float32, "head": torch.bfloat16}
+
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
     def test_on_cuda(self):
         """Mixed precision, calibration and resumption on the device."""

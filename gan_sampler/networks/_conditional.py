@@ -186,4 +186,7 @@ class ProjectionDiscriminator(nn.Module):
             Positive for images classified as real images of this class.
         """
         features = self.unconditional.features(images)
-        return self.unconditional.logits(features) + features @ self.class_embeddings[index]
+        embedding = self.class_embeddings[index]
+        with torch.autocast(features.device.type, enabled=False):  # as in `Discriminator.logits`
+            of_class = features.to(embedding.dtype) @ embedding
+        return self.unconditional.logits(features) + of_class

@@ -173,7 +173,10 @@ class Discriminator(nn.Module):
 
     def logits(self, features):
         """Return the logits of `features`: (n, n_features) to (n,)."""
-        return self.layers[-1](features).squeeze(1)
+        layer = self.layers[-1]
+        with torch.autocast(features.device.type, enabled=False):  # bfloat16 has 8 bits of precision
+            # Of the bias, since reading a spectrally normalised weight computes its norm.
+            return layer(features.to(layer.bias.dtype)).squeeze(1)
 
 
 def _upsampling(n_in, n_out, norm):

@@ -131,7 +131,9 @@ class VisionAidedDiscriminator(nn.Module):
         images = images[:, :3]
         if images.shape[2:] != self.seen_size:
             images = interpolate(images, self.seen_size, mode="bilinear", antialias=True)
-        maps = self.backbone(images)
+        # Depthwise convolutions, which many backbones consist of, are slower in bfloat16 on CPUs.
+        with torch.autocast("cpu", enabled=False):
+            maps = self.backbone(images)
         if isinstance(maps, torch.Tensor):
             maps = [maps]
         elif isinstance(maps, dict):

@@ -19,7 +19,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._files import make_folder
-from ..runtime import draw_seed, random_stream, resolve_device, stacklevel_of_user
+from ..runtime import (
+    check_precision,
+    draw_seed,
+    random_stream,
+    resolve_device,
+    stacklevel_of_user,
+    warn_of_slow_precision,
+)
 from ..training import (
     Checkpoint,
     Loss,
@@ -91,6 +98,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
     {learning_rate}
     {beta_1}
     {ema_decay}
+    {precision}
     {snapshot}
     {collapse_grey}
     {augmentation}
@@ -134,6 +142,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "ema_decay": [Interval(Real, 0, 1, closed="left")],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "snapshot": [StrOptions({"best", "last"})],
         "collapse_grey": ["boolean"],
         "augmentation": [StrOptions({"auto", "mild"}), callable, None],
@@ -162,6 +171,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         learning_rate=1e-3,
         beta_1=0.5,
         ema_decay=0.999,
+        precision="auto",
         snapshot="best",
         collapse_grey=True,
         augmentation="auto",
@@ -202,6 +212,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         self.learning_rate = learning_rate
         self.beta_1 = beta_1
         self.ema_decay = ema_decay
+        self.precision = precision
         self.snapshot = snapshot
         self.collapse_grey = collapse_grey
         self.augmentation = augmentation
@@ -296,6 +307,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
             learning_rate=self.learning_rate,
             beta_1=self.beta_1,
             ema_decay=self.ema_decay,
+            precision=self.precision,
             **options,
         )
 
@@ -322,13 +334,17 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         self._cut_off = {}
         if not rows:
             return
+        devices = self._resolve_devices()
+        for device in devices:
+            check_precision(self.precision, device)
+        warn_of_slow_precision(self.precision, devices)
         seeds = {label: draw_seed(random_state) for label, random_state in random_states.items()}
         trained = self._without_fit()  # the copy for other processes has no generators
         trained.image_format_ = self.image_format_
         shared = {"sampler": trained, "n_threads": torch.get_num_threads()}
         folder = make_folder(self.checkpoint_dir)
         train = self._train_on_all_classes if self._is_conditional else self._train_each_class
-        train(X, y, rows, seeds, self._resolve_devices(), folder, shared)
+        train(X, y, rows, seeds, devices, folder, shared)
         warn_of_early_end({name: (step, self.n_steps) for name, step in self._cut_off.items()})
 
     def _train_on_all_classes(self, X, y, rows, seeds, devices, folder, shared):

@@ -5,10 +5,10 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import gen_batches
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..networks import PatchDiscriminator, Translator
-from ..runtime import draw_seed, isolated, random_stream, training_context
+from ..runtime import check_precision, draw_seed, isolated, random_stream, training_context, warn_of_slow_precision
 from ..training import CallbackError, TrainingInterrupted, train_cycle_gan, translate_images
 from ._bars import TrainingBar
 from ._base import BaseImageOverSampler
@@ -50,6 +50,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         Number of images of the class, and of images of the other classes, in one update.
     learning_rate : float, default=2e-4
         Learning rate of Adam for all networks.
+    {precision}
     {callback}
     {repeated_share}
     {synthetic_classes}
@@ -152,6 +153,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "callback": [callable, None],
     }
 
@@ -169,6 +171,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         max_time=None,
         batch_size=1,
         learning_rate=2e-4,
+        precision="auto",
         callback=None,
         repeated_share=0.75,
         synthetic_classes="resampled",
@@ -202,6 +205,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
         self.max_time = max_time
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.precision = precision
         self.callback = callback
 
     def _training_rows(self, y, rows):
@@ -210,6 +214,9 @@ class CycleGANOverSampler(BaseImageOverSampler):
     def _learn(self, X, y, rows, random_states):
         """Train a pair of translators for each class, and set `translators_` and `history_`."""
         self.translators_, self.history_ = {}, {}
+        if rows:
+            check_precision(self.precision, self.device_)
+            warn_of_slow_precision(self.precision, [self.device_])
         max_time = None if self.max_time is None else self.max_time / max(1, len(rows))
         for i, label in enumerate(rows):
             title = f"{type(self).__name__} class {label!r}"
@@ -249,6 +256,7 @@ class CycleGANOverSampler(BaseImageOverSampler):
                     max_time=max_time,
                     batch_size=self.batch_size,
                     learning_rate=self.learning_rate,
+                    precision=self.precision,
                     cycle_weight=self.cycle_weight,
                     stream=random_stream(self.device_, seed),
                     report=bar.report,

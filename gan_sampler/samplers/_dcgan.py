@@ -42,6 +42,7 @@ class DCGANOverSampler(BaseGANOverSampler):
     {learning_rate}
     {beta_1}
     {ema_decay}
+    {precision}
     {snapshot}
     {collapse_grey}
     {augmentation}
@@ -116,8 +117,8 @@ class DCGANOverSampler(BaseGANOverSampler):
     Notes
     -----
     Where the discriminator has no batch normalisation, both networks are updated from one pass of the generated images
-    through it, which saves a quarter of the computation. On CUDA training runs in mixed precision with bfloat16. The
-    documentation page "How it trains" has the experiments behind the defaults.
+    through it, which saves a quarter of the computation. The documentation page "How it trains" has the experiments
+    behind the defaults.
 
     With ``synthetic_classes="resampled"`` only over-sampled classes have synthetic images, so a classifier can learn
     the artefacts of synthetic images as a feature of these classes. Compare with ``PixelSampler(RandomOverSampler())``
@@ -187,6 +188,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         learning_rate=1e-3,
         beta_1=0.5,
         ema_decay=0.999,
+        precision="auto",
         snapshot="best",
         collapse_grey=True,
         augmentation="auto",
@@ -217,6 +219,7 @@ class DCGANOverSampler(BaseGANOverSampler):
             learning_rate=learning_rate,
             beta_1=beta_1,
             ema_decay=ema_decay,
+            precision=precision,
             snapshot=snapshot,
             collapse_grey=collapse_grey,
             augmentation=augmentation,

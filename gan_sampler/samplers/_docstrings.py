@@ -61,6 +61,12 @@ SHARED = {
     "ema_decay": """ema_decay : float, default=0.999
     Decay, in [0, 1), of the exponential moving average of the generator's weights (Yazici et al., 2019,
     https://arxiv.org/abs/1806.04498). Images are drawn from the average; 0 takes the latest weights.""",
+    "precision": """precision : {"auto", "float32", "bfloat16"}, default="auto"
+    Precision in which the networks compute in training. "bfloat16" is mixed precision: most layers compute in bfloat16,
+    while the weights, the optimisers, the average and the drawing of images stay in float32. It needs half of the
+    memory traffic, and is faster on devices with instructions for it, which are most CUDA devices since 2020 and CPUs
+    with avx512_bf16 or amx_bf16; on other CPUs it is slower and warns. "auto" is "bfloat16" on CUDA devices with such
+    instructions and "float32" elsewhere. The images depend on it.""",
     "snapshot": """snapshot : {"best", "last"}, default="best"
     Which generator is kept. "best": the one with the best score, which is computed at every report, every 50 steps.
     "last": the one of the last step; no scores are computed in training, and `n_iter_no_change` must be None.""",

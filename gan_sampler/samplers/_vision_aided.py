@@ -57,6 +57,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
     {learning_rate}
     {beta_1}
     {ema_decay}
+    {precision}
     {snapshot}
     {collapse_grey}
     {augmentation}
@@ -191,6 +192,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
         learning_rate=1e-3,
         beta_1=0.5,
         ema_decay=0.999,
+        precision="auto",
         snapshot="best",
         collapse_grey=True,
         augmentation="auto",
@@ -228,6 +230,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
             learning_rate=learning_rate,
             beta_1=beta_1,
             ema_decay=ema_decay,
+            precision=precision,
             snapshot=snapshot,
             collapse_grey=collapse_grey,
             augmentation=augmentation,

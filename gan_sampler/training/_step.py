@@ -91,7 +91,7 @@ def _is_fixed(module):
     return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
 
 
-def allows_one_pass(discriminator, images, *, loss, index=None):
+def allows_one_pass(discriminator, images, *, loss, index=None, precision="auto"):
     """Whether `one_pass_gradients` is exact for this loss and this discriminator.
 
     A backward pass of a few random images through a copy of the discriminator, without dropout, tests whether the logit
@@ -107,6 +107,8 @@ def allows_one_pass(discriminator, images, *, loss, index=None):
         Loss of both networks.
     index : int or None, default=None
         Index of a class, for class-conditional discriminators.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the networks, as in `gan_sampler.runtime.mixed_precision`.
 
     Returns
     -------
@@ -123,7 +125,7 @@ def allows_one_pass(discriminator, images, *, loss, index=None):
     stream = random_stream(device, 0)
     with training_context(device, 0, [network]):
         probe = torch.randn(_N_PROBED, *images.shape[1:], dtype=dtype, device=device, generator=stream)
-        logits = _logits(network, probe.requires_grad_(), index)
+        logits = _logits(network, probe.requires_grad_(), index, precision)
         return logits.numel() == len(probe) and not _are_coupled(logits.flatten(), probe)
 
 
@@ -142,13 +144,13 @@ def normalised(images):
     return images.to(torch.float32) / 127.5 - 1 if images.dtype == torch.uint8 else images
 
 
-def generate(generator, noise, index=None):
-    """Generate images in the precision of training on the device."""
-    with mixed_precision(noise.device):
+def generate(generator, noise, index=None, *, precision="auto"):
+    """Generate images in the precision of training."""
+    with mixed_precision(noise.device, precision):
         return generator(noise) if index is None else generator(noise, index)
 
 
-def one_pass_gradients(generator, discriminator, real, noise, *, loss, augment, index=None):
+def one_pass_gradients(generator, discriminator, real, noise, *, loss, augment, index=None, precision="auto"):
     """Set the gradients of both networks from a single pass of the generated images through the discriminator.
 
     They equal those of two passes through the discriminator before its update, if `allows_one_pass`.
@@ -167,16 +169,18 @@ def one_pass_gradients(generator, discriminator, real, noise, *, loss, augment, 
         Differentiable augmentation of a batch, applied to each image independently.
     index : int or None, default=None
         Class of the real images and of those to be generated, for class-conditional networks.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the networks, as in `gan_sampler.runtime.mixed_precision`.
 
     Returns
     -------
     losses : torch.Tensor of shape (2,)
         Losses of discriminator and generator, detached.
     """
-    fake = generate(generator, noise, index)
+    fake = generate(generator, noise, index, precision=precision)
     leaf = fake.detach().requires_grad_()
-    real_logits = _logits(discriminator, augment(real), index)
-    fake_logits = _logits(discriminator, augment(leaf), index)
+    real_logits = _logits(discriminator, augment(real), index, precision)
+    fake_logits = _logits(discriminator, augment(leaf), index, precision)
     if fake_logits.numel() != len(fake):
         raise ValueError(
             "discriminator must give one logit for each image where one pass is to serve both networks; got logits of "
@@ -196,23 +200,24 @@ def one_pass_gradients(generator, discriminator, real, noise, *, loss, augment, 
     return torch.stack([loss_discriminator.detach(), loss_generator.detach()])
 
 
-def discriminator_gradients(discriminator, real, fake, *, loss, augment, index=None):
+def discriminator_gradients(discriminator, real, fake, *, loss, augment, index=None, precision="auto"):
     """Set the discriminator's gradients on real and generated images, and return its loss."""
-    real_logits = _logits(discriminator, augment(real), index)
-    value = loss.discriminator(real_logits, _logits(discriminator, augment(fake.detach()), index))
+    real_logits = _logits(discriminator, augment(real), index, precision)
+    fake_logits = _logits(discriminator, augment(fake.detach()), index, precision)
+    value = loss.discriminator(real_logits, fake_logits)
     value.backward()
     return value.detach()
 
 
-def generator_gradients(discriminator, fake, *, loss, augment, index=None):
+def generator_gradients(discriminator, fake, *, loss, augment, index=None, precision="auto"):
     """Set the gradients of the generator that made `fake`, and return its loss; the discriminator gets none."""
-    value = loss.generator(_logits(discriminator, augment(fake), index))
+    value = loss.generator(_logits(discriminator, augment(fake), index, precision))
     (gradient,) = torch.autograd.grad(value, fake)  # gradients of the weights would take a third of the pass
     fake.backward(gradient)
     return value.detach()
 
 
-def _logits(discriminator, images, index):
-    with mixed_precision(images.device):
+def _logits(discriminator, images, index, precision):
+    with mixed_precision(images.device, precision):
         logits = discriminator(images) if index is None else discriminator(images, index)
     return logits.to(images.dtype)

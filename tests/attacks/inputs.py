@@ -453,6 +453,7 @@ _GAN = {
     "learning_rate": [1e-3, 1e-4],
     "beta_1": [0.0, 0.5, 0.9],
     "ema_decay": [0.0, 0.9, 0.999],
+    "precision": ["auto", "auto", "float32", "bfloat16"],
     "augmentation": ["auto", "mild", None],
 }
 _PARAMETERS = {
@@ -472,6 +473,7 @@ _PARAMETERS = {
         "max_time": [None, None, 1e-9],
         "batch_size": [1, 2, 5],
         "learning_rate": [1e-4],
+        "precision": ["auto", "auto", "float32", "bfloat16"],
     },
     "DeepSMOTE": {
         **_SHARED,
