@@ -686,6 +686,17 @@ class TestQuality:
         assert report.utility_real > 0.9
 
     @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
+    @pytest.mark.parametrize("herding", [False, EMBEDDER], ids=["plain", "herding"])
+    def test_images_are_drawn_for_the_report_where_few_are_added(self, sampler, herding):
+        """Three quarters are repeated, so that of 20 images that a class lacks 5 are left: too few for a report."""
+        X, y = make_shapes(40, 20)
+        plain, _ = sampler.set_params(herding=herding).fit_resample(X, y)
+        measured, _ = sampler.set_params(quality=self.EMBEDDER).fit_resample(X, y)
+        np.testing.assert_array_equal(measured, plain)
+        assert sampler.synthetic_mask_.sum() == 5
+        assert sampler.quality_["square"].n_synthetic == 10
+
+    @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
     @pytest.mark.parametrize("dtype", [np.uint16, np.float64])
     def test_a_dark_class_is_measured_in_the_range_of_all_images(self, sampler, dtype):
         """Black and white are those seen at fit, not those of the class alone."""

@@ -219,7 +219,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
             images = self._make(X, y, label, n_images, herding_embedder, random_states[label])
             self.image_format_.fill(resampled.X[place], images)
         if quality_embedder is not None:
-            self._measure(X, y, plan, places, resampled, quality_embedder, random_states)
+            self._measure(X, y, plan, places, resampled, quality_embedder, herding_embedder, random_states)
         resampled.sort()
         self.synthetic_mask_ = resampled.is_synthetic
         self.class_counts_ = resampled.count()
@@ -276,16 +276,26 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
             advice = f"{REPEATED} {advice}"
         warn_of_poor(collapsed, unusable, advice)
 
-    def _measure(self, X, y, plan, places, resampled, embedder, random_states):
-        """Set `quality_`, the report of each class, and handle poor images according to `on_poor_quality`."""
+    def _measure(self, X, y, plan, places, resampled, embedder, herding_embedder, random_states):
+        """Set `quality_`, the report of each class, and handle poor images according to `on_poor_quality`.
+
+        Where fewer images are added to a class than a report needs, more are drawn for the report alone.
+        """
         self.quality_ = {}
         title = f"{type(self).__name__} measuring"
         for label, place in tqdm(places.items(), title, unit="class", disable=not self.verbose):
+            made = resampled.X[place]
+            n_more = MIN_IMAGES_MEASURED - len(made)
+            if n_more > 0:
+                more = np.empty((n_more, *made.shape[1:]), dtype=made.dtype)
+                images = self._make(X, y, label, n_more, herding_embedder, random_states[label])
+                self.image_format_.fill(more, images)
+                made = np.concatenate([made, more])
             self.quality_[label] = report = measure(
                 X,
                 y,
                 label,
-                resampled.X[place],
+                made,
                 embedder=embedder,
                 image_shape=self.image_shape,
                 data_format=self.data_format,

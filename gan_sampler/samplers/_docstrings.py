@@ -161,8 +161,9 @@ SHARED = {
     Number of images of each class in the output, as a dict with ``real``, the original ones, ``repeated`` and
     ``synthetic``.""",
     "quality_": """quality_ : dict
-    The :class:`gan_sampler.QualityReport` of each class; only where `quality` asks for it. None, with a warning, for a
-    class that cannot be measured, for example one of fewer than 10 images.""",
+    The :class:`gan_sampler.QualityReport` of each class; only where `quality` asks for it. Where fewer than ten
+    synthetic images are added, more are drawn for it. None, with a warning, for a class that cannot be
+    measured, for example one of fewer than ten real images.""",
     "image_shape_": """image_shape_ : tuple of int
     Shape of one image, with the axes in the order in which they are stored.""",
     "n_features_in_": """n_features_in_ : int
