@@ -5,10 +5,11 @@
     python benchmarks/throughput.py --rounds 1 --steps 2 --images 500            # a quick look
 
 The plain loop is the one of PyTorch's DCGAN example: one pass of the real and two of the generated images through the
-discriminator, images in memory, the same layers, batch and optimiser. Each side runs in a process of its own, in turn,
-for several rounds; medians are compared, and the two sides of a round with each other. The share of the matrix rate is
-that of the operations that a step cannot do without: generated images pass the discriminator once, and no gradient is
-computed that nobody uses.
+discriminator, images in memory, the same layers, batch and optimiser. The package trains in float32, as the plain loop
+does, and in bfloat16. Each side runs in a process of its own, in turn, for several rounds; medians are compared, and
+the sides of a round with each other. The share of the matrix rate, in the same precision, is that of the operations
+that a step cannot do without: generated images pass the discriminator once, and no gradient is computed that nobody
+uses.
 """
 
 import argparse
@@ -69,7 +70,9 @@ MODELS = {
         {"base_channels": 128, "channels": "flat", "dropout": 0.4},
     ),
 }
-PACKAGE, PLAIN, DRAWING, MATRICES = "gan_sampler", "plain loop", "drawing 64x64x1", "matrix products"
+PACKAGE, BFLOAT16, PLAIN = "gan_sampler", "gan_sampler, bfloat16", "plain loop"
+DRAWING, MATRICES = "drawing 64x64x1", "matrix products"
+PRECISIONS = {PACKAGE: "float32", BFLOAT16: "bfloat16"}  # of the package's trainings
 DRAWN_BY = "pyramid 64x64x1, 64 base channels, batch 64"
 
 
@@ -96,7 +99,7 @@ class StepTimer:
         return Measurement(self.block, seconds, TaskSpec(stmt="step", setup="")).median
 
 
-def train(model, device, clock):
+def train(model, device, clock, precision):
     """Train with this package."""
     with isolated(device, 0):
         train_gan(
@@ -106,6 +109,7 @@ def train(model, device, clock):
             batch_size=model.batch_size,
             learning_rate=LEARNING_RATE,
             beta_1=BETA_1,
+            precision=precision,
             penalty=clock,
         )
 
@@ -193,9 +197,9 @@ def time_drawing(run, options):
     return {"rate": options.images / seconds, "megabytes": (_peak_memory() - before) / 2**20}
 
 
-def time_matrices(options):
-    """Return floating-point operations a second in products of square matrices, in the precision of training."""
-    size, dtype = (2048, torch.float32) if options.device == "cpu" else (8192, torch.bfloat16)
+def time_matrices(dtype, options):
+    """Return floating-point operations a second in products of square matrices of a dtype."""
+    size = 2048 if options.device == "cpu" else 8192
     a, b = torch.randn(2, size, size, device=options.device).to(dtype)
     return {"rate": 2 * size**3 / _median_seconds(lambda: a @ b)}
 
@@ -211,9 +215,13 @@ def _peak_memory():
 
 def make_jobs():
     """Return what is measured: {(what, side): function of the options}."""
-    jobs = {(MATRICES, PACKAGE): time_matrices}
+    jobs = {}
+    for side, precision in PRECISIONS.items():
+        jobs[MATRICES, side] = functools.partial(time_matrices, getattr(torch, precision))
     for name, model in MODELS.items():
-        jobs[name, PACKAGE] = functools.partial(time_training, train, model)
+        for side, precision in PRECISIONS.items():
+            run = functools.partial(train, precision=precision)
+            jobs[name, side] = functools.partial(time_training, run, model)
         jobs[name, PLAIN] = functools.partial(time_training, train_plainly, model)
     jobs[DRAWING, PACKAGE] = functools.partial(time_drawing, draw_images)
     jobs[DRAWING, PLAIN] = functools.partial(time_drawing, draw_plainly)
@@ -240,27 +248,37 @@ def measure(options):
     return pd.DataFrame(rows)
 
 
+_ENDS = {PACKAGE: "", BFLOAT16: ", bfloat16"}  # of columns
+
+
 def summarise(table):
-    """Return medians over the rounds, ratios of the two sides, and shares of the matrix rate."""
+    """Return medians over the rounds, ratios to the plain loop, and shares of the matrix rate.
+
+    Columns of bfloat16 end with it, the others are those of float32.
+    """
     wide = table.pivot(index=["what", "round"], columns="side", values=["rate", "megabytes"])
-    rates = wide["rate"].assign(ratio=wide["rate", PACKAGE] / wide["rate", PLAIN])
-    grouped, megabytes = rates.groupby("what", sort=False), wide["megabytes"].groupby("what", sort=False).median()
-    summary, spread = grouped.median(), grouped["ratio"]
-    summary = summary.assign(lowest=spread.min(), highest=spread.max(), megabytes=megabytes[PACKAGE])
-    summary["megabytes, plain"] = megabytes[PLAIN]
+    megabytes = wide["megabytes"].groupby("what", sort=False).median()
+    summary = wide["rate"].groupby("what", sort=False).median()
+    for side, end in _ENDS.items():
+        spread = (wide["rate", side] / wide["rate", PLAIN]).groupby("what", sort=False)
+        for column, value in (("ratio", spread.median()), ("lowest", spread.min()), ("highest", spread.max())):
+            summary[column + end] = value
+    summary["megabytes"], summary["megabytes, plain"] = megabytes[PACKAGE], megabytes[PLAIN]
     for name, model in MODELS.items():
         least, plain = count_operations(model)
         summary.loc[name, ["GFLOP an image", "GFLOP, plain"]] = least / 1e9, plain / 1e9
-        share = summary.loc[name, PACKAGE] * least / summary.loc[MATRICES, PACKAGE]
-        summary.loc[name, "share of matrix rate, %"] = 100 * share
+        for side, end in _ENDS.items():
+            share = summary.loc[name, side] * least / summary.loc[MATRICES, side]
+            summary.loc[name, f"share of matrix rate, %{end}"] = 100 * share
     return summary.loc[table["what"].unique()]
 
 
 def show(summary):
     """Return the summary as text."""
-    matrix_rate, rest = summary.loc[MATRICES, PACKAGE], summary.drop(MATRICES)
+    rates, rest = summary.loc[MATRICES, list(PRECISIONS)] / 1e9, summary.drop(MATRICES)
+    products = " and ".join(f"{rate:.0f} GFLOP/s in {PRECISIONS[side]}" for side, rate in rates.items())
     return (
-        f"matrix products: {matrix_rate / 1e9:.0f} GFLOP/s; {PACKAGE} and {PLAIN} in images/s\n\n"
+        f"matrix products: {products}; {PACKAGE} and {PLAIN} in images/s\n\n"
         f"{rest.map('{:.3g}'.format).replace('nan', '').to_markdown()}"
     )
 

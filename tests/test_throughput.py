@@ -1,5 +1,6 @@
 """benchmarks/throughput.py: what is counted, timed and compared."""
 
+import functools
 import itertools
 from argparse import Namespace
 
@@ -33,7 +34,11 @@ def test_operations_are_counted_from_the_layers():
     assert plain == least + without_inputs
 
 
-@pytest.mark.parametrize("run", [throughput.train, throughput.train_plainly])
+@pytest.mark.parametrize(
+    "run",
+    [*(functools.partial(throughput.train, precision=p) for p in ("float32", "bfloat16")), throughput.train_plainly],
+    ids=["float32", "bfloat16", "plain"],
+)
 def test_steps_are_timed_without_the_first(run, monkeypatch):
     """Whose layers, kernels and memory are set up; the median leaves out a step in which the machine did other work."""
     times = iter([0.0, 100.0, 101.0, 103.0])
@@ -92,11 +97,13 @@ def test_sides_take_turns_in_processes_of_their_own(monkeypatch):
 
 
 def test_medians_ratios_and_shares_are_told():
-    """From made-up rounds: twice the plain loop's images, at half the matrix rate."""
+    """From made-up rounds: twice the plain loop's images, at half the matrix rate; in bfloat16 three times."""
     least, plain = throughput.count_operations(TINY)
     rates = {
         (throughput.MATRICES, throughput.PACKAGE): [200 * least] * 3,
+        (throughput.MATRICES, throughput.BFLOAT16): [300 * least] * 3,
         ("tiny", throughput.PACKAGE): [90, 100, 200],
+        ("tiny", throughput.BFLOAT16): [75, 160, 150],
         ("tiny", throughput.PLAIN): [50, 40, 60],
         (throughput.DRAWING, throughput.PACKAGE): [30] * 3,
         (throughput.DRAWING, throughput.PLAIN): [20] * 3,
@@ -112,7 +119,9 @@ def test_medians_ratios_and_shares_are_told():
     row = summary.loc["tiny"]
     assert (row[throughput.PACKAGE], row[throughput.PLAIN]) == (100, 50)
     assert (row["lowest"], row["ratio"], row["highest"]) == (1.8, 2.5, pytest.approx(10 / 3))
-    assert row["share of matrix rate, %"] == pytest.approx(50)
+    assert row["share of matrix rate, %"] == row["share of matrix rate, %, bfloat16"] == pytest.approx(50)
+    assert (row["lowest, bfloat16"], row["ratio, bfloat16"], row["highest, bfloat16"]) == (1.5, 2.5, 4)
     assert row["GFLOP, plain"] == plain / 1e9
     assert summary.loc[throughput.DRAWING, "ratio"] == 1.5
+    assert "in bfloat16; " in throughput.show(summary)
     assert "| tiny" in throughput.show(summary)
