@@ -12,6 +12,7 @@ import gallery
 import memorisation
 import numpy as np
 import pandas as pd
+import precision
 import pytest
 import remedies
 import torch
@@ -391,3 +392,34 @@ def test_generators_are_trained_once(monkeypatch, tmp_path):
     for seed, n_steps in asked:
         common.train_generators(data.images, data.target, seed, n_steps, tmp_path)
     assert fitted == [(0, 5), (1, 5), (0, 6)]
+
+
+class TestPrecision:
+    """precision.py."""
+
+    def test_trainings_differ_in_their_precision_alone(self, monkeypatch):
+        """And are judged by images that they have not seen."""
+        monkeypatch.setattr(precision, "TASKS", {"toy": (16, 6, 3)})
+        monkeypatch.setattr(precision, "EfficientNetLite0Embedder", Pixels)
+        monkeypatch.setattr(precision, "N_JUDGED", 5)
+        trained = []
+        monkeypatch.setattr(
+            precision, "DCGANOverSampler", lambda **options: trained.append(options) or DCGANOverSampler(**options)
+        )
+        rows = [precision.judge("toy", 0, name, {16: make_data()})[0] for name in precision.PRECISIONS]
+        assert [options.pop("precision") for options in trained] == ["float32", "bfloat16"]
+        assert trained[0] == trained[1]
+        assert trained[0]["sampling_strategy"] == {1: 7}
+        assert np.isfinite([row["kid"] for row in rows]).all()
+
+    def test_differences_are_paired_by_seed(self):
+        kid = {"float32": [1.0, 2.0, 3.0], "bfloat16": [1.1, 2.2, 3.3]}
+        rows = [
+            {"task": "a", "seed": seed, "precision": name, "n_steps": 5, "seconds": 9.0, "kid": value, "made_by": "x"}
+            for name, values in kid.items()
+            for seed, value in enumerate(values)
+        ]
+        shown = precision.show(pd.DataFrame(rows))
+        assert "| 2.00 ± 1.00 " in shown
+        assert "+0.20 (-0.05 to +0.45)" in shown  # .2 ± 4.303 · .1 / √3
+        assert "(" not in precision.show(pd.DataFrame(rows).query("seed == 0")).splitlines()[-1]
