@@ -111,11 +111,16 @@ def own_modes(device):
     _refuse_threads_after_fork()
     # A device context slows down every torch call, so it is entered only if the caller changed the default device.
     on_cpu = contextlib.nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
-    # Inside of an open autocast, torch would keep the converted weights from one step to the next (its autocast cache).
     no_autocast = [
-        torch.autocast(kind, enabled=False) for kind in {"cpu", device.type} if torch.is_autocast_enabled(kind)
+        torch.autocast(kind, enabled=False, cache_enabled=False)
+        for kind in {"cpu", device.type}
+        if torch.is_autocast_enabled(kind)
     ]
     with contextlib.ExitStack() as stack:
+        # A network may open autocast itself. Torch keeps converted weights until the outermost autocast context ends,
+        # which may be the caller's: all steps would compute with the weights of the first.
+        stack.callback(torch.set_autocast_cache_enabled, torch.is_autocast_cache_enabled())
+        torch.set_autocast_cache_enabled(False)
         for context in (torch.inference_mode(False), torch.enable_grad(), on_cpu, *no_autocast):
             stack.enter_context(context)
         yield
@@ -277,7 +282,10 @@ def has_bfloat16_instructions(device):
     """Whether a device multiplies bfloat16 matrices in hardware; assumed of devices other than CPU and CUDA."""
     if device.type == "cpu":
         return torch.backends.mkldnn.is_available() and not _BFLOAT16_FLAGS.isdisjoint(_flags_of_cpu())
-    return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cuda":
+        return True
+    with torch.cuda.device(device):  # torch answers for the current one
+        return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 @functools.cache

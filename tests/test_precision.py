@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:precision='bfloat16' is slower"),  # on this CPU, perhaps
 ]
 
+_CYCLE_NETWORKS = Translator, PatchDiscriminator
 _SMALL = {"n_steps": 3, "random_state": 0, "device": "cpu"}
 
 
@@ -181,13 +182,52 @@ class TestTraining:
     )
     def test_translators_compute_in_it(self, precision, expected):
         """All but their last layer."""
-        translators, discriminators = (
-            [make((1, 8, 8), base_channels=2) for _ in "ab"] for make in (Translator, PatchDiscriminator)
-        )
+        translators, discriminators = ([make((1, 8, 8), base_channels=2) for _ in "ab"] for make in _CYCLE_NETWORKS)
         dtypes = watched_dtypes(*(network.layers for network in translators), *discriminators)
         images = torch.rand(4, 1, 8, 8)
         train_cycle_gan(translators, discriminators, images, images, n_steps=1, precision=precision)
         assert dtypes == {expected}
+
+    @pytest.mark.parametrize("train", ["gan", "cycle"])
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    def test_it_is_that_of_the_call_under_autocast_of_the_caller(self, train, precision):
+        """Which kept the weights of the first step: users call these functions without a sampler, too."""
+        made = []
+        for context in (contextlib.nullcontext(), torch.autocast("cpu", torch.bfloat16)):
+            torch.manual_seed(0)
+            shape, images = (1, 8, 8), torch.rand(8, 1, 8, 8)
+            with context:
+                if train == "gan":
+                    networks = Generator(shape, base_channels=2), Discriminator(shape, base_channels=2)
+                    train_gan(*networks, images, n_steps=4, precision=precision)
+                else:
+                    networks, others = ([make(shape, base_channels=2) for _ in "ab"] for make in _CYCLE_NETWORKS)
+                    train_cycle_gan(networks, others, images, images, n_steps=4, precision=precision)
+            made.append([parameter.detach() for parameter in networks[0].parameters()])
+        torch.testing.assert_close(*made, rtol=0, atol=0)
+
+    def test_images_of_a_users_generator_leave_it_in_float32(self):
+        """Also where its last layer computes in bfloat16, so that augmentation, logits and loss do not."""
+
+        class Plain(nn.Module):
+            latent_dim = 4
+
+            def __init__(self):
+                super().__init__()
+                self.layer = nn.Linear(4, 64)
+
+            def forward(self, noise):
+                return self.layer(noise).view(-1, 1, 8, 8)
+
+        seen = []
+
+        def augment(images, generator):
+            seen.append(images.dtype)
+            return images
+
+        discriminator = Discriminator((1, 8, 8), base_channels=2)
+        train_gan(Plain(), discriminator, torch.rand(4, 1, 8, 8), n_steps=1, precision="bfloat16", augment=augment)
+        assert seen == [torch.float32] * 2
 
     @pytest.mark.parametrize(("train", "n_sets"), [(train_gan, 1), (train_cycle_gan, 2)])
     def test_another_word_is_refused(self, train, n_sets):
@@ -217,10 +257,26 @@ class TestRuntime:
     ):
         """And each of both can be asked for on every device."""
         set_instructions(monkeypatch, {"amx_bf16"} if is_native else ())
+        monkeypatch.setattr(torch.cuda, "device", contextlib.nullcontext)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: is_native)
         monkeypatch.setattr(torch, "autocast", lambda kind, dtype, cache_enabled: (kind, dtype))
         context = mixed_precision(torch.device(kind), precision)
         assert context == expected if expected else isinstance(context, contextlib.nullcontext)
+
+    @pytest.mark.parametrize("index", [0, 1])
+    def test_the_gpu_of_the_training_is_asked(self, index, monkeypatch):
+        """Torch answers for the current one, and two of a machine can differ."""
+        current = [0]
+
+        @contextlib.contextmanager
+        def make_current(device):
+            current.append(device.index)
+            yield
+            current.pop()
+
+        monkeypatch.setattr(torch.cuda, "device", make_current)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: current[-1] == 1)
+        assert runtime.has_bfloat16_instructions(torch.device("cuda", index)) == (index == 1)
 
     def test_weights_are_those_of_the_moment(self):
         """Torch keeps converted weights until the outermost autocast context ends, here the caller's."""

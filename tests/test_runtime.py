@@ -1,5 +1,6 @@
 """Devices, seeds, and the caller's torch state."""
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -177,12 +178,26 @@ def test_warnings_name_the_users_line(depth):
     assert seen[0].filename == __file__
 
 
-def test_autocast_inside_of_a_training_sees_updated_weights():
-    """A network whose forward pass opens autocast was trained with the weights of its first step."""
+@pytest.mark.parametrize(
+    "of_caller",
+    [
+        contextlib.nullcontext,
+        lambda: torch.autocast("cpu", torch.bfloat16),
+        lambda: torch.autocast("cpu", enabled=False),
+        lambda: torch.autocast("cuda", enabled=False),
+    ],
+    ids=["none", "on", "off", "other device"],
+)
+def test_autocast_inside_of_a_training_sees_updated_weights(of_caller):
+    """A network whose forward pass opens autocast was trained with the weights of its first step.
+
+    Torch forgets converted weights at the end of the outermost autocast context, and the caller may have one open.
+    """
     layer, images, seen = torch.nn.Linear(4, 4, bias=False), torch.ones(1, 4), []
-    with own_modes(CPU):
+    with of_caller(), own_modes(CPU):
         for _ in range(2):
             with torch.autocast("cpu", torch.bfloat16):
                 seen.append(layer(images).float().detach())
             layer.weight.data.mul_(2)
     torch.testing.assert_close(seen[1], 2 * seen[0])
+    assert torch.is_autocast_cache_enabled()  # as before

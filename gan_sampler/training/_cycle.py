@@ -98,70 +98,71 @@ def train_cycle_gan(
         When `callback` raised an exception, which is its cause; holds what would have been returned.
     """
     check_precision(precision, source.device)
-    stream = random_stream(source.device) if stream is None else stream
-    there, back = translators
-    for network in (*translators, *discriminators):
-        network.train()
-    average = copy.deepcopy(there).requires_grad_(False)
-    adams = [
-        torch.optim.Adam(itertools.chain(*(n.parameters() for n in networks)), lr=learning_rate, betas=(0.5, 0.999))
-        for networks in (translators, discriminators)
-    ]
-    pools = [ImagePool(_POOL_SIZE, stream), ImagePool(_POOL_SIZE, stream)]
-    orders = [BatchOrder(len(images), None, stream) for images in (target, source)]
-    score = PixelFrechetDistance(target)
-    probe = source[torch.randperm(len(source), generator=stream, device=source.device)[: score.n_images]]
-    names = ("loss_discriminator", "loss_generator", "loss_cycle")
-    progress = Progress(names, device=source.device, n_steps=n_steps, max_time=max_time)
-    best = copy.deepcopy(average)
-    try:
-        while not progress.is_over:
-            real = [
-                normalised(images[order.next(batch_size)])
-                for images, order in zip((target, source), orders, strict=True)
-            ]
-            for adam in adams:
-                adam.zero_grad()
-            _allow_gradients(discriminators, False)
-            with mixed_precision(source.device, precision):
-                fake = [there(real[1]), back(real[0])]
-                returned = [there(fake[1]), back(fake[0])]
-                cycle = sum(l1_loss(r, x) for r, x in zip(returned, real, strict=True))
-                adversarial = sum(_distance(d(x), 1) for d, x in zip(discriminators, fake, strict=True))
-            (adversarial + cycle_weight * cycle).backward()
-            adams[0].step()
+    with own_modes(source.device):  # also where a caller has autocast on, or gradients off
+        stream = random_stream(source.device) if stream is None else stream
+        there, back = translators
+        for network in (*translators, *discriminators):
+            network.train()
+        average = copy.deepcopy(there).requires_grad_(False)
+        adams = [
+            torch.optim.Adam(itertools.chain(*(n.parameters() for n in networks)), lr=learning_rate, betas=(0.5, 0.999))
+            for networks in (translators, discriminators)
+        ]
+        pools = [ImagePool(_POOL_SIZE, stream), ImagePool(_POOL_SIZE, stream)]
+        orders = [BatchOrder(len(images), None, stream) for images in (target, source)]
+        score = PixelFrechetDistance(target)
+        probe = source[torch.randperm(len(source), generator=stream, device=source.device)[: score.n_images]]
+        names = ("loss_discriminator", "loss_generator", "loss_cycle")
+        progress = Progress(names, device=source.device, n_steps=n_steps, max_time=max_time)
+        best = copy.deepcopy(average)
+        try:
+            while not progress.is_over:
+                real = [
+                    normalised(images[order.next(batch_size)])
+                    for images, order in zip((target, source), orders, strict=True)
+                ]
+                for adam in adams:
+                    adam.zero_grad()
+                _allow_gradients(discriminators, False)
+                with mixed_precision(source.device, precision):
+                    fake = [there(real[1]), back(real[0])]
+                    returned = [there(fake[1]), back(fake[0])]
+                    cycle = sum(l1_loss(r, x) for r, x in zip(returned, real, strict=True))
+                    adversarial = sum(_distance(d(x), 1) for d, x in zip(discriminators, fake, strict=True))
+                (adversarial + cycle_weight * cycle).backward()
+                adams[0].step()
 
-            _allow_gradients(discriminators, True)
-            with mixed_precision(source.device, precision):
-                classification = sum(
-                    (_distance(d(x), 1) + _distance(d(pool.exchange(y.detach())), 0)) / 2
-                    for d, x, y, pool in zip(discriminators, real, fake, pools, strict=True)
+                _allow_gradients(discriminators, True)
+                with mixed_precision(source.device, precision):
+                    classification = sum(
+                        (_distance(d(x), 1) + _distance(d(pool.exchange(y.detach())), 0)) / 2
+                        for d, x, y, pool in zip(discriminators, real, fake, pools, strict=True)
+                    )
+                classification.backward()
+                adams[1].step()
+                is_due = progress.count(classification, adversarial, cycle)
+                move_average(average, there, progress.step, _EMA_DECAY)
+
+                if not is_due:
+                    continue
+                scores = score(torch.cat(list(translate_images(average, probe))))
+                check_finite(scores, progress.step)
+                if progress.would_be_best(scores):
+                    best.load_state_dict(average.state_dict())
+                record = progress.report(scores)
+                if report is not None:
+                    report(record)
+                progress.call_back(
+                    callback,
+                    partial(_draw_shown, average, source),
+                    partial(finish, best),
+                    (*translators, *discriminators),
                 )
-            classification.backward()
-            adams[1].step()
-            is_due = progress.count(classification, adversarial, cycle)
-            move_average(average, there, progress.step, _EMA_DECAY)
-
-            if not is_due:
-                continue
-            scores = score(torch.cat(list(translate_images(average, probe))))
-            check_finite(scores, progress.step)
-            if progress.would_be_best(scores):
-                best.load_state_dict(average.state_dict())
-            record = progress.report(scores)
-            if report is not None:
-                report(record)
-            progress.call_back(
-                callback,
-                partial(_draw_shown, average, source),
-                partial(finish, best),
-                (*translators, *discriminators),
-            )
-    except KeyboardInterrupt as exc:
-        if not progress.history:
-            raise
-        raise TrainingInterrupted(finish(best), progress.history) from exc
-    return finish(best), progress.history
+        except KeyboardInterrupt as exc:
+            if not progress.history:
+                raise
+            raise TrainingInterrupted(finish(best), progress.history) from exc
+        return finish(best), progress.history
 
 
 class ImagePool:

@@ -135,91 +135,93 @@ def train_gan(
     loss = check_loss(loss)
     device = images.device
     check_precision(precision, device)
-    if stream is None:
-        stream = random_stream(device)
-    for network in (generator, discriminator):
-        train_mode(network).to(memory_format=torch.channels_last)
-    progress = Progress(
-        ("loss_discriminator", "loss_generator"),
-        device=device,
-        n_steps=n_steps,
-        max_time=max_time,
-        n_iter_no_change=n_iter_no_change,
-        least_steps=n_classes or 1,
-    )
-    state = TrainingState(
-        generator,
-        discriminator,
-        learning_rates=(learning_rate, discriminator_learning_rate or learning_rate),
-        beta_1=beta_1,
-        batches=BatchOrder(len(images), classes, stream),
-        progress=progress,
-        stream=stream,
-    )
-    augment = Identity() if augment is None else partial(augment, generator=stream)
-    one_pass = allows_one_pass(
-        discriminator, images, loss=loss, index=None if classes is None else 0, precision=precision
-    )
-    probe = state.draw_noise(score.n_images if score else 0)  # the same at each report, so that scores compare
-    kept = None if checkpoint is None else checkpoint.read()
-    if kept is not None:
+    with own_modes(device):  # also where a caller has autocast on, or gradients off
+        if stream is None:
+            stream = random_stream(device)
+        for network in (generator, discriminator):
+            train_mode(network).to(memory_format=torch.channels_last)
+        progress = Progress(
+            ("loss_discriminator", "loss_generator"),
+            device=device,
+            n_steps=n_steps,
+            max_time=max_time,
+            n_iter_no_change=n_iter_no_change,
+            least_steps=n_classes or 1,
+        )
+        state = TrainingState(
+            generator,
+            discriminator,
+            learning_rates=(learning_rate, discriminator_learning_rate or learning_rate),
+            beta_1=beta_1,
+            batches=BatchOrder(len(images), classes, stream),
+            progress=progress,
+            stream=stream,
+        )
+        augment = Identity() if augment is None else partial(augment, generator=stream)
+        one_pass = allows_one_pass(
+            discriminator, images, loss=loss, index=None if classes is None else 0, precision=precision
+        )
+        probe = state.draw_noise(score.n_images if score else 0)  # the same at each report, so that scores compare
+        kept = None if checkpoint is None else checkpoint.read()
+        if kept is not None:
+            try:
+                state.restore(*kept)
+            except ValueError as exc:
+                raise ValueError(
+                    f"{checkpoint.path} holds no state of these networks: {exc}. Delete it, or name another "
+                    "checkpoint_dir."
+                ) from exc
+        last_valid = state.capture()
+        progress.start_clock()
+
         try:
-            state.restore(*kept)
-        except ValueError as exc:
-            raise ValueError(
-                f"{checkpoint.path} holds no state of these networks: {exc}. Delete it, or name another checkpoint_dir."
-            ) from exc
-    last_valid = state.capture()
-    progress.start_clock()
+            while not progress.is_over:
+                index = None if classes is None else (progress.step + 1) % n_classes
+                rows = state.batches.next(batch_size, index or 0)
+                real, noise = normalised(images[rows]), state.draw_noise(len(rows))
+                options = {"loss": loss, "augment": augment, "index": index, "precision": precision}
 
-    try:
-        while not progress.is_over:
-            index = None if classes is None else (progress.step + 1) % n_classes
-            rows = state.batches.next(batch_size, index or 0)
-            real, noise = normalised(images[rows]), state.draw_noise(len(rows))
-            options = {"loss": loss, "augment": augment, "index": index, "precision": precision}
+                discriminator.zero_grad(), generator.zero_grad()
+                if penalty is not None:
+                    penalty(discriminator, real, progress.step + 1)
+                if one_pass:
+                    losses = one_pass_gradients(generator, discriminator, real, noise, **options)
+                    state.discriminator_adam.step()
+                else:
+                    fake = generate(generator, noise, index, precision=precision)
+                    loss_discriminator = discriminator_gradients(discriminator, real, fake, **options)
+                    state.discriminator_adam.step()
+                    losses = loss_discriminator, generator_gradients(discriminator, fake, **options)
+                state.generator_adam.step()
+                is_due = progress.count(*losses)
+                state.move_average(ema_decay)
 
-            discriminator.zero_grad(), generator.zero_grad()
-            if penalty is not None:
-                penalty(discriminator, real, progress.step + 1)
-            if one_pass:
-                losses = one_pass_gradients(generator, discriminator, real, noise, **options)
-                state.discriminator_adam.step()
-            else:
-                fake = generate(generator, noise, index, precision=precision)
-                loss_discriminator = discriminator_gradients(discriminator, real, fake, **options)
-                state.discriminator_adam.step()
-                losses = loss_discriminator, generator_gradients(discriminator, fake, **options)
-            state.generator_adam.step()
-            is_due = progress.count(*losses)
-            state.move_average(ema_decay)
-
-            if not is_due:
-                continue
-            if not state.is_finite():
-                _roll_back(state, last_valid)
-                continue
-            record = state.evaluate(probe, score)
-            last_valid = state.capture()
+                if not is_due:
+                    continue
+                if not state.is_finite():
+                    _roll_back(state, last_valid)
+                    continue
+                record = state.evaluate(probe, score)
+                last_valid = state.capture()
+                if checkpoint is not None:
+                    checkpoint.keep(last_valid)
+                if report is not None:
+                    report(record)
+                progress.call_back(
+                    callback,
+                    partial(_draw_shown, state.average),
+                    partial(freeze, state.best, n_classes, stream),
+                    (generator, discriminator),
+                )
+            best = freeze(state.best, n_classes, stream)
+        except KeyboardInterrupt as exc:
+            if not progress.history:
+                raise
+            raise TrainingInterrupted(freeze(state.best, n_classes, stream), progress.history) from exc
+        finally:
             if checkpoint is not None:
-                checkpoint.keep(last_valid)
-            if report is not None:
-                report(record)
-            progress.call_back(
-                callback,
-                partial(_draw_shown, state.average),
-                partial(freeze, state.best, n_classes, stream),
-                (generator, discriminator),
-            )
-        best = freeze(state.best, n_classes, stream)
-    except KeyboardInterrupt as exc:
-        if not progress.history:
-            raise
-        raise TrainingInterrupted(freeze(state.best, n_classes, stream), progress.history) from exc
-    finally:
-        if checkpoint is not None:
-            checkpoint.flush()
-    return best, progress.history
+                checkpoint.flush()
+        return best, progress.history
 
 
 def _roll_back(state, last_valid):

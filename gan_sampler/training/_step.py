@@ -145,9 +145,13 @@ def normalised(images):
 
 
 def generate(generator, noise, index=None, *, precision="auto"):
-    """Generate images in the precision of training."""
+    """Generate images in the precision of training; bfloat16 images are returned as float32.
+
+    The last layer of a user's generator may compute in bfloat16; augmentation, logits and loss shall not.
+    """
     with mixed_precision(noise.device, precision):
-        return generator(noise) if index is None else generator(noise, index)
+        images = generator(noise) if index is None else generator(noise, index)
+    return images.float() if images.dtype is torch.bfloat16 else images
 
 
 def one_pass_gradients(generator, discriminator, real, noise, *, loss, augment, index=None, precision="auto"):
