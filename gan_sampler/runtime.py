@@ -240,7 +240,7 @@ def _autocasts_to_bfloat16(kind):
 
 def warn_of_slow_precision(precision, devices):
     """Warn where training in a precision is slower than in float32, on one of these devices."""
-    slow = [str(device) for device in devices if not has_bfloat16_instructions(device)]
+    slow = [str(device) for device in devices if not _has_bfloat16_instructions(device)]
     if precision == "bfloat16" and slow:
         warnings.warn(
             "precision='bfloat16' is slower than 'float32' on a device without instructions for bfloat16 (CPUs: "
@@ -270,7 +270,7 @@ def mixed_precision(device, precision="auto"):
     context : context manager
         Of no effect in float32.
     """
-    is_automatic = precision == "auto" and device.type == "cuda" and has_bfloat16_instructions(device)
+    is_automatic = precision == "auto" and device.type == "cuda" and _has_bfloat16_instructions(device)
     if precision == "bfloat16" or is_automatic:
         # Without torch's cache of converted weights, which is emptied at the end of the outermost autocast context:
         # where the caller has one open, all steps of a training would compute with the weights of the first.
@@ -278,7 +278,7 @@ def mixed_precision(device, precision="auto"):
     return contextlib.nullcontext()
 
 
-def has_bfloat16_instructions(device):
+def _has_bfloat16_instructions(device):
     """Whether a device multiplies bfloat16 matrices in hardware; assumed of devices other than CPU and CUDA."""
     if device.type == "cpu":
         return torch.backends.mkldnn.is_available() and not _BFLOAT16_FLAGS.isdisjoint(_flags_of_cpu())

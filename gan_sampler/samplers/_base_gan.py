@@ -22,7 +22,6 @@ from .._files import make_folder
 from ..runtime import (
     check_precision,
     draw_seed,
-    has_bfloat16_instructions,
     random_stream,
     resolve_device,
     stacklevel_of_user,
@@ -71,9 +70,6 @@ _PRETRAINING_SHARE = 0.5  # of max_time
 # augmentation="auto" is on for fewer images than this: 150 of 32 x 32 pixels, and proportional to the square of the
 # area, so 2,400 of 64 x 64. A rule of thumb, from the experiments in docs/training.md.
 _SMALL_CLASS, _SMALL_CLASS_PIXELS = 150, 32 * 32
-# On a CPU with avx512_bf16, a step of DCGAN in bfloat16 is .8 times as fast as in float32 for images of 8 x 8 pixels,
-# 1.0 for 16 x 16, 1.2 for 32 x 32 and 1.4 for 64 x 64 (32 base channels, batch 16).
-_LEAST_PIXELS_OF_BFLOAT16 = 32 * 32
 # That may be functions.
 _SENT_TO_PROCESSES = ("callback", "generator", "discriminator", "backbone", "loss", "augmentation")
 
@@ -159,7 +155,6 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
 
     _network_attributes = ("generators_",)
     _is_conditional = False
-    _is_good_in_bfloat16 = False  # whether images of equal quality were measured for trainings on CPUs
 
     def __init__(
         self,
@@ -312,15 +307,9 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
             learning_rate=self.learning_rate,
             beta_1=self.beta_1,
             ema_decay=self.ema_decay,
-            precision=self._precision_for(images),
+            precision=self.precision,
             **options,
         )
-
-    def _precision_for(self, images):
-        """Return the precision of a training on these images, as `train_gan` takes it."""
-        is_faster = images.device.type == "cpu" and has_bfloat16_instructions(images.device)
-        is_measured = self._is_good_in_bfloat16 and images.shape[2] * images.shape[3] >= _LEAST_PIXELS_OF_BFLOAT16
-        return "bfloat16" if self.precision == "auto" and is_faster and is_measured else self.precision
 
     def _generator_of(self, generator, index):
         """Return the generator, noise to images, of the class with this index."""

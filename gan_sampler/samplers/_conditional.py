@@ -125,7 +125,6 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     }
     _is_conditional = True
     _generator_class, _discriminator_class = ConditionalGenerator, ProjectionDiscriminator
-    _is_good_in_bfloat16 = False  # not measured
 
     def __init__(
         self,

@@ -165,7 +165,6 @@ class DCGANOverSampler(BaseGANOverSampler):
     }
 
     _generator_class, _discriminator_class = Generator, Discriminator
-    _is_good_in_bfloat16 = True  # docs/training.md
 
     def __init__(
         self,

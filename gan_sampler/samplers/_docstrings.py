@@ -66,8 +66,7 @@ SHARED = {
     while the weights, the optimisers, the average and the drawing of images stay in float32. It needs half of the
     memory traffic, and is faster on devices with instructions for it, which are most CUDA devices since 2020 and CPUs
     with avx512_bf16 or amx_bf16; on other CPUs it is slower and warns. "auto" is "bfloat16" on CUDA devices with such
-    instructions, for `DCGANOverSampler` and images of at least 32 x 32 pixels also on such CPUs, and "float32"
-    elsewhere. The images depend on it.""",
+    instructions and "float32" elsewhere. The images depend on it.""",
     "snapshot": """snapshot : {"best", "last"}, default="best"
     Which generator is kept. "best": the one with the best score, which is computed at every report, every 50 steps.
     "last": the one of the last step; no scores are computed in training, and `n_iter_no_change` must be None.""",

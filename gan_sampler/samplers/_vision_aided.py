@@ -162,8 +162,6 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
     (100, 16, 16)
     """
 
-    _is_good_in_bfloat16 = False  # not measured
-
     _parameter_constraints: dict = {
         **DCGANOverSampler._parameter_constraints,
         "backbone": [StrOptions({"efficientnet_lite0"}), callable],
