@@ -118,10 +118,11 @@ def main(argv=None):
             collect(options.collect, options.out)
         except ValueError as exc:
             parser.error(str(exc))
-    if not (options.out / "table1.csv").is_file():
-        parser.error(f"--out must hold table1.csv; {options.out} does not. Use --collect first.")
-    print(show(pd.read_csv(options.out / "table1.csv")))
-    print(f"\n{pd.read_csv(options.out / 'pairs.csv').to_markdown(index=False)}")
+    files = [options.out / name for name in ("table1.csv", "pairs.csv")]
+    if not all(map(Path.is_file, files)):
+        parser.error(f"--out must hold table1.csv and pairs.csv; {options.out} does not. Use --collect first.")
+    table, pairs = map(pd.read_csv, files)
+    print(f"{show(table)}\n\n{pairs.to_markdown(index=False)}")
 
 
 if __name__ == "__main__":

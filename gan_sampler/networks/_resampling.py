@@ -65,5 +65,5 @@ class DownsamplingConv2d(nn.Conv2d):
 
 def _add(bias, features):
     # In the precision of the features: under mixed precision, adding a float32 bias would convert the feature maps
-    # there and back, a sixth of the time of a step for images of 128 x 128 pixels.
+    # to float32 and back, a sixth of the time of a step for images of 128 x 128 pixels.
     return features if bias is None else features.add_(bias.to(features.dtype).view(-1, 1, 1))

@@ -25,9 +25,9 @@ class AugmentationOverSampler(BaseImageOverSampler):
     are repeated without a change. Flips are off by default, because left and right differ in many images, such as chest
     X-rays.
 
-    With ``synthetic_classes="all"`` every class gets changed images, so that a change is no sign of the rare class. In
-    our measurements this gave the highest ROC-AUC. It is not the default, because `sampling_strategy` would no longer
-    set the size of the classes.
+    With ``synthetic_classes="all"`` every class gets changed images, so that a change is no sign of the rare class. On
+    chest X-rays this gave an SVM the highest ROC-AUC; a random forest gained about as much either way. It is not the
+    default, because `sampling_strategy` would no longer set the size of the classes.
 
     Parameters
     ----------
