@@ -248,9 +248,6 @@ def measure(options):
     return pd.DataFrame(rows)
 
 
-_ENDS = {PACKAGE: "", BFLOAT16: ", bfloat16"}  # of columns
-
-
 def summarise(table):
     """Return medians over the rounds, ratios to the plain loop, and shares of the matrix rate.
 
@@ -259,7 +256,8 @@ def summarise(table):
     wide = table.pivot(index=["what", "round"], columns="side", values=["rate", "megabytes"])
     megabytes = wide["megabytes"].groupby("what", sort=False).median()
     summary = wide["rate"].groupby("what", sort=False).median()
-    for side, end in _ENDS.items():
+    ends = {side: side.removeprefix(PACKAGE) for side in PRECISIONS}  # of columns
+    for side, end in ends.items():
         spread = (wide["rate", side] / wide["rate", PLAIN]).groupby("what", sort=False)
         for column, value in (("ratio", spread.median()), ("lowest", spread.min()), ("highest", spread.max())):
             summary[column + end] = value
@@ -267,7 +265,7 @@ def summarise(table):
     for name, model in MODELS.items():
         least, plain = count_operations(model)
         summary.loc[name, ["GFLOP an image", "GFLOP, plain"]] = least / 1e9, plain / 1e9
-        for side, end in _ENDS.items():
+        for side, end in ends.items():
             share = summary.loc[name, side] * least / summary.loc[MATRICES, side]
             summary.loc[name, f"share of matrix rate, %{end}"] = 100 * share
     return summary.loc[table["what"].unique()]
