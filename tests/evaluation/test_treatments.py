@@ -2,6 +2,7 @@
 
 import re
 import typing
+import urllib.error
 from pathlib import Path
 
 import numpy as np
@@ -340,6 +341,18 @@ def test_embedders_follow_what_is_at_hand(tmp_path, monkeypatch):
     (tmp_path / "checkpoints" / ResNet18_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[-1]).touch()
     cached = embedders(None)["resnet18"]
     assert (cached.estimator.weights, cached.estimator.fine_tune_epochs, cached.is_frozen) == ("IMAGENET1K_V1", 0, True)
+
+
+def test_weights_that_cannot_be_downloaded_are_told_with_what_to_do(tmp_path, monkeypatch):
+    """Without a network the report's preset ended with "<urlopen error ...>" alone."""
+
+    def fail(url, **options):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
+    with pytest.raises(OSError, match=r"could not be downloaded \(.*no network.*choose efficientnet_lite0"):
+        choose_embedders(None, TINY, "cpu", download=True)
 
 
 def test_given_weights_count_by_content_not_by_name(tmp_path):
