@@ -20,8 +20,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from torchvision.models import ResNet18_Weights, resnet18
 from torchvision.transforms.v2 import functional as transforms
 
-from gan_sampler import embedding
-from gan_sampler.embedding import EfficientNetLite0Embedder, ResNet18Embedder
+from gan_sampler.embedding import EfficientNetLite0Embedder, ResNet18Embedder, _base
 
 EMBEDDERS = [ResNet18Embedder, EfficientNetLite0Embedder]
 EXPECTED_FAILED_CHECKS = {
@@ -71,13 +70,13 @@ def small(weights=None, **params):
 def count_embedded(monkeypatch):
     """List that receives the number of images of each batch that passes through a network."""
     batches = []
-    prepare = embedding._BaseEmbedder._prepare
+    prepare = _base.BaseEmbedder._prepare
 
     def spy(self, X):
         batches.append(len(X))
         return prepare(self, X)
 
-    monkeypatch.setattr(embedding._BaseEmbedder, "_prepare", spy)
+    monkeypatch.setattr(_base.BaseEmbedder, "_prepare", spy)
     return batches
 
 
@@ -463,7 +462,7 @@ def test_packaged_weights_name_a_palace_and_a_daisy():
 
 def test_data_sets_that_begin_alike_are_embedded_once(monkeypatch, tmp_path, weights):
     """Over-samplers put the originals first: a benchmark embeds them once, not once per sampler and classifier."""
-    monkeypatch.setattr(embedding, "_BLOCK", 4)
+    monkeypatch.setattr(_base, "_BLOCK", 4)
     X = np.random.RandomState(0).randint(256, size=(11, 8, 8), dtype=np.uint8)
     expected = small(weights).fit_transform(X)
     batches = count_embedded(monkeypatch)
