@@ -35,7 +35,7 @@ _PRESENTATION = (  # changes in these files do not change results
     "evaluation/_figures.py",
     "evaluation/_pictures.py",
     "evaluation/_records.py",
-    "evaluation/_report.py",
+    "evaluation/_report",
     "evaluation/_room.py",
     "evaluation/_statistics.py",
     "evaluation/_store.py",

@@ -30,8 +30,8 @@ def test_digests_tell_values_types_and_shapes_apart():
 def test_source_counts_where_it_makes_numbers_and_not_where_it_shows_them(tmp_path, monkeypatch):
     """After editing a metric, 0 of 3 cells were computed anew."""
     package = tmp_path / "gan_sampler"
-    (package / "evaluation").mkdir(parents=True)
-    files = ["evaluation/_metrics.py", "evaluation/_jobs.py", "evaluation/_report.py", "classifiers.py"]
+    (package / "evaluation" / "_report").mkdir(parents=True)
+    files = ["evaluation/_metrics.py", "evaluation/_jobs.py", "evaluation/_report/_page.py", "classifiers.py"]
     for name in files:
         (package / name).write_text("1")
     monkeypatch.setattr(_store, "__file__", str(package / "evaluation" / "_store.py"))

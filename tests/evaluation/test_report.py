@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from make_records import fail, make_manifest, make_records, warn
 
-from gan_sampler.evaluation import _report, _tables
+from gan_sampler.evaluation import _tables
 from gan_sampler.evaluation._figures import draw_cost, draw_curves, draw_gains, draw_history
-from gan_sampler.evaluation._report import write_html
+from gan_sampler.evaluation._report import _inline, render, write_html
 from gan_sampler.evaluation._room import room_closed
 from gan_sampler.evaluation._statistics import overall_tests
 from gan_sampler.evaluation._store import StoreError
@@ -66,7 +66,7 @@ def page(records, pictures, tmp_path_factory):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Spare the seconds that drawing takes where figures are not the matter."""
-    monkeypatch.setattr(_report, "embed", lambda *_: None)
+    monkeypatch.setattr(_inline, "_svg_of", lambda *_: "")
 
 
 def cells_of(page, caption):
@@ -90,7 +90,7 @@ def test_the_first_screen_asks_answers_and_shows_one_picture(page):
 
 def test_a_run_without_groups_says_so_loudly(few, no_figures):
     ungrouped = [record | {"groups": None} for record in few]
-    page = _report.render(ungrouped, make_manifest(ungrouped, groups_about="No patients are known."), None)
+    page = render(ungrouped, make_manifest(ungrouped, groups_about="No patients are known."), None)
     assert '<p class="alarm">No patients are known.</p>' in page
 
 
@@ -141,7 +141,7 @@ def test_the_reference_is_marked_never_bold_and_stands_beside_the_shares_that_ar
     """And a tuned threshold has rows only in metrics that it can change."""
     treatments = ("none", "threshold", "smote", "all_real")
     records = make_records(treatments=treatments, rows=ROWS[1:], gains={"smote": 1.0, "all_real": 2.0}, n_test=400)
-    page = _report.render(records, make_manifest(records, "roc_auc"), {})
+    page = render(records, make_manifest(records, "roc_auc"), {})
     table = {row[0]: row for row in cells_of(page, "ROC-AUC: mean")}
     assert list(table) == ["Nothing", "SMOTE", "All real images (reference)"]
     bold = re.findall(r'<td[^>]*class="[^"]*best[^"]*"[^>]*>([^<]*)', page[: page.index("</table>")])
@@ -174,7 +174,7 @@ def test_what_failed_and_what_warned_is_listed(page):
 
 def test_missing_cells_are_listed_where_the_run_knows_them(few, no_figures):
     missing = [{"treatment": "dcgan", "classifier": "svm", "embedder": "resnet18", "split": "official", "seed": 2}]
-    page = _report.render(few, make_manifest(few, missing=missing), None)
+    page = render(few, make_manifest(few, missing=missing), None)
     assert cells_of(page, "1 cell not computed") == [["DCGAN", "svm", "resnet18", "official", "2"]]
 
 
@@ -207,14 +207,14 @@ def test_folder_of_an_earlier_version_is_read():
         del record["seconds"]["embedder_new"]
     manifest = make_manifest(records)
     assert "notes" not in manifest
-    assert "<html" in _report.render(records, manifest, None)
+    assert "<html" in render(records, manifest, None)
     assert _tables.cost_table(records).set_index("treatment").loc["smote", "seconds"] == 4.2
 
 
 def test_names_are_escaped(few, no_figures):
     """Class names are names of folders, and anything may stand there."""
     evil = [r | {"classes": ["<script>alert(1)</script>", "b&b"]} for r in few]
-    page = _report.render(evil, make_manifest(evil), None)
+    page = render(evil, make_manifest(evil), None)
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
 
@@ -226,7 +226,7 @@ def test_real_images_stand_in_the_page_only_when_asked_for(page, few, pictures):
     assert count(page) == 1  # of DCGAN
     assert "Not shown, because their images are, or may be, modified real images" in page
     assert "--include-real-images" in page
-    asked = _report.render(few, make_manifest(few), pictures, include_real_images=True)
+    asked = render(few, make_manifest(few), pictures, include_real_images=True)
     assert count(asked) == 4  # two classes, DCGAN, SMOTE
     assert "beneath each its nearest real training image" in asked
 
@@ -239,7 +239,7 @@ def test_every_setting_stands_with_what_it_is_of(few, no_figures):
         for record in few
         for weight in ("1.0", "2.0")
     ]
-    page = _report.render(made, make_manifest(made), None)
+    page = render(made, make_manifest(made), None)
     assert cells_of(page, "As recorded in the cells") == [
         ["Nothing", "sampler__k", "none"],
         ["SVM on ResNet18", "classifier__C", "1.0; 2.0"],
@@ -250,14 +250,14 @@ def test_every_setting_stands_with_what_it_is_of(few, no_figures):
 
 def test_file_names_stand_in_the_page_only_with_real_images(few, no_figures):
     manifest = make_manifest(few, filenames=[f"patient-{row}.png" for row in range(2000)])
-    assert "patient-" not in _report.render(few, manifest, None)
-    assert "patient-" in _report.render(few, manifest, None, include_real_images=True)
+    assert "patient-" not in render(few, manifest, None)
+    assert "patient-" in render(few, manifest, None, include_real_images=True)
 
 
 def test_four_classes_have_curves_matrices_and_numbers_of_each():
     classes = ("bowel", "kidney, left", "liver", "spleen")
     four = make_records(classes, treatments=("none", "smote"), rows=ROWS[1:2], seeds=(0,), split="fold 1")
-    page = _report.render(four, make_manifest(four), None)
+    page = render(four, make_manifest(four), None)
     for name in classes:
         assert f"ROC curves of class {name}" in page
     assert len(cells_of(page, "Recall of every class")[0]) == 1 + 4
@@ -267,10 +267,10 @@ def test_four_classes_have_curves_matrices_and_numbers_of_each():
 @pytest.mark.parametrize("treatments", [("none",), ("smote", "dcgan")])
 def test_a_run_that_cannot_be_tested_has_a_page_nevertheless(treatments, no_figures):
     some = make_records(treatments=treatments, rows=ROWS[1:2], seeds=(0,))
-    page = _report.render(some, make_manifest(some), None)
+    page = render(some, make_manifest(some), None)
     assert "There are no tests" in page
     failed = [fail(record) for record in some]
-    assert "No cell has finished" in _report.render(failed, make_manifest(some), None)
+    assert "No cell has finished" in render(failed, make_manifest(some), None)
 
 
 def test_no_records_are_refused(tmp_path):
@@ -283,9 +283,9 @@ def test_the_users_style_of_figures_changes_nothing_and_no_window_is_left(record
     import matplotlib.pyplot as plt
 
     tests, windows = overall_tests(records, against="none", metric="balanced_accuracy"), plt.get_fignums()
-    before = _report.embed(draw_gains(tests, "balanced_accuracy"), "x").html
+    before = _inline.embed(draw_gains(tests, "balanced_accuracy"), "x").html
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 30)
-    assert _report.embed(draw_gains(tests, "balanced_accuracy"), "x").html == before
+    assert _inline.embed(draw_gains(tests, "balanced_accuracy"), "x").html == before
     assert plt.get_fignums() == windows
 
 
@@ -356,7 +356,7 @@ def xrays():
 
 
 def test_only_its_own_xrays_are_set_beside_the_original(xrays, page):
-    own = _report.render(xrays, make_manifest(xrays), None)
+    own = render(xrays, make_manifest(xrays), None)
     assert "Comparison with the original report" in own
     assert "(Figure 7)" in own
     for of_what in ("precision", "recall", "F1", "AUC", "ROC"):
@@ -382,7 +382,7 @@ def test_table_1_has_all_twelve_rows_also_those_that_were_not_run(xrays):
     assert len(rows) == 12
     assert rows.loc[("DenseNet121", "DCGAN")]["n"] == 0
     assert table.ours.isna().sum() == 4 * (rows["n"] == 0).sum() > 0
-    page = _report.render(xrays, make_manifest(xrays, notes=["One seed, 30 of 100 epochs."]), None)
+    page = render(xrays, make_manifest(xrays, notes=["One seed, 30 of 100 epochs."]), None)
     assert page.count("One seed, 30 of 100 epochs.") == 2  # beside Table 1, and among the settings
 
 

@@ -461,7 +461,7 @@ def test_a_killed_run_goes_on_and_loses_no_more_than_was_running(tmp_path, undis
 # Keys and sizes
 
 
-@pytest.mark.parametrize(("file", "is_new"), [("_metrics.py", True), ("_jobs.py", True), ("_report.py", False)])
+@pytest.mark.parametrize(("file", "is_new"), [("_metrics.py", True), ("_jobs.py", True), ("_report/_page.py", False)])
 def test_keys_change_with_the_code_that_computes_and_with_no_other(tmp_path, file, is_new):
     """The benchmark's own code counts, its pictures do not."""
     package = tmp_path / "gan_sampler"
