@@ -315,7 +315,7 @@ def _resnet18_weights(file, download):
             weights.get_state_dict(progress=True, check_hash=True)
         except OSError as exc:
             raise OSError(
-                f"The ImageNet weights of ResNet18 could not be downloaded ({exc}). Connect to the internet, name a file "
-                "with them, or choose efficientnet_lite0, which needs no download."
+                f"The ImageNet weights of ResNet18 could not be downloaded ({exc}). Connect to the internet, name a "
+                "file with them, or choose efficientnet_lite0, which needs no download."
             ) from exc
     return weights.name if cached.is_file() else None
