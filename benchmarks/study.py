@@ -13,7 +13,8 @@ unfinished ones, into two files:
 - ``gains.csv``: differences between treatments with intervals and p-values, and shares of the room to all real images,
   which need the predictions in the folders.
 
-Without ``--collect`` nothing but these files is needed.
+Experiments (data, size and number of rare images) that the files already have and no folder has are kept. Without
+``--collect`` nothing but these files is needed.
 """
 
 import argparse
@@ -183,13 +184,23 @@ def gains_table(pieces):
 
 
 def collect(stores, folder):
-    """Write cells.csv and gains.csv of the results in some folders."""
+    """Write cells.csv and gains.csv of the results in some folders; experiments that no folder has are kept."""
     pieces = read_pieces(stores)
     if not pieces:
         raise UsageError("--collect must name folders with results; no cell has finished yet. Wait for the first.")
     folder.mkdir(parents=True, exist_ok=True)
-    cells_table(pieces).to_csv(folder / "cells.csv", index=False, float_format="%.6g")
-    gains_table(pieces).to_csv(folder / "gains.csv", index=False, float_format="%.6g")
+    for name, table in (("cells.csv", cells_table(pieces)), ("gains.csv", gains_table(pieces))):
+        kept = _of_other_pieces(folder / name, pieces)
+        table = pd.concat([kept, table]).sort_values(PIECE, kind="stable")
+        table.to_csv(folder / name, index=False, float_format="%.6g")
+
+
+def _of_other_pieces(file, pieces):
+    """Return the rows of a file that are of none of these pieces."""
+    if not file.is_file():
+        return None
+    known = pd.read_csv(file)
+    return known[~pd.MultiIndex.from_frame(known[PIECE]).isin(pieces)]
 
 
 # Markdown

@@ -48,6 +48,16 @@ def test_pieces_are_merged_and_shown_from_the_files_alone(pieces, tmp_path, caps
     assert "| treatment | tree | SVM |" in accuracy.replace("SVM | tree", "tree | SVM")
 
 
+def test_experiments_that_no_folder_has_are_kept(pieces, tmp_path, capsys):
+    """Results folders do not outlive the machine that they were computed on, the files do."""
+    for folder in (pieces[2], pieces[0], pieces[0]):
+        study.main(["--collect", str(folder), "--out", str(tmp_path / "one by one")])
+    study.main(["--collect", str(pieces[0]), str(pieces[2]), "--out", str(tmp_path / "together")])
+    for name in ("cells.csv", "gains.csv"):
+        one_by_one, together = ((tmp_path / folder / name).read_text() for folder in ("one by one", "together"))
+        assert one_by_one == together
+
+
 def test_gains_hold_no_reference_and_the_share_of_the_room(pieces, tmp_path):
     study.main(["--collect", str(pieces[0]), "--out", str(tmp_path)])
     gains = pd.read_csv(tmp_path / "gains.csv")
