@@ -11,7 +11,7 @@ from conftest import KeptStates, make_shapes
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from gan_sampler import ConditionalDCGANOverSampler, CycleGANOverSampler, DCGANOverSampler, DeepSMOTE
+from gan_sampler import ConditionalDCGANOverSampler, CycleGANOverSampler, DCGANOverSampler
 from gan_sampler.networks import Discriminator, Generator
 from gan_sampler.runtime import random_stream
 from gan_sampler.training import CallbackError, TrainingProgress, train_gan
@@ -20,7 +20,6 @@ SMALL = {
     DCGANOverSampler: {"latent_dim": 8, "batch_size": 4},
     ConditionalDCGANOverSampler: {"latent_dim": 8, "batch_size": 4},
     CycleGANOverSampler: {"n_blocks": 0},
-    DeepSMOTE: {"latent_dim": 8, "batch_size": 4},
 }
 SAMPLERS = list(SMALL)
 
@@ -30,15 +29,13 @@ def make(sampler, **parameters):
 
 
 def learnt(sampler):
-    """Return the networks that a fit has made, one of them."""
-    networks = [getattr(sampler, name, None) for name in ("generators_", "translators_", "decoder_")]
-    network = next(network for network in networks if network is not None)
-    return network["square"] if isinstance(network, dict) else network
+    """Return the network that a fit has made."""
+    networks = [getattr(sampler, name, None) for name in ("generators_", "translators_")]
+    return next(found for found in networks if found is not None)["square"]
 
 
 def steps_of(sampler):
-    history = sampler.history_
-    return [record["step"] for record in (history["square"] if isinstance(history, dict) else history)]
+    return [record["step"] for record in sampler.history_["square"]]
 
 
 @pytest.fixture
@@ -66,9 +63,8 @@ def test_it_sees_each_report_and_images_and_disturbs_neither_training_nor_stream
     assert [step for step, *_ in seen] == steps_of(fitted) == [50, 55]
     assert all(labels == ["square"] for _, labels, *_ in seen)
     assert all(images.shape == (5, 8, 8) and images.dtype == np.uint8 for *_, images in seen)
-    history = fitted.history_ if isinstance(fitted.history_, list) else fitted.history_["square"]
-    assert all(record["score"] > 0 for record in history)
-    assert seen[0][2]["loss_discriminator" if sampler is not DeepSMOTE else "loss_penalty"] > 0
+    assert all(record["score"] > 0 for record in fitted.history_["square"])
+    assert seen[0][2]["loss_discriminator"] > 0
 
 
 def test_torchs_own_streams_are_put_back_where_a_training_draws_from_them(small):

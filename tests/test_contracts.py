@@ -11,7 +11,6 @@ from gan_sampler import (
     ConditionalDCGANOverSampler,
     CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     GANOverSampler,
     PixelSampler,
     VisionAidedDCGANOverSampler,
@@ -46,7 +45,6 @@ SAMPLERS = [
         random_state=0,
     ),
     CycleGANOverSampler(image_shape="row", n_steps=2, base_channels=2, n_blocks=1, random_state=0),
-    DeepSMOTE(image_shape="row", n_steps=2, base_channels=2, latent_dim=4, random_state=0),
     AugmentationOverSampler(image_shape="row", random_state=0),
     PixelSampler(RandomOverSampler(random_state=0), image_shape="row"),
 ]

@@ -18,7 +18,6 @@ from gan_sampler import (
     CollapseWarning,
     CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     PixelSampler,
     PoorQualityError,
     QualityWarning,
@@ -253,27 +252,13 @@ class TestInterruption:
             sampler.set_params(n_steps=100).fit_resample(*shapes)
         np.testing.assert_array_equal(sampler.sample(2, "square", random_state=0), expected)
 
-    def test_translators_and_autoencoders_are_kept_too(self, interrupt_at, monkeypatch, shapes):
+    def test_translators_are_kept_too(self, interrupt_at, shapes):
         """They take as long."""
         interrupt_at(2 * 72)
         translator = CycleGANOverSampler(n_steps=100, base_channels=2, n_blocks=1, random_state=0)
         with pytest.raises(KeyboardInterrupt, match="translators_"):
             translator.fit_resample(*shapes)
         assert translator.translate(shapes[0][:2], "square").shape == (2, 12, 12)
-        calls, normalised = [], torch.nn.functional.mse_loss
-
-        def interrupt(*args):
-            calls.append(1)
-            if len(calls) == 2 * 72:
-                raise KeyboardInterrupt
-            return normalised(*args)
-
-        monkeypatch.setattr("gan_sampler.training._autoencoder.mse_loss", interrupt)
-        autoencoder = DeepSMOTE(n_steps=100, base_channels=2, latent_dim=4, random_state=0)
-        with pytest.raises(KeyboardInterrupt, match="decoder_"):
-            autoencoder.fit_resample(*shapes)
-        assert autoencoder.history_[-1]["step"] == 50
-        assert autoencoder.decoder_(torch.zeros(2, 4)).shape == (2, 1, 12, 12)
 
 
 class Breaks(FunctionTransformer):
@@ -429,7 +414,7 @@ class TestPoorQuality:
         assert sampler.sample(2, "c").shape == (2, 12, 12)
         assert not hasattr(sampler, "synthetic_mask_")
 
-    @pytest.mark.parametrize("name", ["dcgan", "conditional", "cyclegan", "deep smote"])
+    @pytest.mark.parametrize("name", ["dcgan", "conditional", "cyclegan"])
     def test_every_sampler_that_learns_is_judged(self, name, monkeypatch, shapes):
         """By the same measure."""
         monkeypatch.setattr(_judging, "is_unusable", lambda record: True)

@@ -23,7 +23,6 @@ from gan_sampler import (
     ConditionalDCGANOverSampler,
     CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     PixelSampler,
 )
 from gan_sampler.samplers import _repr
@@ -171,7 +170,6 @@ def test_the_report_of_quality_is_told(sampler):
     "sampler",
     [
         AugmentationOverSampler(random_state=0),
-        DeepSMOTE(n_steps=2, base_channels=4, random_state=0),
         CycleGANOverSampler(n_steps=2, base_channels=4, random_state=0),
     ],
     ids=lambda sampler: type(sampler).__name__,

@@ -23,7 +23,6 @@ from gan_sampler import (
     ConditionalDCGANOverSampler,
     CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     GANOverSampler,
     QualityWarning,
     VisionAidedDCGANOverSampler,
@@ -47,7 +46,6 @@ SAMPLERS = {
     "conditional": ConditionalDCGANOverSampler(n_steps=3, base_channels=4, random_state=0),
     "gan": GANOverSampler(n_steps=2, generator__base_channels=4, discriminator__base_channels=4, random_state=0),
     "cyclegan": CycleGANOverSampler(n_steps=2, base_channels=2, n_blocks=1, random_state=0),
-    "deep smote": DeepSMOTE(n_steps=10, base_channels=4, latent_dim=8, learning_rate=1e-2, random_state=0),
     "augmentation": AugmentationOverSampler(random_state=0),
 }
 

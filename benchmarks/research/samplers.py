@@ -40,7 +40,6 @@ from gan_sampler import (
     ConditionalDCGANOverSampler,
     CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     EfficientNetLite0Embedder,
     GANOverSampler,
     VisionAidedDCGANOverSampler,
@@ -136,7 +135,6 @@ CANDIDATES = {
         learns_all=True,
     ),
     "CycleGAN": Candidate(CycleGANOverSampler(n_steps=2500)),
-    "DeepSMOTE": Candidate(DeepSMOTE(n_steps=220)),
 }
 BASELINES = ("none", "random", "SMOTE")
 REFERENCE = "all real images"

@@ -19,7 +19,7 @@ FROM_NOISE = (
     *("dcgan", "dcgan_alone", "dcgan_every_class", "conditional"),
     *("vision_aided", "vision_aided_alone", "vision_aided_every_class"),
 )
-GENERATORS = ("deep_smote", "cyclegan", *FROM_NOISE)
+GENERATORS = ("cyclegan", *FROM_NOISE)
 _ALARMS = {"CollapseWarning": "a generator that has collapsed", "QualityWarning": "synthetic images of poor quality"}
 _TOO_SMALL = 0.01  # difference of metrics in [0, 1] without practical relevance
 

@@ -46,7 +46,6 @@ COLOURS = {
     "augmentation": "#009e73",
     "augmentation_repetition": "#117733",
     "augmentation_every_class": "#6699cc",
-    "deep_smote": "#44aa99",
     "dcgan": "#d55e00",
     "dcgan_alone": "#ddaa33",
     "dcgan_every_class": "#cc79a7",

@@ -16,7 +16,6 @@ TREATMENT_LABELS = {
     "augmentation": "augmentation",
     "augmentation_repetition": "augmentation + repetition",
     "augmentation_every_class": "augmentation, every class",
-    "deep_smote": "DeepSMOTE",
     "dcgan": "DCGAN",
     "dcgan_alone": "DCGAN, without repetition",
     "dcgan_every_class": "DCGAN, every class",

@@ -22,7 +22,6 @@ from gan_sampler.samplers import (
     ConditionalDCGANOverSampler,
     CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     PixelSampler,
     VisionAidedDCGANOverSampler,
 )
@@ -199,8 +198,6 @@ def _named_treatment(name, settings, device, verbose):
         return Treatment(name, label, AugmentationOverSampler(repeated_share=1 - _AUGMENTED_SHARE))
     if name == "augmentation_every_class":
         return Treatment(name, label, AugmentationOverSampler(synthetic_classes="all"))
-    if name == "deep_smote":
-        return Treatment(name, label, DeepSMOTE(**settings.deep_smote, **shared))
     if name == "cyclegan":
         return Treatment(name, label, CycleGANOverSampler(**settings.cyclegan, **shared))
     if name == "conditional":

@@ -6,7 +6,6 @@ SAMPLERS = {
     "vision_aided": "a GAN for each class, judged by a pretrained network, too",
     "conditional": "one GAN for all classes",
     "cyclegan": "images of the largest class, turned into others",
-    "deep_smote": "SMOTE between codes of an auto-encoder",
     "augmentation": "small changes to real images",
     "smote": "SMOTE on pixels",
     "adasyn": "ADASYN on pixels",
@@ -14,7 +13,7 @@ SAMPLERS = {
 }
 # Those that a file can hold, and whose training goes on after an interruption.
 IN_FILES = ("dcgan", "vision_aided", "conditional")
-_TRAINED = ("dcgan", "vision_aided", "conditional", "cyclegan", "deep_smote")
+_TRAINED = ("dcgan", "vision_aided", "conditional", "cyclegan")
 _OF_PIXELS = {"smote": "SMOTE", "adasyn": "ADASYN", "random": "RandomOverSampler"}
 _NEIGHBORS = {"smote": "k_neighbors", "adasyn": "n_neighbors"}
 _OF_IMAGES = {
@@ -22,7 +21,6 @@ _OF_IMAGES = {
     "vision_aided": "VisionAidedDCGANOverSampler",
     "conditional": "ConditionalDCGANOverSampler",
     "cyclegan": "CycleGANOverSampler",
-    "deep_smote": "DeepSMOTE",
     "augmentation": "AugmentationOverSampler",
 }
 

@@ -5,7 +5,6 @@ from ._base import BaseImageOverSampler
 from ._conditional import ConditionalDCGANOverSampler
 from ._cyclegan import CycleGANOverSampler
 from ._dcgan import DCGANOverSampler
-from ._deep_smote import DeepSMOTE
 from ._gan import GANOverSampler
 from ._judging import CollapseWarning, PoorQualityError
 from ._pixel import PixelSampler
@@ -18,7 +17,6 @@ __all__ = [
     "ConditionalDCGANOverSampler",
     "CycleGANOverSampler",
     "DCGANOverSampler",
-    "DeepSMOTE",
     "GANOverSampler",
     "PixelSampler",
     "PoorQualityError",

@@ -65,7 +65,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
     {device_}
     """
 
-    _network_attributes = ()  # names of fitted attributes that hold a network, or a dict of networks by class
+    _network_attributes = ()  # names of fitted attributes that hold networks by class
     _cut_off = {}  # trainings that max_time ended early: last step by name
     _min_images = 2  # of a class; one image has no variance to learn from
 
@@ -354,6 +354,4 @@ def _is_on(value):
 
 
 def _copy_to_cpu(networks):
-    if isinstance(networks, dict):
-        return {label: _copy_to_cpu(network) for label, network in networks.items()}
-    return copy.deepcopy(networks).cpu()
+    return {label: copy.deepcopy(network).cpu() for label, network in networks.items()}

@@ -101,7 +101,6 @@ class CycleGANOverSampler(BaseImageOverSampler):
     See Also
     --------
     DCGANOverSampler : Over-sample with a generative adversarial network.
-    DeepSMOTE : SMOTE in the latent space of an autoencoder.
 
     Notes
     -----

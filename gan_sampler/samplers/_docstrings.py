@@ -103,12 +103,6 @@ SHARED = {
     as after Ctrl-C. Otherwise the images do not depend on it, but its time counts for `max_time`. It is copied by
     scikit-learn's `clone` and, with `n_jobs`, sent to other processes, so it must not hold what cannot be copied, such
     as an open file. It is not written by `save`.""",
-    "callback_of_all_classes": """callback : callable or None, default=None
-    Called every 50 steps and at the end of the training with a :class:`gan_sampler.training.TrainingProgress`, whose
-    ``label`` is None and whose ``sample(n, label)`` draws images of one class. If it returns True, training stops as if
-    `n_steps` were reached; if it raises, the fit stops and the best snapshot is kept, as after Ctrl-C. Otherwise the
-    images do not depend on it, but its time counts for `max_time`. It is copied by scikit-learn's `clone`, so it must
-    not hold what cannot be copied, such as an open file. It is not written by `save`.""",
     "repeated_share": """repeated_share : float, default=0.75
     Share, in [0, 1), of the images added to a class that are repeated real images, each equally often up to a
     difference of one; the others are synthetic, at least one. 0 adds synthetic images only: in our experiments these

@@ -1,10 +1,9 @@
-"""Training of networks on tensors: GANs, CycleGAN and an autoencoder. Independent of scikit-learn."""
+"""Training of networks on tensors: GANs and CycleGAN. Independent of scikit-learn."""
 
 from .._files import check_tensors, check_writable, read_file, write_file
 from .._keeper import CheckpointKeeper
 from .._snapshots import LEAST_VARIANCE_RATIO, is_unusable, rank
 from ._augment import augment_mildly, brighten, stretch_contrast, translate
-from ._autoencoder import train_autoencoder
 from ._checkpoint import Checkpoint
 from ._cycle import train_cycle_gan, translate_images
 from ._draw import draw, finish, freeze
@@ -46,7 +45,6 @@ __all__ = [
     "read_file",
     "stretch_contrast",
     "trained_state",
-    "train_autoencoder",
     "train_cycle_gan",
     "train_gan",
     "translate",

@@ -73,8 +73,8 @@ class TrainingProgress:
     Attributes
     ----------
     label : object
-        The class that is trained. None where one training is of all classes, as in `ConditionalDCGANOverSampler`, in
-        `DeepSMOTE` and in the pretraining of ``pretrain="all"``.
+        The class that is trained. None where one training is of all classes, as in `ConditionalDCGANOverSampler` and in
+        the pretraining of ``pretrain="all"``.
     labels : list
         The classes that `sample` can draw; empty in a pretraining.
     step : int
@@ -112,8 +112,7 @@ class TrainingProgress:
         """Draw images as the averaged generator makes them at this moment; the training goes on as if none were drawn.
 
         Available until the callback returns. Batches are normalised by their own statistics, as those that the score is
-        taken of. `CycleGANOverSampler` translates real images of other classes; `DeepSMOTE` decodes from between the
-        codes of two images of a class.
+        taken of. `CycleGANOverSampler` translates real images of other classes.
 
         Parameters
         ----------

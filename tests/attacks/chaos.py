@@ -33,7 +33,6 @@ from gan_sampler import (
     ConditionalDCGANOverSampler,
     CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     _keeper,
 )
 from gan_sampler.evaluation import Store, StoreError
@@ -300,7 +299,6 @@ def fit_in_threads(seed):
         DCGANOverSampler(n_steps=20, base_channels=2, dropout=0.4),
         ConditionalDCGANOverSampler(n_steps=20, base_channels=2),
         CycleGANOverSampler(n_steps=3, base_channels=2, n_blocks=1),
-        DeepSMOTE(n_steps=5, base_channels=2, latent_dim=4),
         AugmentationOverSampler(),
     ]
     samplers = [clone(stream.choice(prototypes)).set_params(random_state=i) for i in range(6)]

@@ -15,7 +15,7 @@ from gan_sampler import PixelSampler
 INTEGERS = ["u1", "i1", *(order + kind + size for size in "248" for kind in "iu" for order in "<>")]
 FLOATS = [order + "f" + size for size in "248" for order in "<>"]
 GAN_SAMPLERS = ("DCGANOverSampler", "ConditionalDCGANOverSampler")
-SAMPLERS = (*GAN_SAMPLERS, "CycleGANOverSampler", "DeepSMOTE", "AugmentationOverSampler", "PixelSampler")
+SAMPLERS = (*GAN_SAMPLERS, "CycleGANOverSampler", "AugmentationOverSampler", "PixelSampler")
 
 
 class Case:
@@ -474,17 +474,6 @@ _PARAMETERS = {
         "batch_size": [1, 2, 5],
         "learning_rate": [1e-4],
         "precision": ["auto", "auto", "float32", "bfloat16"],
-    },
-    "DeepSMOTE": {
-        **_SHARED,
-        "k_neighbors": [1, 5, 50],
-        "latent_dim": [1, 3, 8],
-        "base_channels": [1, 2],
-        "channels": ["pyramid", "flat"],
-        "n_steps": [1, 3],
-        "max_time": [None, None, 1e-9],
-        "batch_size": [2, 7, 100],
-        "learning_rate": [1e-4],
     },
     "AugmentationOverSampler": {
         **_SHARED,

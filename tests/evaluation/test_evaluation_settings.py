@@ -34,9 +34,7 @@ def test_limits_reach_every_gan(name):
     treatment.sampler._validate_params()
 
 
-def test_autoencoder_takes_the_steps_alone():
-    settings = Settings().with_limits(n_steps=7, max_time=3)
-    assert settings.deep_smote == {"n_steps": 7}
+def test_a_limit_of_steps_takes_the_place_of_epochs():
     assert Settings(gan_epochs=5).with_limits(n_steps=7).gan_epochs is None
     assert Settings().with_limits() == Settings()
 
