@@ -97,7 +97,6 @@ PRESETS = {
         embedders=("efficientnet_lite0", "resnet18_finetuned"),
         settings=Settings(
             dcgan={"n_steps": 1000},
-            cyclegan={"n_steps": 1000},
             ann={"max_epochs": 20},
             cnn={"max_epochs": 5},
             densenet121={"max_epochs": 1},

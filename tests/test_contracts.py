@@ -9,7 +9,6 @@ from torch import nn
 from gan_sampler import (
     AugmentationOverSampler,
     ConditionalDCGANOverSampler,
-    CycleGANOverSampler,
     DCGANOverSampler,
     GANOverSampler,
     PixelSampler,
@@ -44,7 +43,6 @@ SAMPLERS = [
         n_steps=2,
         random_state=0,
     ),
-    CycleGANOverSampler(image_shape="row", n_steps=2, base_channels=2, n_blocks=1, random_state=0),
     AugmentationOverSampler(image_shape="row", random_state=0),
     PixelSampler(RandomOverSampler(random_state=0), image_shape="row"),
 ]

@@ -16,7 +16,6 @@ from test_samplers import SAMPLERS
 from gan_sampler import (
     AugmentationOverSampler,
     CollapseWarning,
-    CycleGANOverSampler,
     DCGANOverSampler,
     PixelSampler,
     PoorQualityError,
@@ -252,14 +251,6 @@ class TestInterruption:
             sampler.set_params(n_steps=100).fit_resample(*shapes)
         np.testing.assert_array_equal(sampler.sample(2, "square", random_state=0), expected)
 
-    def test_translators_are_kept_too(self, interrupt_at, shapes):
-        """They take as long."""
-        interrupt_at(2 * 72)
-        translator = CycleGANOverSampler(n_steps=100, base_channels=2, n_blocks=1, random_state=0)
-        with pytest.raises(KeyboardInterrupt, match="translators_"):
-            translator.fit_resample(*shapes)
-        assert translator.translate(shapes[0][:2], "square").shape == (2, 12, 12)
-
 
 class Breaks(FunctionTransformer):
     """An embedder that runs out of memory after some images."""
@@ -414,7 +405,7 @@ class TestPoorQuality:
         assert sampler.sample(2, "c").shape == (2, 12, 12)
         assert not hasattr(sampler, "synthetic_mask_")
 
-    @pytest.mark.parametrize("name", ["dcgan", "conditional", "cyclegan"])
+    @pytest.mark.parametrize("name", ["dcgan", "vision aided", "conditional", "gan"])
     def test_every_sampler_that_learns_is_judged(self, name, monkeypatch, shapes):
         """By the same measure."""
         monkeypatch.setattr(_judging, "is_unusable", lambda record: True)

@@ -10,9 +10,7 @@ from gan_sampler.networks import (
     ConditionalGenerator,
     Discriminator,
     Generator,
-    PatchDiscriminator,
     ProjectionDiscriminator,
-    Translator,
     _resampling,
 )
 from gan_sampler.networks._dcgan import pyramid_channels, pyramid_sizes
@@ -174,8 +172,6 @@ def test_numpy_integers_are_sizes_like_any_other(number):
         == images.shape
     )
     assert ProjectionDiscriminator(shape, four, base_channels=four)(images, 1).shape == (2,)
-    assert Translator(shape, base_channels=four, n_blocks=number(1))(images).shape == images.shape
-    assert PatchDiscriminator(shape, base_channels=four)(images).shape[:2] == (2, 1)
 
 
 def test_drawn_images_keep_more_than_bfloat16_under_mixed_precision():

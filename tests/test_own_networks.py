@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from conftest import KeptStates, make_shapes
+from conftest import KeptStates, make_patch_discriminator, make_shapes
 from imblearn.pipeline import Pipeline
 from joblib.externals.loky.backend.reduction import dumps as dumps_for_processes
 from sklearn.base import BaseEstimator, clone
@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import orthogonal
 
 from gan_sampler import ConditionalDCGANOverSampler, DCGANOverSampler, GANOverSampler
-from gan_sampler.networks import ConditionalGenerator, Discriminator, Generator, PatchDiscriminator
+from gan_sampler.networks import ConditionalGenerator, Discriminator, Generator
 from gan_sampler.samplers import _base_gan
 from gan_sampler.samplers._factories import try_networks
 from gan_sampler.training import LOSSES, Loss, identity_of, train_gan
@@ -291,7 +291,7 @@ class TestLosses:
     @pytest.mark.parametrize("size", [12, 8])
     def test_logits_of_patches_are_accepted(self, name, size):
         """Of shape (n, 1, h, w), also where h and w are 1, as they are means that the losses take."""
-        sampler = make_sampler(discriminator=PatchDiscriminator, discriminator__base_channels=2, loss=name)
+        sampler = make_sampler(discriminator=make_patch_discriminator, discriminator__base_channels=2, loss=name)
         images, _ = sampler.fit_resample(*make_shapes(size=size))
         assert len(images) == 48
 

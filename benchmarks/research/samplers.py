@@ -38,7 +38,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gan_sampler import (
     AugmentationOverSampler,
     ConditionalDCGANOverSampler,
-    CycleGANOverSampler,
     DCGANOverSampler,
     EfficientNetLite0Embedder,
     GANOverSampler,
@@ -134,7 +133,6 @@ CANDIDATES = {
         ),
         learns_all=True,
     ),
-    "CycleGAN": Candidate(CycleGANOverSampler(n_steps=2500)),
 }
 BASELINES = ("none", "random", "SMOTE")
 REFERENCE = "all real images"

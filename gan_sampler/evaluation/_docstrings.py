@@ -6,11 +6,11 @@ SHARED = {
     "samplers": """samplers : sequence of str, or dict of str to sampler, or None, default=None
     Treatments to compare. Built-in ones by name: "none", "class_weight", "threshold", "random", "smote", "adasyn",
     "augmentation", "augmentation_repetition", "augmentation_every_class", "dcgan", "dcgan_alone", "dcgan_every_class",
-    "vision_aided", "vision_aided_alone", "vision_aided_every_class", "conditional" and "cyclegan"; others as
-    a dict of objects with ``fit_resample``. With the suffix ``+threshold`` behind a name, the decision threshold is
-    tuned in addition, on folds of the real training images. "none", doing nothing, is always included. "all_real" is a
-    reference and no treatment: with `n_rare`, it trains on all real images of the rarest class. None takes a selection
-    that runs in a reasonable time.""",
+    "vision_aided", "vision_aided_alone", "vision_aided_every_class" and "conditional"; others as a dict of
+    objects with ``fit_resample``. With the suffix ``+threshold`` behind a name, the decision threshold is tuned in
+    addition, on folds of the real training images. "none", doing nothing, is always included. "all_real" is a reference
+    and no treatment: with `n_rare`, it trains on all real images of the rarest class. None takes a selection that runs
+    in a reasonable time.""",
     "classifiers": """classifiers : sequence of str, or dict of str to estimator, or None, default=None
     Classifiers that are trained on the images of each sampler. Built-in ones by name: "tree", "forest", "svm" and
     "logistic" on features, "ann", "cnn" and "densenet121" on images. Others as a dict of estimators. None takes a

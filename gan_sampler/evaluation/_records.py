@@ -23,7 +23,6 @@ TREATMENT_LABELS = {
     "vision_aided_alone": "vision-aided DCGAN, without repetition",
     "vision_aided_every_class": "vision-aided DCGAN, every class",
     "conditional": "conditional DCGAN",
-    "cyclegan": "CycleGAN",
     "all_real": "all real images (reference)",
 }
 CLASSIFIER_LABELS = {

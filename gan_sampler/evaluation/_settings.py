@@ -24,8 +24,6 @@ class Settings:
         Parameters of `DCGANOverSampler` and `ConditionalDCGANOverSampler`.
     vision_aided : dict, default={}
         Parameters of `VisionAidedDCGANOverSampler`.
-    cyclegan : dict, default={}
-        Parameters of `CycleGANOverSampler`.
     gan_epochs : int or None, default=None
         Length of training of `dcgan` and `vision_aided` in epochs of the rarest class. None takes their `n_steps`.
     ann : dict, default={}
@@ -52,7 +50,6 @@ class Settings:
 
     dcgan: dict = field(hash=False, default_factory=dict)
     vision_aided: dict = field(hash=False, default_factory=dict)
-    cyclegan: dict = field(hash=False, default_factory=dict)
     gan_epochs: int | None = None
     ann: dict = field(hash=False, default_factory=dict)
     cnn: dict = field(hash=False, default_factory=dict)
@@ -84,7 +81,6 @@ class Settings:
             self,
             dcgan={**self.dcgan, **limits},
             vision_aided={**self.vision_aided, **limits},
-            cyclegan={**self.cyclegan, **limits},
             gan_epochs=self.gan_epochs if n_steps is None else None,
         )
 
@@ -107,7 +103,6 @@ class Settings:
             "dcgan": of_dcgan,
             "vision_aided": of_vision_aided,
             "gan_epochs": (*of_dcgan, *of_vision_aided),
-            "cyclegan": ("cyclegan",),
             "ann": ("ann",),
             "cnn": ("cnn",),
             "densenet121": ("densenet121",),
@@ -146,7 +141,6 @@ def default_settings(image_shape, device):
     return Settings(
         dcgan=limits,
         vision_aided=limits,
-        cyclegan=limits,
         embedder_size=int(np.clip(side, MIN_EMBEDDER_SIZE, MAX_EMBEDDER_SIZE)),
     )
 

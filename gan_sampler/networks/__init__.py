@@ -2,7 +2,6 @@
 
 from ._conditional import ConditionalGenerator, GeneratorOfOneClass, ProjectionDiscriminator
 from ._dcgan import Discriminator, Generator
-from ._translator import PatchDiscriminator, Translator
 from ._vision_aided import VisionAidedDiscriminator
 
 __all__ = [
@@ -10,8 +9,6 @@ __all__ = [
     "Discriminator",
     "Generator",
     "GeneratorOfOneClass",
-    "PatchDiscriminator",
     "ProjectionDiscriminator",
-    "Translator",
     "VisionAidedDiscriminator",
 ]

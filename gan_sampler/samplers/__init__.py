@@ -3,7 +3,6 @@
 from ._augmentation import AugmentationOverSampler
 from ._base import BaseImageOverSampler
 from ._conditional import ConditionalDCGANOverSampler
-from ._cyclegan import CycleGANOverSampler
 from ._dcgan import DCGANOverSampler
 from ._gan import GANOverSampler
 from ._judging import CollapseWarning, PoorQualityError
@@ -15,7 +14,6 @@ __all__ = [
     "BaseImageOverSampler",
     "CollapseWarning",
     "ConditionalDCGANOverSampler",
-    "CycleGANOverSampler",
     "DCGANOverSampler",
     "GANOverSampler",
     "PixelSampler",

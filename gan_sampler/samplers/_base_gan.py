@@ -1,5 +1,6 @@
 """Base class of samplers with generators: training, checkpoints, files, `sample`."""
 
+import copy
 import dataclasses
 import hashlib
 import math
@@ -41,6 +42,7 @@ from ..training import (
 from ._base import BaseImageOverSampler
 from ._docstrings import document
 from ._factories import FactoryParametersMixin, check_factory, check_network
+from ._input import warn_of_narrow_range
 from ._judging import best_record, warn_of_early_end
 from ._labels import check_label
 from ._persistence import load_sampler, save_sampler, to_json
@@ -153,7 +155,6 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         "device": [*BaseImageOverSampler._parameter_constraints["device"], list, tuple],
     }
 
-    _network_attributes = ("generators_",)
     _is_conditional = False
 
     def __init__(
@@ -331,9 +332,10 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
     def _learn(self, X, y, rows, random_states):
         """Train a generator for each class, and set `generators_` and `history_`."""
         self.generators_, self.history_ = {}, {}
-        self._cut_off = {}
+        self._cut_off = {}  # trainings that max_time ended early: last step by name
         if not rows:
             return
+        warn_of_narrow_range(X, self.image_format_, self.value_range)
         devices = self._resolve_devices()
         for device in devices:
             check_precision(self.precision, device)
@@ -469,6 +471,24 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         if self.snapshot == "last":
             return super()._score(X, y, label, random_state)
         return best_record(self.history_[label])
+
+    def _has_fitted_networks(self):
+        return bool(getattr(self, "generators_", None))
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "generators_" in state:  # so that the pickle can be loaded on machines without this accelerator
+            generators = {label: copy.deepcopy(generator).cpu() for label, generator in state["generators_"].items()}
+            state = {**state, "generators_": generators, "device_": torch.device("cpu")}
+        return state
+
+    def _advice(self):
+        if self._cut_off:
+            return "Give training more time (max_time); history_ shows how it went."
+        return (
+            "Train longer (n_steps), with a smaller learning_rate, or on more or smaller images; history_ shows how it "
+            "went."
+        )
 
     def _check_has_generators(self):
         if not hasattr(self, "generators_"):

@@ -1,11 +1,10 @@
-"""Training of networks on tensors: GANs and CycleGAN. Independent of scikit-learn."""
+"""Training of GANs on tensors. Independent of scikit-learn."""
 
 from .._files import check_tensors, check_writable, read_file, write_file
 from .._keeper import CheckpointKeeper
 from .._snapshots import LEAST_VARIANCE_RATIO, is_unusable, rank
 from ._augment import augment_mildly, brighten, stretch_contrast, translate
 from ._checkpoint import Checkpoint
-from ._cycle import train_cycle_gan, translate_images
 from ._draw import draw, finish, freeze
 from ._identity import hash_of_tensors, identity_of, name_of
 from ._loop import train_gan
@@ -45,9 +44,7 @@ __all__ = [
     "read_file",
     "stretch_contrast",
     "trained_state",
-    "train_cycle_gan",
     "train_gan",
     "translate",
-    "translate_images",
     "write_file",
 ]

@@ -31,7 +31,6 @@ from sklearn.base import clone
 from gan_sampler import (
     AugmentationOverSampler,
     ConditionalDCGANOverSampler,
-    CycleGANOverSampler,
     DCGANOverSampler,
     _keeper,
 )
@@ -298,7 +297,6 @@ def fit_in_threads(seed):
         DCGANOverSampler(n_steps=20, base_channels=2),
         DCGANOverSampler(n_steps=20, base_channels=2, dropout=0.4),
         ConditionalDCGANOverSampler(n_steps=20, base_channels=2),
-        CycleGANOverSampler(n_steps=3, base_channels=2, n_blocks=1),
         AugmentationOverSampler(),
     ]
     samplers = [clone(stream.choice(prototypes)).set_params(random_state=i) for i in range(6)]
