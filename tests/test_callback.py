@@ -178,13 +178,6 @@ def test_a_conditional_training_names_its_classes():
     assert record["score"] == pytest.approx((record["score_a"] + record["score_b"]) / 2)
 
 
-def test_pretraining_calls_it_too(small):
-    seen = []
-    callback = lambda progress: seen.append((progress.label, progress.labels, progress.sample(2).shape))  # noqa: E731
-    make(DCGANOverSampler, pretrain="all", callback=callback).fit_resample(*small)
-    assert seen == 2 * [(None, [], (2, 8, 8))] + 2 * [("square", ["square"], (2, 8, 8))]
-
-
 @pytest.mark.parametrize("n", [-1, 2.0, True, "3"])
 def test_a_number_of_images_that_is_none_is_refused(n, small):
     def follow(progress):

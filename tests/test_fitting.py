@@ -207,13 +207,6 @@ class TestInterruption:
         assert [len(sampler.history_[label]) for label in ("b", "c")] == [2, 1]
         assert sampler.sample(2, "b").shape == sampler.sample(2, "c").shape == (2, 12, 12)
 
-    def test_in_pretraining_nothing_is_promised(self, sampler, interrupt_at, shapes):
-        """No generator of a class has begun yet."""
-        interrupt_at(72)
-        with pytest.raises(KeyboardInterrupt, match=r"every class \(pretraining\) was interrupted.*nothing is kept"):
-            sampler.set_params(n_steps=100, pretrain="all").fit_resample(*shapes)
-        assert not hasattr(sampler, "generators_")
-
     def test_other_processes_are_told_of(self, sampler, monkeypatch, tmp_path):
         """Ctrl-C ends them; what was done before is here."""
         X, y = three_classes()
@@ -437,13 +430,12 @@ class TestPoorQuality:
             lambda self, *args, **options: shares.append(options["max_time"]) or train(self, *args, **options),
         )
         sampler.set_params(max_time=60.0).fit_resample(*three_classes())
-        sampler.set_params(pretrain="all").fit_resample(*three_classes())
-        assert shares == [30.0, 30.0, 30.0, 15.0, 15.0]
+        assert shares == [30.0, 30.0]
         shares.clear()
         X = np.concatenate([make_shapes(12, 0)[0], make_shapes(18, 0)[0]])
         y = np.repeat([0, 1, 2, 3], [15, 5, 5, 5])
         with joblib.parallel_config(backend="threading"):  # two at once, so in two rounds
-            sampler.set_params(pretrain=None, n_jobs=2).fit_resample(X, y)
+            sampler.set_params(n_jobs=2).fit_resample(X, y)
         assert shares == [30.0, 30.0, 30.0]
 
 

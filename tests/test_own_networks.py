@@ -209,10 +209,6 @@ class TestFactories:
                 r"discriminator must map 2 images to logits of shape \(2,\).*Flatten are of shape \(288,\)",
             ),
             ({"conditional": True, "discriminator": None}, r"make networks with a method of_class\(index\)"),
-            (
-                {"generator": None, "discriminator": None, "conditional": True, "pretrain": "all"},
-                "pretrain must be None with conditional=True",
-            ),
             ({"loss__factor": 2}, r"loss must be a function that takes factor, where loss__factor is set; got 'non_s"),
             ({"loss": scaled_loss, "loss__facto": 2}, r"loss__facto must be .* takes loss__factor\."),
             ({"loss": lambda: "hinge"}, r"loss must return a .*Loss or a tuple of two functions .* returned 'hinge'"),
@@ -352,19 +348,6 @@ class TestFrozenParts:
         other = clone(part).set_params(discriminator=functools.partial(OnBackbone, seed=1))
         with pytest.raises(ValueError, match=r"networks\[1\]: .*OnBackbone"):
             other.fit_resample(*shapes)
-
-    def test_pretraining_passes_on_what_it_trained(self, shapes):
-        """And the backbone of each class is its own, frozen."""
-        made = []
-
-        def make(image_shape):
-            made.append(OnBackbone(image_shape))
-            return made[-1]
-
-        make_sampler(discriminator=make, pretrain="all").fit_resample(*shapes)
-        of_all, of_class = made
-        states = [network.backbone.state_dict() for network in (of_all, of_class)]
-        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
     def test_a_frozen_part_of_a_generator_stays_as_it_is(self):
         """In the average, too, whose other batch normalisation gets statistics anew."""

@@ -121,7 +121,6 @@ class Candidate:
 CANDIDATES = {
     "augmentation": Candidate(AugmentationOverSampler(), learns_all=True),
     "DCGAN": Candidate(DCGANOverSampler(n_steps=5000)),
-    "DCGAN, pretrained on all classes": Candidate(DCGANOverSampler(pretrain="all", n_steps=2500)),
     "vision-aided DCGAN": Candidate(VisionAidedDCGANOverSampler(n_steps=2400)),
     "conditional DCGAN": Candidate(ConditionalDCGANOverSampler(n_steps=5000), learns_all=True),
     "conditional, vision-aided": Candidate(

@@ -124,9 +124,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     """
 
     _parameter_constraints: dict = {
-        name: constraint
-        for name, constraint in DCGANOverSampler._parameter_constraints.items()
-        if name not in ("pretrain", "n_jobs")
+        name: constraint for name, constraint in DCGANOverSampler._parameter_constraints.items() if name != "n_jobs"
     }
     _is_conditional = True
     _generator_class, _discriminator_class = ConditionalGenerator, ProjectionDiscriminator

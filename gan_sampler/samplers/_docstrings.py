@@ -81,9 +81,6 @@ SHARED = {
     than 2,400 of 64 x 64, and None otherwise. A function is called as ``augmentation(images, generator=stream)`` with
     images (n, channels, height, width) in [-1, 1] and a `torch.Generator` to draw from, and returns changed images; it
     must be differentiable and change each image independently of the others. Synthetic images are not augmented.""",
-    "pretrain": """pretrain : "all" or None, default=None
-    "all" first trains networks on the images of every class, for `n_steps` additional steps and with half of
-    `max_time`; the training of each class starts from their weights. All images have to fit in the device memory.""",
     "checkpoint_dir": """checkpoint_dir : path-like or None, default=None
     Folder in which the state of each training is saved about every 20 seconds, at the end and on Ctrl-C. Repeating an
     interrupted fit with the same data, parameters and seed continues from there; on the CPU the images are the same as

@@ -11,7 +11,7 @@ from ._loop import train_gan
 from ._losses import LOSSES, Loss, check_loss
 from ._progress import CallbackError, TrainingInterrupted, TrainingProgress
 from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass, of_class
-from ._state import constant_names, trained_state
+from ._state import constant_names
 from ._step import normalised
 
 __all__ = [
@@ -43,7 +43,6 @@ __all__ = [
     "rank",
     "read_file",
     "stretch_contrast",
-    "trained_state",
     "train_gan",
     "translate",
     "write_file",

@@ -73,10 +73,9 @@ class TrainingProgress:
     Attributes
     ----------
     label : object
-        The class that is trained. None where one training is of all classes, as in `ConditionalDCGANOverSampler` and in
-        the pretraining of ``pretrain="all"``.
+        The class that is trained. None where one training is of all classes, as in `ConditionalDCGANOverSampler`.
     labels : list
-        The classes that `sample` can draw; empty in a pretraining.
+        The classes that `sample` can draw; empty under `gan_sampler.training.train_gan`, which knows no labels.
     step : int
         Updates of the generator so far.
     n_steps : int

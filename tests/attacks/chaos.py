@@ -46,9 +46,7 @@ _DISK = "4m"
 _SMALL = {"base_channels": 2, "random_state": 0}
 SAMPLERS = {
     "plain": DCGANOverSampler(n_steps=120, **_SMALL),
-    "dropout and pretraining": DCGANOverSampler(
-        n_steps=70, pretrain="all", dropout=0.3, discriminator_norm="batch", **_SMALL
-    ),
+    "dropout": DCGANOverSampler(n_steps=120, dropout=0.3, discriminator_norm="batch", **_SMALL),
     "conditional": ConditionalDCGANOverSampler(n_steps=220, **_SMALL),
     "wide": DCGANOverSampler(n_steps=60, base_channels=24, latent_dim=64, random_state=0),
 }

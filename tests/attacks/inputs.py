@@ -459,7 +459,6 @@ _GAN = {
 _PARAMETERS = {
     "DCGANOverSampler": {
         **_GAN,
-        "pretrain": [None, None, "all"],
         "n_jobs": [None, 1],  # new processes take seconds; chaos.py attacks those
         "device": ["cpu", ["cpu", "cpu"], (torch.device("cpu"),)],
     },
