@@ -12,7 +12,6 @@ ALL_SAMPLERS = (
     "smote",
     "adasyn",
     "augmentation",
-    "deep_smote",
     "dcgan",
     "dcgan_every_class",
     "conditional",
@@ -90,7 +89,7 @@ _OF_THE_REPORT = {"early_stopping": False, "value_range": (-255, 255)}
 
 PRESETS = {
     "demo": Preset(
-        about="eleven treatments, all classifiers, 1,000 solar cells at 32 px, one seed, at most 5 minutes on 2 cores",
+        about="ten treatments, all classifiers, 1,000 solar cells at 32 px, one seed, at most 5 minutes on 2 cores",
         data="elpv",
         image_size=32,
         seeds=(0,),
@@ -98,8 +97,6 @@ PRESETS = {
         embedders=("efficientnet_lite0", "resnet18_finetuned"),
         settings=Settings(
             dcgan={"n_steps": 1000},
-            deep_smote={"base_channels": 32, "n_steps": 100},
-            cyclegan={"n_steps": 1000},
             ann={"max_epochs": 20},
             cnn={"max_epochs": 5},
             densenet121={"max_epochs": 1},
@@ -112,7 +109,7 @@ PRESETS = {
         data="chest_xray",
         image_size=64,
         seeds=(0, 1, 2, 3, 4),
-        samplers=tuple(name for name in ALL_SAMPLERS if name not in ("deep_smote", "conditional")),
+        samplers=tuple(name for name in ALL_SAMPLERS if name != "conditional"),
         classifiers=("forest", "svm", "logistic"),
         embedders=("efficientnet_lite0",),
         settings=Settings(dcgan={"n_steps": 1000}, embedder_size=112),

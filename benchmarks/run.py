@@ -20,7 +20,7 @@ from gan_sampler.runtime import keep_freed_memory
 EXAMPLES = """\
 examples:
   python benchmarks/run.py
-      the demo: eleven treatments and all classifiers on solar cells that a package ships, in minutes
+      the demo: ten treatments and all classifiers on solar cells that a package ships, in minutes
   python benchmarks/run.py --data path/to/chest_xray --preset cpu --n-rare 100
       the chest X-rays, with 100 images of the rare class in training
   python benchmarks/run.py --data digits --samplers none smote dcgan dcgan+threshold --classifiers svm cnn --seeds 0 1 2

@@ -10,7 +10,6 @@ ORDER = [
     "few_images",
     "vision_aided_training",
     "pixel_baselines",
-    "translation",
     "solar_cells",
     "memorisation",
     "displays",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from gan_sampler.quality import _report
 
@@ -47,6 +48,15 @@ def make_shapes(n_discs=24, n_squares=10, size=12, seed=0):
             labels.append(label)
     order = rng.permutation(len(labels))
     return np.array(images, dtype=np.uint8)[order], np.array(labels)[order]
+
+
+def make_patch_discriminator(image_shape, base_channels=4):
+    """Return a discriminator with a logit for each of the overlapping patches of an image; one at 8 x 8 pixels."""
+    return nn.Sequential(
+        nn.Conv2d(image_shape[0], base_channels, 4, stride=2, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(base_channels, 1, 4),
+    )
 
 
 @pytest.fixture

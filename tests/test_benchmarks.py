@@ -12,9 +12,7 @@ from presets import PRESETS
 
 from gan_sampler import (
     ConditionalDCGANOverSampler,
-    CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     ResNet18Embedder,
     VisionAidedDCGANOverSampler,
 )
@@ -62,8 +60,6 @@ def test_presets_hold_parameters_that_the_samplers_have(name):
     DCGANOverSampler(**settings.dcgan)._validate_params()
     ConditionalDCGANOverSampler(**settings.dcgan)._validate_params()
     VisionAidedDCGANOverSampler(**settings.vision_aided)._validate_params()
-    DeepSMOTE(**settings.deep_smote)._validate_params()
-    CycleGANOverSampler(**settings.cyclegan)._validate_params()
     ResNet18Embedder(weights=None, **settings.resnet18)._validate_params()
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16), dtype=np.uint8)
     for classifier in choose_classifiers(["ann", "cnn", "densenet121"], settings, "cpu"):

@@ -131,7 +131,6 @@ class TestResuming:
             ({"learning_rate": 2e-3}, r"parameters\.learning_rate: 0\.001 there, 0\.002 in this fit"),
             ({"precision": "bfloat16"}, r"parameters\.precision: 'auto' there, 'bfloat16' in this fit"),
             ({"random_state": 1}, r"seed: \d+ there, \d+ in this fit"),
-            ({"pretrain": "all"}, r"parameters\.pretrain: None there, 'all' in this fit"),
         ],
     )
     def test_other_parameters_are_refused_with_the_difference(self, tmp_path, change, difference):
@@ -185,15 +184,6 @@ class TestResuming:
         with pytest.raises(ValueError, match=r"n_steps must be at least 3, .* got 2"):
             sampler.set_params(n_steps=2).fit_resample(*make_shapes())
 
-    def test_another_pretraining_is_refused(self, tmp_path):
-        """Its file may have been deleted; what started from it knows on which images it was."""
-        X, y = make_shapes()
-        sampler = clone(SAMPLER).set_params(checkpoint_dir=tmp_path, n_steps=2, pretrain="all")
-        sampler.fit_resample(X, y)
-        next(tmp_path.glob("*pretraining*")).unlink()
-        with pytest.raises(ValueError, match=r"pretrained_on\.sha256: "):
-            sampler.fit_resample(np.where((y == "disc")[:, None, None], X // 2, X), y)
-
     def test_a_saved_sampler_in_the_place_of_a_checkpoint_is_named(self, tmp_path):
         """Someone moved it there."""
         sampler = clone(SAMPLER).set_params(checkpoint_dir=tmp_path, n_steps=2)
@@ -221,14 +211,6 @@ class TestResuming:
             ValueError, match=r"square-\w+\.safetensors is no file written by gan_sampler, or a damaged"
         ):
             sampler.fit_resample(*make_shapes())
-
-    def test_pretraining_has_its_own_checkpoint(self, tmp_path, monkeypatch):
-        """It may be the longer half."""
-        sampler = clone(SAMPLER).set_params(checkpoint_dir=tmp_path, n_steps=60, pretrain="all")
-        expected = sampler.fit_resample(*make_shapes())[0]
-        assert (tmp_path / "DCGANOverSampler-pretraining.safetensors").is_file()
-        monkeypatch.setattr(BatchOrder, "next", None)
-        np.testing.assert_array_equal(sampler.fit_resample(*make_shapes())[0], expected)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):

@@ -9,9 +9,7 @@ from torch import nn
 from gan_sampler import (
     AugmentationOverSampler,
     ConditionalDCGANOverSampler,
-    CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     GANOverSampler,
     PixelSampler,
     VisionAidedDCGANOverSampler,
@@ -45,8 +43,6 @@ SAMPLERS = [
         n_steps=2,
         random_state=0,
     ),
-    CycleGANOverSampler(image_shape="row", n_steps=2, base_channels=2, n_blocks=1, random_state=0),
-    DeepSMOTE(image_shape="row", n_steps=2, base_channels=2, latent_dim=4, random_state=0),
     AugmentationOverSampler(image_shape="row", random_state=0),
     PixelSampler(RandomOverSampler(random_state=0), image_shape="row"),
 ]

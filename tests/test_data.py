@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, Su
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from gan_sampler import AugmentationOverSampler, ConditionalDCGANOverSampler, CycleGANOverSampler, DCGANOverSampler
+from gan_sampler import AugmentationOverSampler, ConditionalDCGANOverSampler, DCGANOverSampler
 from gan_sampler.data import BalancedDataLoader, BalancedDataset, BalancedIterableDataset
 from gan_sampler.data._drawing import Drawing
 from gan_sampler.data._random import quick_seed
@@ -311,8 +311,6 @@ class TestDataset:
         X, y = shapes
         with pytest.raises(TypeError, match=r"draws images with sample.*got AugmentationOverSampler"):
             BalancedDataset(AugmentationOverSampler(), X, y)
-        with pytest.raises(TypeError, match="got CycleGANOverSampler"):
-            BalancedDataset(CycleGANOverSampler(), X, y)
         with pytest.raises(TypeError, match="fitted one"):
             BalancedDataset(DCGANOverSampler, X, y)
         with pytest.raises(NotFittedError, match="has no generators yet"):

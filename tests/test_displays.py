@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.manifold import TSNE
 from sklearn.preprocessing import FunctionTransformer
 
-from gan_sampler import AugmentationOverSampler, ConditionalDCGANOverSampler, DCGANOverSampler, DeepSMOTE, PixelSampler
+from gan_sampler import AugmentationOverSampler, ConditionalDCGANOverSampler, DCGANOverSampler, PixelSampler
 from gan_sampler.displays import (
     ClassDistributionDisplay,
     EmbeddingDisplay,
@@ -55,7 +55,6 @@ def fitted():
         "all": DCGANOverSampler(
             n_steps=2, base_channels=4, random_state=0, synthetic_classes="all", synthetic_ratio=0.5
         ),
-        "deep_smote": DeepSMOTE(n_steps=60, base_channels=4, random_state=0),
         "augmentation": AugmentationOverSampler(random_state=0),
         "pixel": PixelSampler(SMOTE(random_state=0)),
     }
@@ -443,16 +442,16 @@ def test_the_mark_is_not_at_the_lowest_score_where_those_images_cannot_be_used()
     assert TrainingHistoryDisplay.from_estimator(sampler).kept_steps == {"a": 100}
 
 
-def test_a_training_of_all_classes_together_has_one_line(fitted):
-    display = TrainingHistoryDisplay.from_estimator(fitted["deep_smote"][0])
-    assert set(display.lines_) == {("all classes", name) for name in ("score", "loss_reconstruction", "loss_penalty")}
-    assert display.ax_.get_ylabel() == "Score (lower is better)"  # which is no score of images
-    assert (
-        len(
-            {display.lines_["all classes", f"loss_{name}"][0].get_linestyle() for name in ("reconstruction", "penalty")}
-        )
-        == 2
-    )
+def test_losses_and_scores_of_other_trainings_are_drawn_too():
+    """A history of one's own may have any losses, and a score that is not one of images."""
+    history = [{"step": step, "score": 2.0, "loss_reconstruction": 1.0, "loss_penalty": 1.0} for step in (50, 100)]
+    display = TrainingHistoryDisplay({"a": history}).plot()
+    assert set(display.lines_) == {("a", name) for name in ("score", "loss_reconstruction", "loss_penalty")}
+    assert display.ax_.get_ylabel() == "Score (lower is better)"
+    assert len({display.lines_["a", f"loss_{name}"][0].get_linestyle() for name in ("reconstruction", "penalty")}) == 2
+
+
+def test_the_mean_score_of_classes_that_are_trained_together_can_be_drawn(fitted):
     display = TrainingHistoryDisplay.from_estimator(fitted["conditional"][0], quantities=["mean_score", "losses"])
     assert [ax.get_ylabel() for ax in display.axes_] == ["Mean score of the classes", "Loss"]
 
@@ -607,7 +606,7 @@ def test_spherical_interpolation_stays_on_the_sphere():
 
 
 def test_a_walk_needs_a_generator(fitted):
-    for name in ("pixel", "deep_smote", "augmentation"):
+    for name in ("pixel", "augmentation"):
         with pytest.raises(TypeError, match=r"sampler must be one whose generator draws from noise.*no noise to walk"):
             LatentWalkDisplay.from_estimator(fitted[name][0])
     with pytest.raises(ValueError, match=r"labels must be classes that have a generator, .* got \['square'\]"):

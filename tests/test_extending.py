@@ -74,7 +74,7 @@ def test_a_sampler_is_one_verb(sampler, shapes):
         clone(sampler).fit_resample(X, np.array(["lonely"] + ["many"] * 33))
 
 
-def test_a_gan_sampler_has_checkpoints_files_processes_and_pretraining(shapes, tmp_path):
+def test_a_gan_sampler_has_checkpoints_files_and_processes(shapes, tmp_path):
     """All that DCGANOverSampler has but its networks."""
     X, y = shapes
     sampler = DenseGANOverSampler(n_steps=60, checkpoint_dir=tmp_path / "checkpoints", random_state=0)
@@ -88,10 +88,10 @@ def test_a_gan_sampler_has_checkpoints_files_processes_and_pretraining(shapes, t
         again.sample(3, "square", random_state=1), sampler.sample(3, "square", random_state=1)
     )
     y = np.where((y == "square") & (np.arange(len(y)) % 2 == 0), "odd", y)
-    pretrained = DenseGANOverSampler(n_steps=2, pretrain="all", n_jobs=2, random_state=0)
+    together = DenseGANOverSampler(n_steps=2, n_jobs=2, random_state=0)
     with joblib.parallel_config(backend="threading"), threads(1):
-        X_res, _ = pretrained.fit_resample(X, y)
-    assert list(pretrained.generators_) == ["odd", "square"]
+        X_res, _ = together.fit_resample(X, y)
+    assert list(together.generators_) == ["odd", "square"]
     assert len(X_res) == 72
 
 

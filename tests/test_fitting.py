@@ -16,9 +16,7 @@ from test_samplers import SAMPLERS
 from gan_sampler import (
     AugmentationOverSampler,
     CollapseWarning,
-    CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     PixelSampler,
     PoorQualityError,
     QualityWarning,
@@ -209,13 +207,6 @@ class TestInterruption:
         assert [len(sampler.history_[label]) for label in ("b", "c")] == [2, 1]
         assert sampler.sample(2, "b").shape == sampler.sample(2, "c").shape == (2, 12, 12)
 
-    def test_in_pretraining_nothing_is_promised(self, sampler, interrupt_at, shapes):
-        """No generator of a class has begun yet."""
-        interrupt_at(72)
-        with pytest.raises(KeyboardInterrupt, match=r"every class \(pretraining\) was interrupted.*nothing is kept"):
-            sampler.set_params(n_steps=100, pretrain="all").fit_resample(*shapes)
-        assert not hasattr(sampler, "generators_")
-
     def test_other_processes_are_told_of(self, sampler, monkeypatch, tmp_path):
         """Ctrl-C ends them; what was done before is here."""
         X, y = three_classes()
@@ -252,28 +243,6 @@ class TestInterruption:
         with pytest.raises(KeyboardInterrupt, match="class 'square' was interrupted before its first report"):
             sampler.set_params(n_steps=100).fit_resample(*shapes)
         np.testing.assert_array_equal(sampler.sample(2, "square", random_state=0), expected)
-
-    def test_translators_and_autoencoders_are_kept_too(self, interrupt_at, monkeypatch, shapes):
-        """They take as long."""
-        interrupt_at(2 * 72)
-        translator = CycleGANOverSampler(n_steps=100, base_channels=2, n_blocks=1, random_state=0)
-        with pytest.raises(KeyboardInterrupt, match="translators_"):
-            translator.fit_resample(*shapes)
-        assert translator.translate(shapes[0][:2], "square").shape == (2, 12, 12)
-        calls, normalised = [], torch.nn.functional.mse_loss
-
-        def interrupt(*args):
-            calls.append(1)
-            if len(calls) == 2 * 72:
-                raise KeyboardInterrupt
-            return normalised(*args)
-
-        monkeypatch.setattr("gan_sampler.training._autoencoder.mse_loss", interrupt)
-        autoencoder = DeepSMOTE(n_steps=100, base_channels=2, latent_dim=4, random_state=0)
-        with pytest.raises(KeyboardInterrupt, match="decoder_"):
-            autoencoder.fit_resample(*shapes)
-        assert autoencoder.history_[-1]["step"] == 50
-        assert autoencoder.decoder_(torch.zeros(2, 4)).shape == (2, 1, 12, 12)
 
 
 class Breaks(FunctionTransformer):
@@ -429,7 +398,7 @@ class TestPoorQuality:
         assert sampler.sample(2, "c").shape == (2, 12, 12)
         assert not hasattr(sampler, "synthetic_mask_")
 
-    @pytest.mark.parametrize("name", ["dcgan", "conditional", "cyclegan", "deep smote"])
+    @pytest.mark.parametrize("name", ["dcgan", "vision aided", "conditional", "gan"])
     def test_every_sampler_that_learns_is_judged(self, name, monkeypatch, shapes):
         """By the same measure."""
         monkeypatch.setattr(_judging, "is_unusable", lambda record: True)
@@ -461,13 +430,12 @@ class TestPoorQuality:
             lambda self, *args, **options: shares.append(options["max_time"]) or train(self, *args, **options),
         )
         sampler.set_params(max_time=60.0).fit_resample(*three_classes())
-        sampler.set_params(pretrain="all").fit_resample(*three_classes())
-        assert shares == [30.0, 30.0, 30.0, 15.0, 15.0]
+        assert shares == [30.0, 30.0]
         shares.clear()
         X = np.concatenate([make_shapes(12, 0)[0], make_shapes(18, 0)[0]])
         y = np.repeat([0, 1, 2, 3], [15, 5, 5, 5])
         with joblib.parallel_config(backend="threading"):  # two at once, so in two rounds
-            sampler.set_params(pretrain=None, n_jobs=2).fit_resample(X, y)
+            sampler.set_params(n_jobs=2).fit_resample(X, y)
         assert shares == [30.0, 30.0, 30.0]
 
 

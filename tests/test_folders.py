@@ -872,13 +872,13 @@ def test_words_of_samplers_are_completed():
     environment = {
         **os.environ,
         script: "complete_bash",
-        "COMP_WORDS": "gan-sampler balance --sampler d",
+        "COMP_WORDS": "gan-sampler balance --sampler a",
         "COMP_CWORD": "3",
     }
     found = subprocess.run(
         [sys.executable, "-m", "gan_sampler.cli"], capture_output=True, text=True, env=environment, check=False
     )
-    assert found.stdout.split() == ["dcgan", "deep_smote"]
+    assert found.stdout.split() == ["augmentation", "adasyn"]
 
 
 def test_samplers_of_the_commands_are_those_of_the_evaluation():

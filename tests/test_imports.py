@@ -24,7 +24,7 @@ def packages_imported_by(statement):
 
 
 def test_samplers_do_not_wait_for_what_they_do_not_use():
-    names = "DCGANOverSampler, ConditionalDCGANOverSampler, CycleGANOverSampler, DeepSMOTE, AugmentationOverSampler, "
+    names = "DCGANOverSampler, ConditionalDCGANOverSampler, AugmentationOverSampler, "
     names += "PixelSampler, quality_report, EfficientNetLite0Embedder, ResNet18Embedder, displays"
     statement = (
         f"from gan_sampler import {names}; from gan_sampler.datasets import load_image_folder, save_image_folder"

@@ -9,11 +9,8 @@ from torch.nn.functional import conv2d, conv_transpose2d
 from gan_sampler.networks import (
     ConditionalGenerator,
     Discriminator,
-    Encoder,
     Generator,
-    PatchDiscriminator,
     ProjectionDiscriminator,
-    Translator,
     _resampling,
 )
 from gan_sampler.networks._dcgan import pyramid_channels, pyramid_sizes
@@ -170,14 +167,11 @@ def test_numpy_integers_are_sizes_like_any_other(number):
     images = Generator(shape, latent_dim=four, base_channels=four, base_size=four)(torch.randn(2, 4))
     assert images.shape == (2, 1, 16, 16)
     assert Discriminator(shape, base_channels=four, dropout=np.float32(0.5))(images).shape == (2,)
-    assert Encoder(shape, latent_dim=four, base_channels=four)(images).shape == (2, 4)
     assert (
         ConditionalGenerator(shape, four, latent_dim=four, base_channels=four)(torch.randn(2, 4), 1).shape
         == images.shape
     )
     assert ProjectionDiscriminator(shape, four, base_channels=four)(images, 1).shape == (2,)
-    assert Translator(shape, base_channels=four, n_blocks=number(1))(images).shape == images.shape
-    assert PatchDiscriminator(shape, base_channels=four)(images).shape[:2] == (2, 1)
 
 
 def test_drawn_images_keep_more_than_bfloat16_under_mixed_precision():

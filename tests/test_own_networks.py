@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from conftest import KeptStates, make_shapes
+from conftest import KeptStates, make_patch_discriminator, make_shapes
 from imblearn.pipeline import Pipeline
 from joblib.externals.loky.backend.reduction import dumps as dumps_for_processes
 from sklearn.base import BaseEstimator, clone
@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import orthogonal
 
 from gan_sampler import ConditionalDCGANOverSampler, DCGANOverSampler, GANOverSampler
-from gan_sampler.networks import ConditionalGenerator, Discriminator, Generator, PatchDiscriminator
+from gan_sampler.networks import ConditionalGenerator, Discriminator, Generator
 from gan_sampler.samplers import _base_gan
 from gan_sampler.samplers._factories import try_networks
 from gan_sampler.training import LOSSES, Loss, identity_of, train_gan
@@ -209,10 +209,6 @@ class TestFactories:
                 r"discriminator must map 2 images to logits of shape \(2,\).*Flatten are of shape \(288,\)",
             ),
             ({"conditional": True, "discriminator": None}, r"make networks with a method of_class\(index\)"),
-            (
-                {"generator": None, "discriminator": None, "conditional": True, "pretrain": "all"},
-                "pretrain must be None with conditional=True",
-            ),
             ({"loss__factor": 2}, r"loss must be a function that takes factor, where loss__factor is set; got 'non_s"),
             ({"loss": scaled_loss, "loss__facto": 2}, r"loss__facto must be .* takes loss__factor\."),
             ({"loss": lambda: "hinge"}, r"loss must return a .*Loss or a tuple of two functions .* returned 'hinge'"),
@@ -291,7 +287,7 @@ class TestLosses:
     @pytest.mark.parametrize("size", [12, 8])
     def test_logits_of_patches_are_accepted(self, name, size):
         """Of shape (n, 1, h, w), also where h and w are 1, as they are means that the losses take."""
-        sampler = make_sampler(discriminator=PatchDiscriminator, discriminator__base_channels=2, loss=name)
+        sampler = make_sampler(discriminator=make_patch_discriminator, discriminator__base_channels=2, loss=name)
         images, _ = sampler.fit_resample(*make_shapes(size=size))
         assert len(images) == 48
 
@@ -352,19 +348,6 @@ class TestFrozenParts:
         other = clone(part).set_params(discriminator=functools.partial(OnBackbone, seed=1))
         with pytest.raises(ValueError, match=r"networks\[1\]: .*OnBackbone"):
             other.fit_resample(*shapes)
-
-    def test_pretraining_passes_on_what_it_trained(self, shapes):
-        """And the backbone of each class is its own, frozen."""
-        made = []
-
-        def make(image_shape):
-            made.append(OnBackbone(image_shape))
-            return made[-1]
-
-        make_sampler(discriminator=make, pretrain="all").fit_resample(*shapes)
-        of_all, of_class = made
-        states = [network.backbone.state_dict() for network in (of_all, of_class)]
-        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
     def test_a_frozen_part_of_a_generator_stays_as_it_is(self):
         """In the average, too, whose other batch normalisation gets statistics anew."""

@@ -13,22 +13,20 @@ from torch import nn
 
 from gan_sampler import (
     ConditionalDCGANOverSampler,
-    CycleGANOverSampler,
     DCGANOverSampler,
     GANOverSampler,
     VisionAidedDCGANOverSampler,
     runtime,
 )
-from gan_sampler.networks import Discriminator, Generator, PatchDiscriminator, Translator
+from gan_sampler.networks import Discriminator, Generator
 from gan_sampler.runtime import check_precision, mixed_precision
-from gan_sampler.training import train_cycle_gan, train_gan
+from gan_sampler.training import train_gan
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning"),
     pytest.mark.filterwarnings("ignore:precision='bfloat16' is slower"),  # on this CPU, perhaps
 ]
 
-_CYCLE_NETWORKS = Translator, PatchDiscriminator
 _SMALL = {"n_steps": 3, "random_state": 0, "device": "cpu"}
 
 
@@ -44,7 +42,6 @@ SAMPLERS = {
     "dcgan": DCGANOverSampler(**_SMALL, base_channels=2),
     "conditional": ConditionalDCGANOverSampler(**_SMALL, base_channels=2),
     "vision_aided": VisionAidedDCGANOverSampler(**_SMALL, base_channels=2, backbone=make_backbone, input_size=32),
-    "cyclegan": CycleGANOverSampler(**_SMALL, base_channels=2, n_blocks=1),
 }
 
 
@@ -139,7 +136,7 @@ class TestFits:
 
 
 class TestTraining:
-    """The functions of tensors."""
+    """The function of tensors."""
 
     @pytest.mark.parametrize("norm", ["batch", None], ids=["two passes", "one pass"])
     @pytest.mark.parametrize(
@@ -160,32 +157,16 @@ class TestTraining:
         tensors = [*states[-1][0].values(), *average.state_dict().values()]
         assert {tensor.dtype for tensor in tensors if tensor.is_floating_point()} == {torch.float32}
 
-    @pytest.mark.parametrize(
-        ("precision", "expected"), [("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)]
-    )
-    def test_translators_compute_in_it(self, precision, expected):
-        """All but their last layer."""
-        translators, discriminators = ([make((1, 8, 8), base_channels=2) for _ in "ab"] for make in _CYCLE_NETWORKS)
-        dtypes = watched_dtypes(*(network.layers for network in translators), *discriminators)
-        images = torch.rand(4, 1, 8, 8)
-        train_cycle_gan(translators, discriminators, images, images, n_steps=1, precision=precision)
-        assert dtypes == {expected}
-
-    @pytest.mark.parametrize("train", ["gan", "cycle"])
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-    def test_it_is_that_of_the_call_under_autocast_of_the_caller(self, train, precision):
-        """Which kept the weights of the first step: users call these functions without a sampler, too."""
+    def test_it_is_that_of_the_call_under_autocast_of_the_caller(self, precision):
+        """Which kept the weights of the first step: users call the function without a sampler, too."""
         made = []
         for context in (contextlib.nullcontext(), torch.autocast("cpu", torch.bfloat16)):
             torch.manual_seed(0)
             shape, images = (1, 8, 8), torch.rand(8, 1, 8, 8)
             with context:
-                if train == "gan":
-                    networks = Generator(shape, base_channels=2), Discriminator(shape, base_channels=2)
-                    train_gan(*networks, images, n_steps=4, precision=precision)
-                else:
-                    networks, others = ([make(shape, base_channels=2) for _ in "ab"] for make in _CYCLE_NETWORKS)
-                    train_cycle_gan(networks, others, images, images, n_steps=4, precision=precision)
+                networks = Generator(shape, base_channels=2), Discriminator(shape, base_channels=2)
+                train_gan(*networks, images, n_steps=4, precision=precision)
             made.append([parameter.detach() for parameter in networks[0].parameters()])
         torch.testing.assert_close(*made, rtol=0, atol=0)
 
@@ -212,11 +193,10 @@ class TestTraining:
         train_gan(Plain(), discriminator, torch.rand(4, 1, 8, 8), n_steps=1, precision="bfloat16", augment=augment)
         assert seen == [torch.float32] * 2
 
-    @pytest.mark.parametrize(("train", "n_sets"), [(train_gan, 1), (train_cycle_gan, 2)])
-    def test_another_word_is_refused(self, train, n_sets):
+    def test_another_word_is_refused(self):
         """Whoever calls the function has no sampler that checks it."""
         with pytest.raises(ValueError, match=r"precision must be one of 'auto', 'float32', 'bfloat16'; got 'half'"):
-            train(None, None, *[torch.rand(4, 1, 8, 8)] * n_sets, n_steps=1, precision="half")
+            train_gan(None, None, torch.rand(4, 1, 8, 8), n_steps=1, precision="half")
 
 
 class TestRuntime:

@@ -21,9 +21,7 @@ from torch import nn
 from gan_sampler import (
     AugmentationOverSampler,
     ConditionalDCGANOverSampler,
-    CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     GANOverSampler,
     QualityWarning,
     VisionAidedDCGANOverSampler,
@@ -46,8 +44,6 @@ SAMPLERS = {
     ),
     "conditional": ConditionalDCGANOverSampler(n_steps=3, base_channels=4, random_state=0),
     "gan": GANOverSampler(n_steps=2, generator__base_channels=4, discriminator__base_channels=4, random_state=0),
-    "cyclegan": CycleGANOverSampler(n_steps=2, base_channels=2, n_blocks=1, random_state=0),
-    "deep smote": DeepSMOTE(n_steps=10, base_channels=4, latent_dim=8, learning_rate=1e-2, random_state=0),
     "augmentation": AugmentationOverSampler(random_state=0),
 }
 
@@ -396,17 +392,15 @@ class TestGenerators:
         np.testing.assert_array_equal(alone, together)
         assert torch.equal(torch.get_rng_state(), state)
 
-    def test_pretraining_keeps_colours_that_the_class_itself_lacks(self):
+    @pytest.mark.parametrize(("name", "n_channels"), [("dcgan", 1), ("conditional", 3)])
+    def test_colours_that_a_class_lacks_are_learnt_with_other_classes(self, name, n_channels):
         """Grey images of one class do not make those of the other grey."""
         X, y = make_shapes()
         X = np.repeat(X[..., None], 3, axis=3)
         X[y == "disc", ..., 0] //= 2
-        grey = clone(SAMPLERS["dcgan"]).set_params(n_steps=1)
-        grey.fit_resample(X, y)
-        coloured = clone(grey).set_params(pretrain="all")
-        coloured.fit_resample(X, y)
-        assert grey.image_format_.tensor_shape == (1, 12, 12)
-        assert coloured.image_format_.tensor_shape == (3, 12, 12)
+        sampler = clone(SAMPLERS[name]).set_params(n_steps=2)
+        sampler.fit_resample(X, y)
+        assert sampler.image_format_.tensor_shape == (n_channels, 12, 12)
 
     @pytest.mark.parametrize("name", ["dcgan", "conditional"])
     def test_three_channels_can_be_learnt_as_three(self, name, shapes):
@@ -440,26 +434,6 @@ class TestGenerators:
         assert sampler.device_ == torch.device("cpu")
         with pytest.raises(ValueError, match="device must name at least one device"):
             sampler.set_params(device=[]).fit_resample(X, y)
-
-    def test_pretraining_learns_on_every_class_first(self, shapes, monkeypatch):
-        """And the class's own training starts from there: one more training, on all images, shared by the classes."""
-        seen = []
-
-        def spy(generator, discriminator, images, **options):
-            seen.append((len(images), generator.layers[0].weight.clone(), options["score"]))
-            result = train_gan(generator, discriminator, images, **options)
-            seen[-1] += (generator.layers[0].weight.clone(),)
-            return result
-
-        monkeypatch.setattr("gan_sampler.samplers._base_gan.train_gan", spy)
-        X, y = shapes
-        y = np.where((y == "square") & (np.arange(len(y)) % 2 == 0), "odd", y)
-        clone(SAMPLERS["dcgan"]).set_params(pretrain="all").fit_resample(X, y)
-        (n_all, _, score, learnt), *classes = seen
-        assert n_all == len(X)
-        assert score is None
-        assert [n for n, *_ in classes] == [np.sum(y == "odd"), np.sum(y == "square")]
-        assert all(torch.equal(start, learnt) for _, start, *_ in classes)
 
     @pytest.mark.parametrize(
         ("augmentation", "size", "n_squares", "expected"),
@@ -630,7 +604,7 @@ class TestRepeatedShare:
         monkeypatch.setattr(type(sampler), "_synthesise", lambda *args: asked.append(args[4]) or synthesise(*args))
         pixels = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
         sampler.set_params(herding=pixels, repeated_share=0.5).fit_resample(*shapes)
-        assert asked[-1] == (24 if isinstance(sampler, CycleGANOverSampler) else 4 * 7)
+        assert asked[-1] == 4 * 7
         assert sampler.synthetic_mask_.sum() == 7
 
 

@@ -5,9 +5,10 @@ import math
 
 import pytest
 import torch
+from conftest import make_patch_discriminator
 from torch import nn
 
-from gan_sampler.networks import Discriminator, Generator, PatchDiscriminator, ProjectionDiscriminator
+from gan_sampler.networks import Discriminator, Generator, ProjectionDiscriminator
 from gan_sampler.training import LOSSES, Loss, check_loss, train_gan
 from gan_sampler.training._losses import NON_SATURATING, discriminator_loss, generator_loss
 from gan_sampler.training._step import (
@@ -253,10 +254,10 @@ class TestOnePass:
     def test_several_logits_an_image_are_refused(self):
         """The ratio of slopes is one number an image."""
         generator, _ = make_networks(SHAPE)
-        with pytest.raises(ValueError, match=r"discriminator must give one logit .* shape \(3, 1, 3, 3\) for 3 images"):
+        with pytest.raises(ValueError, match=r"discriminator must give one logit .* shape \(3, 1, 5, 5\) for 3 images"):
             one_pass_gradients(
                 generator,
-                PatchDiscriminator(SHAPE, base_channels=2),
+                make_patch_discriminator(SHAPE, base_channels=2),
                 torch.rand(3, *SHAPE),
                 torch.randn(3, 8),
                 loss=NON_SATURATING,
@@ -296,7 +297,7 @@ class TestAllowsOnePass:
             (lambda: Discriminator(SHAPE, base_channels=4, norm="batch").eval(), False),  # training will wake it
             (lambda: freeze_norms(Discriminator(SHAPE, base_channels=4, norm="batch")), True),
             (lambda: MinibatchDeviation(Discriminator(SHAPE, base_channels=4)), False),
-            (lambda: PatchDiscriminator(SHAPE, base_channels=4), False),
+            (lambda: make_patch_discriminator(SHAPE, base_channels=4), False),
             (Column, True),
         ],
     )
@@ -351,7 +352,7 @@ class TestTwoPasses:
     def test_patches_count_alike(self, name):
         """The loss is the mean over the patches of all images, and its gradient reaches both networks."""
         generator, _ = make_networks(SHAPE)
-        discriminator = PatchDiscriminator(SHAPE, base_channels=2)
+        discriminator = make_patch_discriminator(SHAPE, base_channels=2)
         loss, real, noise = LOSSES[name], torch.rand(3, *SHAPE), torch.randn(3, 8)
         fake = generate(generator, noise)
         options = {"loss": loss, "augment": nn.Identity()}

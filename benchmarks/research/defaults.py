@@ -143,38 +143,30 @@ VARIANTS = {
         "make_generator": variants.SkipExcitedGenerator,
         "train": {"learning_rate": 1e-3, "batch_size": 16, "augment": augment_mildly},
     },
-    "1e-3, batch 16, first half of the time on every class": {
-        "train": {"learning_rate": 1e-3, "batch_size": 16},
-        "pretrain": 0.5,
-    },
-    "1e-3, batch 16, mild, first half of the time on every class": {
-        "train": {"learning_rate": 1e-3, "batch_size": 16, "augment": augment_mildly},
-        "pretrain": 0.5,
-    },
 }
 
 
 def load_task(task, seed, data):
-    """Return what a task trains on, as tensors (n, 1, size, size), and all images of its class to compare with.
+    """Return what a task trains on, and all images of its class to compare with.
 
     Returns
     -------
-    images, all_images : torch.Tensor
-        The images of the rarest class that the task leaves, and these together with those of the other classes.
+    images : torch.Tensor of shape (n, 1, size, size)
+        Those of the rarest class that the task leaves.
     real : ndarray of shape (n, size, size)
     """
     word, size, n_images, _ = TASKS[task]
     data = data[word, size]
     rarest, rows = rarest_class(data), thin(data, n_images, seed)
-    images, target = torch.from_numpy(data.images[rows])[:, None], data.target[rows]
-    return images[target == rarest], images, data.images[data.target == rarest]
+    images = data.images[rows[data.target[rows] == rarest]]
+    return torch.from_numpy(images)[:, None], data.images[data.target == rarest]
 
 
-def train(images, all_images, variant, seconds, seed):
+def train(images, variant, seconds, seed):
     """Train a variant for `seconds` of processor time; return 500 images of it, and what a row of the table holds."""
     n_steps = max(1, round(seconds / _seconds_per_step(images, variant)))
     start = time.process_time()
-    generator, history = _train(images, all_images, variant, n_steps, seed)
+    generator, history = _train(images, variant, n_steps, seed)
     spent = time.process_time() - start
     with isolated(torch.device("cpu"), seed + 1):
         drawn = torch.cat(list(draw(generator, N_JUDGED)))
@@ -187,12 +179,12 @@ def _seconds_per_step(images, variant):
     seconds = {}
     for n_steps in (5, 10, 50):  # the first warms up; of the others the difference counts, without what is done once
         start = time.process_time()
-        _train(images, images, variant, n_steps, 0)
+        _train(images, variant, n_steps, 0)
         seconds[n_steps] = time.process_time() - start
     return (seconds[50] - seconds[10]) / 40
 
 
-def _train(images, all_images, variant, n_steps, seed, score=None):
+def _train(images, variant, n_steps, seed, score=None):
     chosen = {part: {**START[part], **variant.get(part, {})} for part in START}
     with threads(1), isolated(torch.device("cpu"), seed):
         networks = (
@@ -206,17 +198,14 @@ def _train(images, all_images, variant, n_steps, seed, score=None):
         if "adaptive" in variant:
             options["augment"] = variant["adaptive"]()
             options["penalty"] = options["augment"].penalty
-        n_before = round(n_steps * variant.get("pretrain", 0))
-        if n_before:
-            train_gan(*networks, all_images, n_steps=n_before, **{**options, "score": None})
         options["score"] = score or (PixelFrechetDistance(images) if options["score"] else None)
-        return train_gan(*networks, images, n_steps=n_steps - n_before, **options)
+        return train_gan(*networks, images, n_steps=n_steps, **options)
 
 
 def run_cell(task, name, seed, data, seconds=None):
     """Train one variant on one task, and return its row in a list."""
-    images, all_images, real = load_task(task, seed, data)
-    drawn, row = train(images, all_images, VARIANTS[name], seconds or TASKS[task][3], seed)
+    images, real = load_task(task, seed, data)
+    drawn, row = train(images, VARIANTS[name], seconds or TASKS[task][3], seed)
     with threads(1):
         embedder = EfficientNetLite0Embedder(memory=CACHE).fit(real)
         real_features, drawn_features = (embedder.transform(x).astype(np.float64) for x in (real, drawn))
@@ -237,9 +226,9 @@ def run_cell(task, name, seed, data, seconds=None):
 
 def check_score(task, name, seed, data, *, n_steps):
     """Compare the score that chooses snapshots with KID over one training, and return a row in a list."""
-    images, all_images, real = load_task(task, seed, data)
+    images, real = load_task(task, seed, data)
     score = Snapshots(images)
-    _train(images, all_images, VARIANTS[name], n_steps, seed, score)
+    _train(images, VARIANTS[name], n_steps, seed, score)
     snapshots = list(score.found.values())[EACH - 1 :: EACH]
     scores = [record["score"] for _, record in snapshots]
     with threads(1):

@@ -38,9 +38,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gan_sampler import (
     AugmentationOverSampler,
     ConditionalDCGANOverSampler,
-    CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     EfficientNetLite0Embedder,
     GANOverSampler,
     VisionAidedDCGANOverSampler,
@@ -123,7 +121,6 @@ class Candidate:
 CANDIDATES = {
     "augmentation": Candidate(AugmentationOverSampler(), learns_all=True),
     "DCGAN": Candidate(DCGANOverSampler(n_steps=5000)),
-    "DCGAN, pretrained on all classes": Candidate(DCGANOverSampler(pretrain="all", n_steps=2500)),
     "vision-aided DCGAN": Candidate(VisionAidedDCGANOverSampler(n_steps=2400)),
     "conditional DCGAN": Candidate(ConditionalDCGANOverSampler(n_steps=5000), learns_all=True),
     "conditional, vision-aided": Candidate(
@@ -135,8 +132,6 @@ CANDIDATES = {
         ),
         learns_all=True,
     ),
-    "CycleGAN": Candidate(CycleGANOverSampler(n_steps=2500)),
-    "DeepSMOTE": Candidate(DeepSMOTE(n_steps=220)),
 }
 BASELINES = ("none", "random", "SMOTE")
 REFERENCE = "all real images"

@@ -66,7 +66,3 @@ for name, took in seconds.items():
 # two neighbours, and where they differ the strokes are grey. The two GANs draw strokes of their own, at a higher
 # price: seconds here, minutes to hours for larger images. Start with what is cheap, and compare: the :doc:`decision
 # tree </guide/choosing_a_sampler>` says in which order.
-#
-# Two samplers are missing here. :class:`~gan_sampler.CycleGANOverSampler` has
-# :ref:`a page of its own <sphx_glr_gallery_plot_translation.py>`, and :class:`~gan_sampler.DeepSMOTE` trains an
-# autoencoder on all classes, which takes too long for this page.

@@ -83,9 +83,9 @@ def compare(
         typer.Option(
             metavar="NAME,...",
             help="none, class_weight, threshold, random, smote, adasyn, augmentation, augmentation_repetition, "
-            "augmentation_every_class, deep_smote, dcgan, dcgan_alone, dcgan_every_class, vision_aided, "
-            "vision_aided_alone, vision_aided_every_class, conditional, cyclegan; all_real as a reference, with "
-            "--n-rare; +threshold behind a name tunes the threshold on top.",
+            "augmentation_every_class, dcgan, dcgan_alone, dcgan_every_class, vision_aided, vision_aided_alone, "
+            "vision_aided_every_class, conditional; all_real as a reference, with --n-rare; +threshold behind a name "
+            "tunes the threshold on top.",
             show_default="what answers the question in reasonable time",
             rich_help_panel=_GRID,
         ),

@@ -79,7 +79,7 @@ class BalancedDataset(Dataset):
     NotFittedError
         When the sampler has no generators.
     TypeError
-        When it cannot draw: `CycleGANOverSampler` and `DeepSMOTE` make images from real ones, at fit alone.
+        When it cannot draw, as `AugmentationOverSampler`, which makes images from real ones.
     ValueError
         When the images are not like those at fit, or a class lacks images and the sampler has no generator of it.
 

@@ -32,7 +32,6 @@ _WORDS = {
 _SCORE_OF_IMAGES = "Score (real: about 1)"
 _MARK = {"marker": "D", "markersize": 6, "markeredgecolor": INK, "linestyle": "none"}
 _LOG_FROM = 5  # ratio of the largest to the smallest value from which an axis is logarithmic
-ALL_CLASSES = "all classes"
 
 
 class TrainingHistoryDisplay:
@@ -279,7 +278,7 @@ def _history_of(sampler):
         raise NotFittedError(f"This {type(sampler).__name__} has no history_ yet. Call fit_resample first.")
     if not history:
         raise ValueError(f"sampler must have trained on a class; this fit of {type(sampler).__name__} did not.")
-    return dict(history) if hasattr(history, "items") else {ALL_CLASSES: history}
+    return dict(history)
 
 
 def _axes_of_panels(display, ax, n_panels):

@@ -19,7 +19,6 @@ FROM_NOISE = (
     *("dcgan", "dcgan_alone", "dcgan_every_class", "conditional"),
     *("vision_aided", "vision_aided_alone", "vision_aided_every_class"),
 )
-GENERATORS = ("deep_smote", "cyclegan", *FROM_NOISE)
 _ALARMS = {"CollapseWarning": "a generator that has collapsed", "QualityWarning": "synthetic images of poor quality"}
 _TOO_SMALL = 0.01  # difference of metrics in [0, 1] without practical relevance
 
@@ -127,7 +126,7 @@ def answer(records, manifest, metric, *, tests=None):
 
 def is_generator(records, treatment):
     """Return whether a treatment trains a generator: a known one, or one with a history of training."""
-    if treatment.removesuffix(THRESHOLD_SUFFIX) in GENERATORS:
+    if treatment.removesuffix(THRESHOLD_SUFFIX) in FROM_NOISE:
         return True
     return any(record.get("history") for record in records if record["treatment"] == treatment)
 

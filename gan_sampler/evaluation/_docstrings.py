@@ -5,12 +5,12 @@ from gan_sampler._docstrings import substitution
 SHARED = {
     "samplers": """samplers : sequence of str, or dict of str to sampler, or None, default=None
     Treatments to compare. Built-in ones by name: "none", "class_weight", "threshold", "random", "smote", "adasyn",
-    "augmentation", "augmentation_repetition", "augmentation_every_class", "deep_smote", "dcgan", "dcgan_alone",
-    "dcgan_every_class", "vision_aided", "vision_aided_alone", "vision_aided_every_class", "conditional" and "cyclegan";
-    others as a dict of objects with ``fit_resample``. With the suffix ``+threshold`` behind a name, the decision
-    threshold is tuned in addition, on folds of the real training images. "none", doing nothing, is always included.
-    "all_real" is a reference and no treatment: with `n_rare`, it trains on all real images of the rarest class. None
-    takes a selection that runs in a reasonable time.""",
+    "augmentation", "augmentation_repetition", "augmentation_every_class", "dcgan", "dcgan_alone", "dcgan_every_class",
+    "vision_aided", "vision_aided_alone", "vision_aided_every_class" and "conditional"; others as a dict of
+    objects with ``fit_resample``. With the suffix ``+threshold`` behind a name, the decision threshold is tuned in
+    addition, on folds of the real training images. "none", doing nothing, is always included. "all_real" is a reference
+    and no treatment: with `n_rare`, it trains on all real images of the rarest class. None takes a selection that runs
+    in a reasonable time.""",
     "classifiers": """classifiers : sequence of str, or dict of str to estimator, or None, default=None
     Classifiers that are trained on the images of each sampler. Built-in ones by name: "tree", "forest", "svm" and
     "logistic" on features, "ann", "cnn" and "densenet121" on images. Others as a dict of estimators. None takes a
@@ -29,7 +29,7 @@ SHARED = {
     "settings": """settings : Settings or None, default=None
     Sizes and lengths of training. None chooses them by the size of the images and the device.""",
     "n_steps": """n_steps : int or None, default=None
-    Number of training steps of GAN samplers and DeepSMOTE. None takes that of `settings`.""",
+    Number of training steps of each GAN sampler. None takes that of `settings`.""",
     "max_time": """max_time : float or None, default=None
     Time limit of the training of each GAN sampler, in seconds. None takes that of `settings`.""",
     "device": """device : str, default="auto"

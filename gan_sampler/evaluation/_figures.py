@@ -46,7 +46,6 @@ COLOURS = {
     "augmentation": "#009e73",
     "augmentation_repetition": "#117733",
     "augmentation_every_class": "#6699cc",
-    "deep_smote": "#44aa99",
     "dcgan": "#d55e00",
     "dcgan_alone": "#ddaa33",
     "dcgan_every_class": "#cc79a7",
@@ -54,7 +53,6 @@ COLOURS = {
     "vision_aided_alone": "#ee99aa",
     "vision_aided_every_class": "#661100",
     "conditional": "#882255",
-    "cyclegan": "#332288",
     "all_real": MUTED,
 }
 _OTHERS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # for names of the user

@@ -48,7 +48,6 @@ POLL_INTERVAL = 2.0  # seconds, while another process works on a needed result
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 # Warnings, memory and the number of threads of a job are those of the whole process, so one job runs at a time.
 _ONE_AT_A_TIME = threading.RLock()
-_OF_ALL = "all"  # in place of a label, for a training on all classes
 
 
 @dataclass(frozen=True)
@@ -494,10 +493,7 @@ class Cell:
             notes["seconds"]["sampler"], notes["sampler_memory"] = values["seconds"], values["peak_memory"]
             notes["n_synthetic"] = int((arrays["index"] < 0).sum())
             notes["warnings"] += [{**warning, "from": "sampler"} for warning in values["warnings"]]
-            notes["history"] = {
-                "all classes" if label == _OF_ALL else names[int(label)]: thin(found)
-                for label, found in values["history"].items()
-            }
+            notes["history"] = {names[int(label)]: thin(found) for label, found in values["history"].items()}
             X_train, y_train = assemble(base, rows, arrays["index"], new), arrays["labels"]
         elif self.treatment.sampler is not None:
             sampler = self.treatment.build("features", target[rows], split.seed, context.settings)
@@ -827,13 +823,12 @@ def plain_history(sampler):
 
     An attribute `history_` of another form, as of samplers of other packages, is ignored.
     """
-    history = getattr(sampler, "history_", {})
+    history, kept = getattr(sampler, "history_", {}), {}
     if not isinstance(history, dict):
-        history = {_OF_ALL: history}
-    kept = {}
+        return kept
     for label, records in history.items():
-        is_class = label == _OF_ALL or isinstance(label, int | np.integer)
-        if is_class and isinstance(records, list) and all(isinstance(record, dict) for record in records):
+        is_history = isinstance(records, list) and all(isinstance(record, dict) for record in records)
+        if is_history and isinstance(label, int | np.integer):
             kept[str(label)] = [
                 {name: value for name, value in record.items() if isinstance(value, int | float | str | bool)}
                 for record in (_plain(record) for record in records)

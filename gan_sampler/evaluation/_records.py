@@ -16,7 +16,6 @@ TREATMENT_LABELS = {
     "augmentation": "augmentation",
     "augmentation_repetition": "augmentation + repetition",
     "augmentation_every_class": "augmentation, every class",
-    "deep_smote": "DeepSMOTE",
     "dcgan": "DCGAN",
     "dcgan_alone": "DCGAN, without repetition",
     "dcgan_every_class": "DCGAN, every class",
@@ -24,7 +23,6 @@ TREATMENT_LABELS = {
     "vision_aided_alone": "vision-aided DCGAN, without repetition",
     "vision_aided_every_class": "vision-aided DCGAN, every class",
     "conditional": "conditional DCGAN",
-    "cyclegan": "CycleGAN",
     "all_real": "all real images (reference)",
 }
 CLASSIFIER_LABELS = {

@@ -24,10 +24,6 @@ class Settings:
         Parameters of `DCGANOverSampler` and `ConditionalDCGANOverSampler`.
     vision_aided : dict, default={}
         Parameters of `VisionAidedDCGANOverSampler`.
-    deep_smote : dict, default={}
-        Parameters of `DeepSMOTE`.
-    cyclegan : dict, default={}
-        Parameters of `CycleGANOverSampler`.
     gan_epochs : int or None, default=None
         Length of training of `dcgan` and `vision_aided` in epochs of the rarest class. None takes their `n_steps`.
     ann : dict, default={}
@@ -54,8 +50,6 @@ class Settings:
 
     dcgan: dict = field(hash=False, default_factory=dict)
     vision_aided: dict = field(hash=False, default_factory=dict)
-    deep_smote: dict = field(hash=False, default_factory=dict)
-    cyclegan: dict = field(hash=False, default_factory=dict)
     gan_epochs: int | None = None
     ann: dict = field(hash=False, default_factory=dict)
     cnn: dict = field(hash=False, default_factory=dict)
@@ -74,7 +68,7 @@ class Settings:
     def with_limits(self, n_steps=None, max_time=None):
         """Return settings whose samplers train for `n_steps` steps and at most `max_time` seconds.
 
-        None changes nothing. `max_time` does not apply to DeepSMOTE.
+        None changes nothing.
         """
         if n_steps is not None and (isinstance(n_steps, bool) or not isinstance(n_steps, Integral) or n_steps < 1):
             raise ValueError(f"n_steps must be an integer of at least 1; got {n_steps!r}.")
@@ -83,13 +77,10 @@ class Settings:
         limits = {name: value for name, value in (("n_steps", n_steps), ("max_time", max_time)) if value is not None}
         if not limits:
             return self
-        of_deep_smote = {name: value for name, value in limits.items() if name == "n_steps"}
         return replace(
             self,
             dcgan={**self.dcgan, **limits},
             vision_aided={**self.vision_aided, **limits},
-            cyclegan={**self.cyclegan, **limits},
-            deep_smote={**self.deep_smote, **of_deep_smote},
             gan_epochs=self.gan_epochs if n_steps is None else None,
         )
 
@@ -112,8 +103,6 @@ class Settings:
             "dcgan": of_dcgan,
             "vision_aided": of_vision_aided,
             "gan_epochs": (*of_dcgan, *of_vision_aided),
-            "deep_smote": ("deep_smote",),
-            "cyclegan": ("cyclegan",),
             "ann": ("ann",),
             "cnn": ("cnn",),
             "densenet121": ("densenet121",),
@@ -152,8 +141,6 @@ def default_settings(image_shape, device):
     return Settings(
         dcgan=limits,
         vision_aided=limits,
-        cyclegan=limits,
-        deep_smote={"base_channels": 32, "n_steps": 500},
         embedder_size=int(np.clip(side, MIN_EMBEDDER_SIZE, MAX_EMBEDDER_SIZE)),
     )
 

@@ -20,9 +20,7 @@ from gan_sampler.evaluation._store import digest_of
 from gan_sampler.samplers import (
     AugmentationOverSampler,
     ConditionalDCGANOverSampler,
-    CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     PixelSampler,
     VisionAidedDCGANOverSampler,
 )
@@ -199,10 +197,6 @@ def _named_treatment(name, settings, device, verbose):
         return Treatment(name, label, AugmentationOverSampler(repeated_share=1 - _AUGMENTED_SHARE))
     if name == "augmentation_every_class":
         return Treatment(name, label, AugmentationOverSampler(synthetic_classes="all"))
-    if name == "deep_smote":
-        return Treatment(name, label, DeepSMOTE(**settings.deep_smote, **shared))
-    if name == "cyclegan":
-        return Treatment(name, label, CycleGANOverSampler(**settings.cyclegan, **shared))
     if name == "conditional":
         return Treatment(name, label, ConditionalDCGANOverSampler(**settings.dcgan, **shared), family="conditional")
     family = next(family for family in _GANS if name.startswith(family))

@@ -61,7 +61,7 @@ class Balancing:
     path : path-like
         Folder to make, or one that the same call was interrupted in.
     sampler : str, default="dcgan"
-        One of dcgan, conditional, cyclegan, deep_smote, augmentation, smote, adasyn and random.
+        One of dcgan, vision_aided, conditional, augmentation, smote, adasyn and random.
     strategy : sequence of str, default=("auto",)
         How many images each class shall have: a word of imbalanced-learn's, a ratio, or ``NAME=NUMBER`` for each class.
     image_size : int or None, default=None

@@ -128,9 +128,7 @@ def records_of(sampler):
     """Return what is known of each class's training, of samplers that tell."""
     from gan_sampler.samplers._judging import best_record
 
-    histories = getattr(sampler, "history_", None)
-    if not isinstance(histories, dict):  # one training for all classes, without a score
-        return {}
+    histories = getattr(sampler, "history_", {})
     return {
         str(label): record_of(history, best_record)
         for label, history in histories.items()

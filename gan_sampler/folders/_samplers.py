@@ -5,24 +5,19 @@ SAMPLERS = {
     "dcgan": "a GAN for each class",
     "vision_aided": "a GAN for each class, judged by a pretrained network, too",
     "conditional": "one GAN for all classes",
-    "cyclegan": "images of the largest class, turned into others",
-    "deep_smote": "SMOTE between codes of an auto-encoder",
     "augmentation": "small changes to real images",
     "smote": "SMOTE on pixels",
     "adasyn": "ADASYN on pixels",
     "random": "real images, repeated",
 }
-# Those that a file can hold, and whose training goes on after an interruption.
+# Those that train: a file can hold them, and their training goes on after an interruption.
 IN_FILES = ("dcgan", "vision_aided", "conditional")
-_TRAINED = ("dcgan", "vision_aided", "conditional", "cyclegan", "deep_smote")
 _OF_PIXELS = {"smote": "SMOTE", "adasyn": "ADASYN", "random": "RandomOverSampler"}
 _NEIGHBORS = {"smote": "k_neighbors", "adasyn": "n_neighbors"}
 _OF_IMAGES = {
     "dcgan": "DCGANOverSampler",
     "vision_aided": "VisionAidedDCGANOverSampler",
     "conditional": "ConditionalDCGANOverSampler",
-    "cyclegan": "CycleGANOverSampler",
-    "deep_smote": "DeepSMOTE",
     "augmentation": "AugmentationOverSampler",
 }
 
@@ -32,7 +27,7 @@ def has_parameter(word, name):
     if name == "n_jobs":
         return word in ("dcgan", "vision_aided")
     of_all = ("on_poor_quality", "repeated_share", "synthetic_classes")
-    return word in _TRAINED or (word not in _OF_PIXELS and name in of_all)
+    return word in IN_FILES or (word not in _OF_PIXELS and name in of_all)
 
 
 def sampler_class(word):

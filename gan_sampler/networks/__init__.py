@@ -1,19 +1,14 @@
 """Networks for images of any size; how they are trained is in `gan_sampler.training`."""
 
-from ._autoencoder import Encoder
 from ._conditional import ConditionalGenerator, GeneratorOfOneClass, ProjectionDiscriminator
 from ._dcgan import Discriminator, Generator
-from ._translator import PatchDiscriminator, Translator
 from ._vision_aided import VisionAidedDiscriminator
 
 __all__ = [
     "ConditionalGenerator",
     "Discriminator",
-    "Encoder",
     "Generator",
     "GeneratorOfOneClass",
-    "PatchDiscriminator",
     "ProjectionDiscriminator",
-    "Translator",
     "VisionAidedDiscriminator",
 ]

@@ -3,9 +3,7 @@
 from ._augmentation import AugmentationOverSampler
 from ._base import BaseImageOverSampler
 from ._conditional import ConditionalDCGANOverSampler
-from ._cyclegan import CycleGANOverSampler
 from ._dcgan import DCGANOverSampler
-from ._deep_smote import DeepSMOTE
 from ._gan import GANOverSampler
 from ._judging import CollapseWarning, PoorQualityError
 from ._pixel import PixelSampler
@@ -16,9 +14,7 @@ __all__ = [
     "BaseImageOverSampler",
     "CollapseWarning",
     "ConditionalDCGANOverSampler",
-    "CycleGANOverSampler",
     "DCGANOverSampler",
-    "DeepSMOTE",
     "GANOverSampler",
     "PixelSampler",
     "PoorQualityError",

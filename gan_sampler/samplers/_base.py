@@ -1,6 +1,5 @@
 """Base class of image over-samplers: plan, train, judge, generate, measure."""
 
-import copy
 from abc import abstractmethod
 from collections.abc import Mapping
 from numbers import Real
@@ -21,7 +20,7 @@ from ..training import PixelFrechetDistance
 from ._bars import counted
 from ._choosing import CANDIDATES, HerdingSelector
 from ._docstrings import document
-from ._input import ImagesMixin, check_image_target, warn_of_narrow_range
+from ._input import ImagesMixin, check_image_target
 from ._judging import REPEATED, PoorQualityError, describe_poor, find_poor, measure, warn, warn_of_poor
 from ._labels import plain_label
 from ._plan import Resampled, check_counts, make_plan
@@ -65,8 +64,6 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
     {device_}
     """
 
-    _network_attributes = ()  # names of fitted attributes that hold a network, or a dict of networks by class
-    _cut_off = {}  # trainings that max_time ended early: last step by name
     _min_images = 2  # of a class; one image has no variance to learn from
 
     _parameter_constraints: dict = {
@@ -171,14 +168,7 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
 
     def _advice(self):
         """Return advice against poor images, for a warning."""
-        if self._cut_off:
-            return "Give training more time (max_time); history_ shows how it went."
-        if not hasattr(self, "n_steps"):
-            return "Collect more images, or use another sampler."
-        return (
-            "Train longer (n_steps), with a smaller learning_rate, or on more or smaller images; history_ shows how it "
-            "went."
-        )
+        return "Collect more images, or use another sampler."
 
     def _resolve_devices(self):
         return [resolve_device(self.device)]
@@ -205,8 +195,6 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         resampled = Resampled(X, y, sum(plan.n_repeated.values()) + sum(plan.n_synthetic.values()))
         herding_embedder, quality_embedder = (self._embedder(name, X, plan.rows) for name in ("herding", "quality"))
         if plan.rows:
-            if self._network_attributes:
-                warn_of_narrow_range(X, self.image_format_, self.value_range)
             self.image_format_ = self._learnt_format(X, self._training_rows(y, plan.rows))
         self._learn(X, y, plan.rows, random_states)
         self._judge(X, y, plan, random_states)
@@ -312,34 +300,18 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
 
     def _make(self, X, y, label, n_images, herding_embedder, random_state):
         """Return batches of new images of one class, selected by herding if there is a transformer for it."""
-        n_candidates = n_images if herding_embedder is None else self._n_candidates(y, label, n_images)
+        n_candidates = n_images if herding_embedder is None else CANDIDATES * n_images
         title = f"{type(self).__name__} drawing class {label!r}"
         candidates = self._synthesise(X, y, label, n_candidates, random_state)
         candidates = counted(candidates, title, n_candidates, self.verbose)
         if herding_embedder is None:
             return candidates
-        return HerdingSelector(herding_embedder, self.image_format_).choose(
-            X[y == label], candidates, n_candidates, n_images, label
-        )
-
-    def _n_candidates(self, y, label, n_images):
-        """Return the number of candidates from which herding selects `n_images`."""
-        return CANDIDATES * n_images
+        return HerdingSelector(herding_embedder, self.image_format_).choose(X[y == label], candidates, n_images, label)
 
     def _value_range_seen(self):
         """Return the value range, for transformers of a part of the images; None where all values are equal."""
         low, high = self.image_format_.value_range
         return (low, high) if low < high else None
-
-    def _has_fitted_networks(self):
-        return any(vars(self).get(name) for name in self._network_attributes)
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        networks = {name: _copy_to_cpu(state[name]) for name in self._network_attributes if name in state}
-        if networks:  # so that the pickle can be loaded on machines without this accelerator
-            state = {**state, **networks, "device_": torch.device("cpu")}
-        return state
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -351,9 +323,3 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
 def _is_on(value):
     """Return whether a parameter that takes a boolean or a transformer is switched on."""
     return not isinstance(value, bool | np.bool_) or bool(value)
-
-
-def _copy_to_cpu(networks):
-    if isinstance(networks, dict):
-        return {label: _copy_to_cpu(network) for label, network in networks.items()}
-    return copy.deepcopy(networks).cpu()

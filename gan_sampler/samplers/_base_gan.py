@@ -1,5 +1,6 @@
 """Base class of samplers with generators: training, checkpoints, files, `sample`."""
 
+import copy
 import dataclasses
 import hashlib
 import math
@@ -41,10 +42,11 @@ from ..training import (
 from ._base import BaseImageOverSampler
 from ._docstrings import document
 from ._factories import FactoryParametersMixin, check_factory, check_network
+from ._input import warn_of_narrow_range
 from ._judging import best_record, warn_of_early_end
 from ._labels import check_label
 from ._persistence import load_sampler, save_sampler, to_json
-from ._training import ClassTraining, ConditionalTraining, Pretraining
+from ._training import ClassTraining, ConditionalTraining
 
 _ALL_CLASSES = None  # key in place of a label for a training on all classes; None cannot be a label
 # Parameters that may change when an interrupted training continues: the weights do not depend on them.
@@ -66,7 +68,6 @@ _FREE_TO_CHANGE = {
     "random_state",
     "verbose",
 }
-_PRETRAINING_SHARE = 0.5  # of max_time
 # augmentation="auto" is on for fewer images than this: 150 of 32 x 32 pixels, and proportional to the square of the
 # area, so 2,400 of 64 x 64. A rule of thumb, from the experiments in docs/training.md.
 _SMALL_CLASS, _SMALL_CLASS_PIXELS = 150, 32 * 32
@@ -102,7 +103,6 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
     {snapshot}
     {collapse_grey}
     {augmentation}
-    {pretrain}
     {checkpoint_dir}
     {n_jobs}
     {callback}
@@ -146,14 +146,12 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         "snapshot": [StrOptions({"best", "last"})],
         "collapse_grey": ["boolean"],
         "augmentation": [StrOptions({"auto", "mild"}), callable, None],
-        "pretrain": [StrOptions({"all"}), None],
         "checkpoint_dir": [str, os.PathLike, None],
         "n_jobs": [Integral, None],
         "callback": [callable, None],
         "device": [*BaseImageOverSampler._parameter_constraints["device"], list, tuple],
     }
 
-    _network_attributes = ("generators_",)
     _is_conditional = False
 
     def __init__(
@@ -175,7 +173,6 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         snapshot="best",
         collapse_grey=True,
         augmentation="auto",
-        pretrain=None,
         checkpoint_dir=None,
         n_jobs=None,
         callback=None,
@@ -216,7 +213,6 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         self.snapshot = snapshot
         self.collapse_grey = collapse_grey
         self.augmentation = augmentation
-        self.pretrain = pretrain
         self.checkpoint_dir = checkpoint_dir
         self.n_jobs = n_jobs
         self.callback = callback
@@ -322,8 +318,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         return [resolve_device(device) for device in devices]
 
     def _training_rows(self, y, rows):
-        only_over_sampled = self.pretrain is None and not self._is_conditional
-        return super()._training_rows(y, rows) if only_over_sampled else np.arange(len(y))
+        return np.arange(len(y)) if self._is_conditional else super()._training_rows(y, rows)
 
     def _learnt_format(self, X, rows):
         return super()._learnt_format(X, rows) if self.collapse_grey else self.image_format_
@@ -331,9 +326,10 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
     def _learn(self, X, y, rows, random_states):
         """Train a generator for each class, and set `generators_` and `history_`."""
         self.generators_, self.history_ = {}, {}
-        self._cut_off = {}
+        self._cut_off = {}  # trainings that max_time ended early: last step by name
         if not rows:
             return
+        warn_of_narrow_range(X, self.image_format_, self.value_range)
         devices = self._resolve_devices()
         for device in devices:
             check_precision(self.precision, device)
@@ -373,23 +369,6 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         self._note_end(trained)
 
     def _train_each_class(self, X, y, rows, seeds, devices, folder, shared):
-        states, pretrained_on, max_time = None, None, self.max_time
-        if self.pretrain is not None:
-            pretrained_on = _describe(X)
-            if max_time is not None:
-                max_time *= 1 - _PRETRAINING_SHARE
-            seed = seeds[_ALL_CLASSES]
-            trained = Pretraining(
-                name="every class (pretraining)",
-                X=X,
-                seed=seed,
-                device=devices[0],
-                max_time=None if max_time is None else self.max_time * _PRETRAINING_SHARE,
-                checkpoint=self._checkpoint(folder, "pretraining", X, seed, pretrained_on=pretrained_on),
-                **shared,
-            ).run()
-            self._note_end(trained)
-            states = trained.states
         n_jobs = joblib.effective_n_jobs(self.n_jobs)
         n_at_once = min(n_jobs, len(rows))
         if n_at_once > 1:
@@ -402,17 +381,11 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
                 X=X[found],
                 seed=seeds[label],
                 device=devices[i % len(devices)],
-                max_time=None if max_time is None else max_time / math.ceil(len(rows) / n_at_once),
+                max_time=None if self.max_time is None else self.max_time / math.ceil(len(rows) / n_at_once),
                 checkpoint=self._checkpoint(
-                    folder,
-                    _name_of_class(label),
-                    X[found],
-                    seeds[label],
-                    pretrained_on=pretrained_on,
-                    **{"class": repr(label)},
+                    folder, _name_of_class(label), X[found], seeds[label], **{"class": repr(label)}
                 ),
                 position=f"class {i + 1} of {len(rows)}" if len(rows) > 1 else "",
-                states=states,
                 **shared,
             )
             for i, (label, found) in enumerate(rows.items())
@@ -469,6 +442,24 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         if self.snapshot == "last":
             return super()._score(X, y, label, random_state)
         return best_record(self.history_[label])
+
+    def _has_fitted_networks(self):
+        return bool(getattr(self, "generators_", None))
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "generators_" in state:  # so that the pickle can be loaded on machines without this accelerator
+            generators = {label: copy.deepcopy(generator).cpu() for label, generator in state["generators_"].items()}
+            state = {**state, "generators_": generators, "device_": torch.device("cpu")}
+        return state
+
+    def _advice(self):
+        if self._cut_off:
+            return "Give training more time (max_time); history_ shows how it went."
+        return (
+            "Train longer (n_steps), with a smaller learning_rate, or on more or smaller images; history_ shows how it "
+            "went."
+        )
 
     def _check_has_generators(self):
         if not hasattr(self, "generators_"):
@@ -584,8 +575,6 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         if folder is None:
             return None
         free = _FREE_TO_CHANGE | {"loss"}  # it has its own entry
-        if self.pretrain:
-            free = free - {"n_steps"}  # pretraining could not continue without repeating the rest
         about = {
             "sampler": f"{type(self).__module__}.{type(self).__qualname__}",
             "loss": self._make_loss().identity,

@@ -4,6 +4,8 @@ import re
 
 from ..training import TrainingProgress
 
+KEPT = "The best snapshots so far are in generators_, and sample draws from them."  # of a training that was stopped
+
 
 def for_training(callback, image_format, *, label=None, indices=None):
     """Return a callback for a training, which calls that of the user; None where there is none.
@@ -39,7 +41,7 @@ def for_training(callback, image_format, *, label=None, indices=None):
     return call
 
 
-def raised_by(failure, name, kept):
+def raised_by(failure, name):
     """Return what the user's callback raised, with a note on where.
 
     Parameters
@@ -48,11 +50,9 @@ def raised_by(failure, name, kept):
         Its cause is the exception.
     name : str
         What was trained.
-    kept : str
-        What is kept, in a sentence.
     """
     error, step = failure.__cause__, failure.history[-1]["step"]
-    error.add_note(f"Raised by callback at step {step:,} of the training on {name}. {kept}")
+    error.add_note(f"Raised by callback at step {step:,} of the training on {name}. {KEPT}")
     return error
 
 

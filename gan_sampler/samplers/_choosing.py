@@ -31,7 +31,7 @@ class HerdingSelector:
     def __init__(self, embedder, image_format):
         self.embedder, self.image_format = embedder, image_format
 
-    def choose(self, real, candidates, n_candidates, n_images, label):
+    def choose(self, real, candidates, n_images, label):
         """Yield the selected images.
 
         Parameters
@@ -39,9 +39,9 @@ class HerdingSelector:
         real : ndarray of shape (n_real, *row_shape)
             Real images of the class.
         candidates : iterable of torch.Tensor of shape (n, channels, height, width)
-            Candidates, in batches that add up to `n_candidates`.
-        n_candidates, n_images : int
-            Number of candidates and number of images to select.
+            Candidates, in batches that add up to ``CANDIDATES * n_images``.
+        n_images : int
+            Number of images to select.
         label : object
             The class, for messages.
 
@@ -56,7 +56,7 @@ class HerdingSelector:
             When the embedder fails; further images are then taken in the order in which they were drawn.
         """
         sizes = [batch.stop - batch.start for batch in gen_batches(n_images, _MAX_HERDED)]
-        drawn = np.diff([0, *(np.cumsum(sizes) * n_candidates // n_images)])
+        drawn = [CANDIDATES * size for size in sizes]
         choose, has_failed = None, False
         for images, n_kept in zip(regroup(candidates, drawn), sizes, strict=True):
             if has_failed:

@@ -42,7 +42,12 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     {collapse_grey}
     {augmentation}
     {checkpoint_dir}
-    {callback_of_all_classes}
+    callback : callable or None, default=None
+        Called every 50 steps and at the end of the training with a :class:`gan_sampler.training.TrainingProgress`,
+        whose ``label`` is None and whose ``sample(n, label)`` draws images of one class. If it returns True, training
+        stops as if `n_steps` were reached; if it raises, the fit stops and the best snapshot is kept, as after Ctrl-C.
+        Otherwise the images do not depend on it, but its time counts for `max_time`. It is copied by scikit-learn's
+        `clone`, so it must not hold what cannot be copied, such as an open file. It is not written by `save`.
     {repeated_share}
     {synthetic_classes}
     {synthetic_ratio}
@@ -119,9 +124,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
     """
 
     _parameter_constraints: dict = {
-        name: constraint
-        for name, constraint in DCGANOverSampler._parameter_constraints.items()
-        if name not in ("pretrain", "n_jobs")
+        name: constraint for name, constraint in DCGANOverSampler._parameter_constraints.items() if name != "n_jobs"
     }
     _is_conditional = True
     _generator_class, _discriminator_class = ConditionalGenerator, ProjectionDiscriminator

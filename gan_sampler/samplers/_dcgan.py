@@ -46,7 +46,6 @@ class DCGANOverSampler(BaseGANOverSampler):
     {snapshot}
     {collapse_grey}
     {augmentation}
-    {pretrain}
     {checkpoint_dir}
     {n_jobs}
     {callback}
@@ -192,7 +191,6 @@ class DCGANOverSampler(BaseGANOverSampler):
         snapshot="best",
         collapse_grey=True,
         augmentation="auto",
-        pretrain=None,
         checkpoint_dir=None,
         n_jobs=None,
         callback=None,
@@ -223,7 +221,6 @@ class DCGANOverSampler(BaseGANOverSampler):
             snapshot=snapshot,
             collapse_grey=collapse_grey,
             augmentation=augmentation,
-            pretrain=pretrain,
             checkpoint_dir=checkpoint_dir,
             n_jobs=n_jobs,
             callback=callback,

@@ -81,9 +81,6 @@ SHARED = {
     than 2,400 of 64 x 64, and None otherwise. A function is called as ``augmentation(images, generator=stream)`` with
     images (n, channels, height, width) in [-1, 1] and a `torch.Generator` to draw from, and returns changed images; it
     must be differentiable and change each image independently of the others. Synthetic images are not augmented.""",
-    "pretrain": """pretrain : "all" or None, default=None
-    "all" first trains networks on the images of every class, for `n_steps` additional steps and with half of
-    `max_time`; the training of each class starts from their weights. All images have to fit in the device memory.""",
     "checkpoint_dir": """checkpoint_dir : path-like or None, default=None
     Folder in which the state of each training is saved about every 20 seconds, at the end and on Ctrl-C. Repeating an
     interrupted fit with the same data, parameters and seed continues from there; on the CPU the images are the same as
@@ -103,12 +100,6 @@ SHARED = {
     as after Ctrl-C. Otherwise the images do not depend on it, but its time counts for `max_time`. It is copied by
     scikit-learn's `clone` and, with `n_jobs`, sent to other processes, so it must not hold what cannot be copied, such
     as an open file. It is not written by `save`.""",
-    "callback_of_all_classes": """callback : callable or None, default=None
-    Called every 50 steps and at the end of the training with a :class:`gan_sampler.training.TrainingProgress`, whose
-    ``label`` is None and whose ``sample(n, label)`` draws images of one class. If it returns True, training stops as if
-    `n_steps` were reached; if it raises, the fit stops and the best snapshot is kept, as after Ctrl-C. Otherwise the
-    images do not depend on it, but its time counts for `max_time`. It is copied by scikit-learn's `clone`, so it must
-    not hold what cannot be copied, such as an open file. It is not written by `save`.""",
     "repeated_share": """repeated_share : float, default=0.75
     Share, in [0, 1), of the images added to a class that are repeated real images, each equally often up to a
     difference of one; the others are synthetic, at least one. 0 adds synthetic images only: in our experiments these

@@ -53,7 +53,6 @@ class GANOverSampler(BaseGANOverSampler):
     {snapshot}
     {collapse_grey}
     {augmentation}
-    {pretrain}
     {checkpoint_dir}
     {n_jobs}
     {callback}
@@ -184,7 +183,6 @@ class GANOverSampler(BaseGANOverSampler):
         snapshot="best",
         collapse_grey=True,
         augmentation="auto",
-        pretrain=None,
         checkpoint_dir=None,
         n_jobs=None,
         callback=None,
@@ -216,7 +214,6 @@ class GANOverSampler(BaseGANOverSampler):
             snapshot=snapshot,
             collapse_grey=collapse_grey,
             augmentation=augmentation,
-            pretrain=pretrain,
             checkpoint_dir=checkpoint_dir,
             n_jobs=n_jobs,
             callback=callback,
@@ -253,8 +250,3 @@ class GANOverSampler(BaseGANOverSampler):
         given = ("image_shape", "n_classes") if self.conditional else ("image_shape",)
         for name, factory in self._chosen_factories().items():
             check_factory(name, factory, self._parameters_of(name), given)
-        if self.conditional and self.pretrain is not None:
-            raise ValueError(
-                "pretrain must be None with conditional=True, where one training serves all classes already; got "
-                f"{self.pretrain!r}."
-            )

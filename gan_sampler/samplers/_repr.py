@@ -76,7 +76,7 @@ def describe_fit(sampler):
     labels = _labels(sampler)
     if not labels:
         return ""
-    records = _kept_records(sampler, labels)
+    records = _kept_records(sampler)
     alarms = [f'<p class="alarm">{html.escape(text)}</p>' for text in _alarms(sampler, records)]
     return (
         f'{_STYLE}<div class="gan-sampler-fitted">{"".join(alarms)}{_table(sampler, labels, records)}'
@@ -90,22 +90,15 @@ def _labels(sampler):
     return list(counts if counts is not None else getattr(sampler, "generators_", ()))
 
 
-def _kept_records(sampler, labels):
+def _kept_records(sampler):
     """Return the record of the snapshot that was kept, for each class that was trained."""
     history = getattr(sampler, "history_", None) or {}
-    if not hasattr(history, "items"):  # of one training for all classes
-        return dict.fromkeys(labels, best_record(history))
     return {label: best_record(own) for label, own in history.items() if own}
-
-
-def _is_judged(record):
-    """Whether a record's score is one of images, and not a sum of losses."""
-    return "spectral_distance" in record
 
 
 def _alarms(sampler, records):
     """Yield, as sentences, why images should not be used."""
-    poor = find_poor({label: record for label, record in records.items() if _is_judged(record)})
+    poor = find_poor({label: record for label, record in records.items() if "score" in record})
     shown = [dict(itertools.islice(of_kind.items(), _MAX_ALARMS)) for of_kind in poor]
     n_more = sum(map(len, poor)) - sum(map(len, shown))
     if any(shown):
@@ -117,7 +110,7 @@ def _alarms(sampler, records):
 
 def _table(sampler, labels, records):
     counts = getattr(sampler, "class_counts_", None)
-    has_scores = any(map(_is_judged, records.values()))
+    has_scores = any("score" in record for record in records.values())
     heads = ["Class", *(["Images", "Repeated", "Synthetic"] if counts else ["Added at the fit"])]
     heads += [*(["Steps"] if records else []), *(["Score kept"] if has_scores else [])]
     rows = []
@@ -133,7 +126,7 @@ def _table(sampler, labels, records):
             cells.append(_steps(sampler, label, records))
         if has_scores:
             record = records.get(label, {})
-            cells.append(f"{record['score']:.3g}" if _is_judged(record) else _DASH)
+            cells.append(f"{record['score']:.3g}" if "score" in record else _DASH)
         rows.append(cells)
     head = "".join(f'<th scope="col">{html.escape(word)}</th>' for word in heads)
     body = "".join(
@@ -153,8 +146,7 @@ def _table(sampler, labels, records):
 def _steps(sampler, label, records):
     if label not in records:
         return _DASH
-    history = sampler.history_[label] if hasattr(sampler.history_, "items") else sampler.history_
-    made, kept = history[-1]["step"], records[label]["step"]
+    made, kept = sampler.history_[label][-1]["step"], records[label]["step"]
     return f"{made:,}" if kept == made else f"{made:,}, kept at {kept:,}"
 
 

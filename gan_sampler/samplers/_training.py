@@ -16,10 +16,9 @@ from ..training import (
     PixelFrechetDistance,
     PixelFrechetDistanceByClass,
     TrainingInterrupted,
-    trained_state,
 )
 from ._bars import TrainingBar
-from ._callback import for_training, raised_by
+from ._callback import KEPT, for_training, raised_by
 from ._factories import try_networks
 from ._persistence import describe_network
 
@@ -37,8 +36,6 @@ class Trained(NamedTuple):
         One record for each report.
     is_cut_off : bool
         Whether `max_time` ended it early.
-    states : list of dict or None
-        What was trained of each network's ``state_dict``, on the CPU, if needed.
     interruption : str or None
         Message about Ctrl-C and how to continue; None if it was not interrupted.
     error : Exception or None
@@ -49,7 +46,6 @@ class Trained(NamedTuple):
     generator: torch.nn.Module
     history: list
     is_cut_off: bool
-    states: list | None = None
     interruption: str | None = None
     error: Exception | None = None
 
@@ -98,11 +94,6 @@ class Training:
     _sender: tuple = field(default_factory=this_process)
 
     classes = label = indices = None  # of a training on all classes, on one class, and again on all classes
-    kept = "The best snapshots so far are in generators_, and sample draws from them."
-    keeps_states = False
-
-    def start(self, networks):
-        """Initialise new networks further."""
 
     def score(self, images):
         """Return the function that scores snapshots, or None."""
@@ -143,12 +134,9 @@ class Training:
             with bar, training_context(device, self.seed, networks):
                 images = sampler.image_format_.to_compact_tensor(self.X).to(device)
                 trained, interruption, error = self._train(networks, images, keeper, bar)
-        states = None
-        if self.keeps_states:
-            states = [{name: tensor.cpu() for name, tensor in trained_state(network).items()} for network in networks]
         generator, history = trained
         ended_early = is_cut_off(history, sampler.n_steps, self.max_time)
-        return Trained(self.name, generator.cpu(), history, ended_early, states, interruption, error)
+        return Trained(self.name, generator.cpu(), history, ended_early, interruption, error)
 
     def _make_networks(self):
         """Return generator and discriminator, new ones, on the device."""
@@ -159,7 +147,6 @@ class Training:
                 sampler._make_network(name, shape, n_classes).to(self.device) for name in ("generator", "discriminator")
             ]
             try_networks(networks, shape, self.device, *index)
-            self.start(networks)
         return networks
 
     def _train(self, networks, images, keeper, bar):
@@ -190,7 +177,7 @@ class Training:
 
     def _error_of_callback(self, failure):
         """Return what the callback raised, in a form that reaches the process in which the fit was called."""
-        error = raised_by(failure, self.name, self.kept)
+        error = raised_by(failure, self.name)
         if this_process() == self._sender:
             return error
         error.add_note("".join(traceback.format_exception(error)))  # which does not pickle
@@ -216,7 +203,7 @@ class Training:
         where = f"Training on {self.name} was interrupted; its last report was at step {step:,}."
         if self.checkpoint is not None:
             return f"{where} Its state lies in {self.checkpoint.path}: run the same fit again to go on from there."
-        return f"{where} {self.kept}"
+        return f"{where} {KEPT}"
 
 
 @dataclass
@@ -227,27 +214,9 @@ class ClassTraining(Training):
     ----------
     label : object
         The class.
-    states : list of dict or None, default=None
-        What to start from of each network's ``state_dict``: what is trained of it.
     """
 
     label: object = None
-    states: list | None = None
-
-    def start(self, networks):
-        for network, state in zip(networks, self.states or [], strict=False):
-            network.load_state_dict(state, strict=False)
-
-
-@dataclass
-class Pretraining(Training):
-    """Training on the images of every class, from which the trainings of single classes start."""
-
-    keeps_states = True
-    kept = "No class had been trained yet, so nothing is kept: name a checkpoint_dir to go on the next time."
-
-    def score(self, images):
-        return None
 
 
 @dataclass

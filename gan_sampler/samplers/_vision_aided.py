@@ -61,7 +61,6 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
     {snapshot}
     {collapse_grey}
     {augmentation}
-    {pretrain}
     {checkpoint_dir}
     {n_jobs}
     {callback}
@@ -196,7 +195,6 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
         snapshot="best",
         collapse_grey=True,
         augmentation="auto",
-        pretrain=None,
         checkpoint_dir=None,
         n_jobs=None,
         callback=None,
@@ -234,7 +232,6 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
             snapshot=snapshot,
             collapse_grey=collapse_grey,
             augmentation=augmentation,
-            pretrain=pretrain,
             checkpoint_dir=checkpoint_dir,
             n_jobs=n_jobs,
             callback=callback,
@@ -264,7 +261,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
 
     def _train(self, networks, images, **options):
         n_calibrated = min(len(images), _N_CALIBRATED)
-        rows = torch.arange(n_calibrated) * len(images) // n_calibrated  # from all images, whose order may be by class
+        rows = torch.arange(n_calibrated) * len(images) // n_calibrated  # from all of them, which may be sorted
         networks[1].calibrate(normalised(images[rows]))
         return super()._train(networks, images, **options)
 

@@ -1,19 +1,17 @@
-"""Training of networks on tensors: GANs, CycleGAN and an autoencoder. Independent of scikit-learn."""
+"""Training of GANs on tensors. Independent of scikit-learn."""
 
 from .._files import check_tensors, check_writable, read_file, write_file
 from .._keeper import CheckpointKeeper
 from .._snapshots import LEAST_VARIANCE_RATIO, is_unusable, rank
 from ._augment import augment_mildly, brighten, stretch_contrast, translate
-from ._autoencoder import train_autoencoder
 from ._checkpoint import Checkpoint
-from ._cycle import train_cycle_gan, translate_images
 from ._draw import draw, finish, freeze
 from ._identity import hash_of_tensors, identity_of, name_of
 from ._loop import train_gan
 from ._losses import LOSSES, Loss, check_loss
 from ._progress import CallbackError, TrainingInterrupted, TrainingProgress
 from ._score import PixelFrechetDistance, PixelFrechetDistanceByClass, of_class
-from ._state import constant_names, trained_state
+from ._state import constant_names
 from ._step import normalised
 
 __all__ = [
@@ -45,11 +43,7 @@ __all__ = [
     "rank",
     "read_file",
     "stretch_contrast",
-    "trained_state",
-    "train_autoencoder",
-    "train_cycle_gan",
     "train_gan",
     "translate",
-    "translate_images",
     "write_file",
 ]

@@ -141,7 +141,6 @@ def train_gan(
         for network in (generator, discriminator):
             train_mode(network).to(memory_format=torch.channels_last)
         progress = Progress(
-            ("loss_discriminator", "loss_generator"),
             device=device,
             n_steps=n_steps,
             max_time=max_time,

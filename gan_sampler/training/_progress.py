@@ -1,7 +1,6 @@
-"""Clock, losses and history of a training, whatever it trains."""
+"""Clock, losses and history of a training."""
 
 import contextlib
-import math
 import time
 from numbers import Integral
 
@@ -11,6 +10,7 @@ from .._snapshots import rank
 from ..runtime import draw_seed, draws_from_torch
 
 REPORT_EVERY = 50  # steps between two reports; each waits for the device
+_LOSSES = ("loss_discriminator", "loss_generator")
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -73,10 +73,9 @@ class TrainingProgress:
     Attributes
     ----------
     label : object
-        The class that is trained. None where one training is of all classes, as in `ConditionalDCGANOverSampler`, in
-        `DeepSMOTE` and in the pretraining of ``pretrain="all"``.
+        The class that is trained. None where one training is of all classes, as in `ConditionalDCGANOverSampler`.
     labels : list
-        The classes that `sample` can draw; empty in a pretraining.
+        The classes that `sample` can draw; empty under `gan_sampler.training.train_gan`, which knows no labels.
     step : int
         Updates of the generator so far.
     n_steps : int
@@ -111,9 +110,7 @@ class TrainingProgress:
     def sample(self, n, label=None, *, random_state=0):
         """Draw images as the averaged generator makes them at this moment; the training goes on as if none were drawn.
 
-        Available until the callback returns. Batches are normalised by their own statistics, as those that the score is
-        taken of. `CycleGANOverSampler` translates real images of other classes; `DeepSMOTE` decodes from between the
-        codes of two images of a class.
+        Available until the callback returns. Batches are normalised by their own statistics, as those that are scored.
 
         Parameters
         ----------
@@ -169,8 +166,6 @@ class Progress:
 
     Parameters
     ----------
-    names : sequence of str
-        Names of the losses.
     device : torch.device
         Where losses are summed, so that a step does not wait for the device.
     n_steps : int
@@ -196,11 +191,10 @@ class Progress:
         Its score.
     """
 
-    def __init__(self, names, *, device, n_steps, max_time=None, n_iter_no_change=None, least_steps=1):
-        self.names = names
+    def __init__(self, *, device, n_steps, max_time=None, n_iter_no_change=None, least_steps=1):
         self.n_steps, self.max_time, self.n_iter_no_change = n_steps, max_time, n_iter_no_change
         self.least_steps = least_steps
-        self.losses = torch.zeros(len(names), dtype=torch.float32, device=device)
+        self.losses = torch.zeros(len(_LOSSES), dtype=torch.float32, device=device)
         self.step, self.seconds, self.history = 0, 0.0, []
         self.best_step, self.best_score, self._best = 0, None, None
         self._is_stopped = False
@@ -220,7 +214,7 @@ class Progress:
         return sum(record["step"] > self.best_step for record in self.history) >= self.n_iter_no_change
 
     def count(self, *losses):
-        """Count a step and its losses; return whether it is time for a report."""
+        """Count a step and its losses, of discriminator and generator; return whether it is time for a report."""
         self.step += 1
         self.losses += torch.stack([loss.detach().float() for loss in losses])
         self.seconds = time.monotonic() - self._start
@@ -232,7 +226,7 @@ class Progress:
 
     def mean_losses(self):
         """Return the mean of each loss since the last report; waits for the device."""
-        return dict(zip(self.names, (self.losses / self.steps_since_report()).tolist(), strict=True))
+        return dict(zip(_LOSSES, (self.losses / self.steps_since_report()).tolist(), strict=True))
 
     def would_be_best(self, scores):
         """Return whether a report of these scores would be the best so far: by its `rank`, or if it has no score."""
@@ -310,12 +304,6 @@ class Progress:
     def start_clock(self):
         """Let time count from now on, in addition to the seconds counted so far."""
         self._start = time.monotonic() - self.seconds
-
-
-def check_finite(scores, step):
-    """Raise a FloatingPointError when the score of a report at this step is not finite."""
-    if not math.isfinite(scores["score"]):
-        raise FloatingPointError(f"losses or weights were no longer finite by step {step}")
 
 
 def _kept_random_streams(device):

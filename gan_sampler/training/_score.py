@@ -90,7 +90,7 @@ class PixelFrechetDistance:
         Parameters
         ----------
         images : torch.Tensor of shape (n, channels, height, width)
-            Images in [-1, 1], of the shape and on the device of the real images. A single image has variance 0.
+            At least two images in [-1, 1], of the shape and on the device of the real images.
 
         Returns
         -------
@@ -106,7 +106,7 @@ class PixelFrechetDistance:
         components = (pixels @ self._whitening).cpu().double()
         mean = components.mean(0)
         components -= mean
-        covariance = components.T @ components / max(1, len(images) - 1)
+        covariance = components.T @ components / (len(images) - 1)
         variance = pixels.var(0, correction=0).sum().item()
         if not (math.isfinite(variance) and covariance.isfinite().all()):
             return {"score": math.inf, "variance_ratio": 0.0, "spectral_distance": math.inf}

@@ -93,12 +93,6 @@ def constant_names(network):
     return names & network.state_dict().keys()
 
 
-def trained_state(network):
-    """Return the part of a network's ``state_dict`` that training changes; see `constant_names`."""
-    constant = constant_names(network)
-    return {name: tensor for name, tensor in network.state_dict().items() if name not in constant}
-
-
 class TrainingState:
     """Networks, optimisers, random generators and progress: all that is needed to return to a step and continue.
 

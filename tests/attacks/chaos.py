@@ -31,9 +31,7 @@ from sklearn.base import clone
 from gan_sampler import (
     AugmentationOverSampler,
     ConditionalDCGANOverSampler,
-    CycleGANOverSampler,
     DCGANOverSampler,
-    DeepSMOTE,
     _keeper,
 )
 from gan_sampler.evaluation import Store, StoreError
@@ -48,9 +46,7 @@ _DISK = "4m"
 _SMALL = {"base_channels": 2, "random_state": 0}
 SAMPLERS = {
     "plain": DCGANOverSampler(n_steps=120, **_SMALL),
-    "dropout and pretraining": DCGANOverSampler(
-        n_steps=70, pretrain="all", dropout=0.3, discriminator_norm="batch", **_SMALL
-    ),
+    "dropout": DCGANOverSampler(n_steps=120, dropout=0.3, discriminator_norm="batch", **_SMALL),
     "conditional": ConditionalDCGANOverSampler(n_steps=220, **_SMALL),
     "wide": DCGANOverSampler(n_steps=60, base_channels=24, latent_dim=64, random_state=0),
 }
@@ -299,8 +295,6 @@ def fit_in_threads(seed):
         DCGANOverSampler(n_steps=20, base_channels=2),
         DCGANOverSampler(n_steps=20, base_channels=2, dropout=0.4),
         ConditionalDCGANOverSampler(n_steps=20, base_channels=2),
-        CycleGANOverSampler(n_steps=3, base_channels=2, n_blocks=1),
-        DeepSMOTE(n_steps=5, base_channels=2, latent_dim=4),
         AugmentationOverSampler(),
     ]
     samplers = [clone(stream.choice(prototypes)).set_params(random_state=i) for i in range(6)]

@@ -15,7 +15,7 @@ from gan_sampler import PixelSampler
 INTEGERS = ["u1", "i1", *(order + kind + size for size in "248" for kind in "iu" for order in "<>")]
 FLOATS = [order + "f" + size for size in "248" for order in "<>"]
 GAN_SAMPLERS = ("DCGANOverSampler", "ConditionalDCGANOverSampler")
-SAMPLERS = (*GAN_SAMPLERS, "CycleGANOverSampler", "DeepSMOTE", "AugmentationOverSampler", "PixelSampler")
+SAMPLERS = (*GAN_SAMPLERS, "AugmentationOverSampler", "PixelSampler")
 
 
 class Case:
@@ -459,33 +459,10 @@ _GAN = {
 _PARAMETERS = {
     "DCGANOverSampler": {
         **_GAN,
-        "pretrain": [None, None, "all"],
         "n_jobs": [None, 1],  # new processes take seconds; chaos.py attacks those
         "device": ["cpu", ["cpu", "cpu"], (torch.device("cpu"),)],
     },
     "ConditionalDCGANOverSampler": _GAN,
-    "CycleGANOverSampler": {
-        **_SHARED,
-        "base_channels": [1, 2],
-        "n_blocks": [0, 1],
-        "cycle_weight": [0.0, 10.0],
-        "n_steps": [1, 2],
-        "max_time": [None, None, 1e-9],
-        "batch_size": [1, 2, 5],
-        "learning_rate": [1e-4],
-        "precision": ["auto", "auto", "float32", "bfloat16"],
-    },
-    "DeepSMOTE": {
-        **_SHARED,
-        "k_neighbors": [1, 5, 50],
-        "latent_dim": [1, 3, 8],
-        "base_channels": [1, 2],
-        "channels": ["pyramid", "flat"],
-        "n_steps": [1, 3],
-        "max_time": [None, None, 1e-9],
-        "batch_size": [2, 7, 100],
-        "learning_rate": [1e-4],
-    },
     "AugmentationOverSampler": {
         **_SHARED,
         "rotation": [0, 0.0, 30.0, 180],

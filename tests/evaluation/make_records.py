@@ -12,11 +12,9 @@ TREATMENTS = {
     "smote": ("SMOTE", "sampler"),
     "adasyn": ("ADASYN", "sampler"),
     "augmentation": ("Augmentation", "sampler"),
-    "deep_smote": ("DeepSMOTE", "sampler"),
     "dcgan": ("DCGAN", "sampler"),
     "dcgan_every_class": ("DCGAN, every class", "sampler"),
     "conditional": ("Conditional DCGAN", "sampler"),
-    "cyclegan": ("CycleGAN", "sampler"),
     "smote+threshold": ("SMOTE + tuned threshold", "sampler"),
     "all_real": ("All real images (reference)", "reference"),
     "dcgan_alone": ("DCGAN, without repetition", "sampler"),
@@ -36,7 +34,7 @@ CLASSIFIERS = {
 EMBEDDERS = {"resnet18": "ResNet18", "efficientnet_lite0": "EfficientNet-Lite0", None: None}
 ROWS = (("tree", "resnet18"), ("forest", "resnet18"), ("svm", "resnet18"), ("cnn", None))
 GENERATORS = (
-    *("deep_smote", "dcgan", "dcgan_alone", "dcgan_every_class", "conditional", "cyclegan"),
+    *("dcgan", "dcgan_alone", "dcgan_every_class", "conditional"),
     *("vision_aided", "vision_aided_alone", "vision_aided_every_class"),
 )
 SHARES = {2: (0.35, 0.65), 4: (0.4, 0.3, 0.2, 0.1)}  # of the classes among the test images

@@ -11,7 +11,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from toy_evaluation import N_DISCS, N_SQUARES, TINY, Fails, Pixels, lay_out, run, toy_arrays, toy_data
 
-from gan_sampler import ANNClassifier, DCGANOverSampler, DeepSMOTE
+from gan_sampler import ANNClassifier, ConditionalDCGANOverSampler, DCGANOverSampler
 from gan_sampler.evaluation import Classifier, Comparison, Embedder, Store, Treatment, _estimate, _run, compare
 from gan_sampler.evaluation._jobs import Cell, find_examples
 from gan_sampler.evaluation._run import bytes_of_worker, choose_n_jobs, plan_shared, run_grid
@@ -87,7 +87,7 @@ def test_no_image_is_embedded_twice(tmp_path, monkeypatch):
 
 def test_shared_work_is_planned_once_in_two_stages(tmp_path):
     options = {
-        "samplers": ["dcgan", "dcgan_every_class", "deep_smote", "smote+threshold"],
+        "samplers": ["dcgan", "dcgan_every_class", "conditional", "smote+threshold"],
         "classifiers": ["svm", "ann"],
     }
     evaluation = lay_out(toy_data(), tmp_path, **options)
@@ -96,7 +96,7 @@ def test_shared_work_is_planned_once_in_two_stages(tmp_path):
     # SMOTE makes images for the network alone, in the split and in three folds.
     assert sorted(names) == sorted(
         # Of all training images, and of those that the network does not validate on.
-        ["images of DCGAN, DCGAN, every class, seed 0", "images of DeepSMOTE, seed 0"] * 2
+        ["images of DCGAN, DCGAN, every class, seed 0", "images of conditional DCGAN, seed 0"] * 2
         + ["images of SMOTE + tuned threshold, seed 0"] * 4
     )
     assert len(second) == 4  # the network of the split with all that it embeds, and those of the folds
@@ -153,20 +153,20 @@ def test_cells_whose_shared_work_is_gone_make_it_again(tmp_path):
 
 def test_failed_cell_is_recorded_never_scored_and_tried_again(tmp_path, monkeypatch):
     """One impossible combination must cost neither the other cells nor the truth."""
-    evaluation = lay_out(toy_data(), tmp_path, samplers=["deep_smote", "smote"], classifiers=["svm"])
+    evaluation = lay_out(toy_data(), tmp_path, samplers=["conditional", "smote"], classifiers=["svm"])
     with monkeypatch.context() as broken:
 
         def fail(self, X, y):
             raise RuntimeError("no luck today")
 
-        broken.setattr(DeepSMOTE, "fit_resample", fail)
+        broken.setattr(ConditionalDCGANOverSampler, "fit_resample", fail)
         found = run(evaluation)
-        record = found["deep_smote", "svm", "random", 0]
+        record = found["conditional", "svm", "random", 0]
         assert record["error"] == "RuntimeError: no luck today"
         assert record["metrics"] is record["y_pred"] is record["scores"] is None
         assert found["smote", "svm", "random", 0]["error"] is None
         assert "failed" in (tmp_path / "run.log").read_text(encoding="utf-8")
-        with pytest.raises(RuntimeError, match=r"images of DeepSMOTE, seed 0 failed: RuntimeError: no luck today"):
+        with pytest.raises(RuntimeError, match=r"conditional DCGAN, seed 0 failed: RuntimeError: no luck today"):
             run_grid(evaluation.context, evaluation.cells, n_jobs=1, on_error="raise", progress=False)
     assert errors(run(evaluation)) == {None}
 
@@ -228,22 +228,20 @@ def test_memory_of_a_worker_grows_with_images_and_classes(tmp_path):
 
 
 def test_estimate_runs_every_kind_of_training(tmp_path):
-    samplers = ["dcgan", "conditional", "deep_smote", "cyclegan", "smote", "dcgan+threshold"]
+    samplers = ["dcgan", "conditional", "smote", "dcgan+threshold"]
     evaluation = lay_out(toy_data(), tmp_path, samplers=samplers, classifiers=["svm", "ann", "cnn"])
     text = evaluation.plan()
     rates = _estimate._rates(evaluation.context.root, evaluation.context.source)
     kinds = {
         "DCGANOverSampler",
         "ConditionalDCGANOverSampler",
-        "DeepSMOTE",
-        "CycleGANOverSampler",
         "ann",
         "cnn",
         "embedder",
     }
     assert set(rates) == kinds
     assert all(rate > 0 for rate in rates.values())
-    assert "21 cells, 21 of them to compute" in text
+    assert "15 cells, 15 of them to compute" in text
     assert "This takes about" in text
     longer = replace(TINY, dcgan={**TINY.dcgan, "n_steps": 200})
     cells = [lay_out(toy_data(), tmp_path, samplers=["dcgan"], settings=s).cells[-1] for s in (TINY, longer)]

@@ -485,7 +485,7 @@ def test_history_of_another_kind_is_left_out():
     assert plain_history(Sampler({0: [{"step": np.int64(1), "loss": np.float32(2), "images": np.ones(3)}]})) == {
         "0": [{"step": 1, "loss": 2.0}]
     }
-    assert plain_history(Sampler([{"step": 1}])) == {"all": [{"step": 1}]}
+    assert plain_history(Sampler([{"step": 1}])) == {}
     assert plain_history(Sampler({"loss": [1.0, 2.0]})) == {}
     assert plain_history(Sampler(None)) == {}
     assert plain_history(object()) == {}

@@ -176,8 +176,6 @@ def test_a_name_with_the_suffix_tunes_a_threshold_whatever_it_names():
         ("vision_aided_alone", 0, "resampled", "vision_aided"),
         ("vision_aided_every_class", 0.75, "all", "vision_aided"),
         ("conditional", 0.75, "resampled", "conditional"),
-        ("cyclegan", 0.75, "resampled", ""),
-        ("deep_smote", 0.75, "resampled", ""),
         ("augmentation", 0, "resampled", ""),
         ("augmentation_repetition", 0.75, "resampled", ""),
         ("augmentation_every_class", 0.75, "all", ""),

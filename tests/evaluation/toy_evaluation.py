@@ -12,8 +12,6 @@ from gan_sampler.evaluation._settings import Settings
 
 TINY = Settings(
     dcgan={"n_steps": 2, "batch_size": 8, "base_channels": 8},
-    deep_smote={"n_steps": 2, "batch_size": 8, "base_channels": 4},
-    cyclegan={"n_steps": 2, "base_channels": 2, "n_blocks": 1},
     ann={"max_epochs": 2},
     cnn={"max_epochs": 1},
     densenet121={"max_epochs": 1},
