@@ -11,8 +11,8 @@ from attacks import cases, chaos, fuzz
 from sklearn.base import clone
 
 import gan_sampler.samplers._input as gate
-from gan_sampler import AugmentationOverSampler
 from gan_sampler.images import ImageFormat
+from gan_sampler.samplers import _transforms
 from gan_sampler.samplers._plan import Resampled
 from gan_sampler.training._state import TrainingState
 
@@ -31,9 +31,9 @@ def test_a_case_is_decided_by_its_seed():
 
 
 def _leak(monkeypatch):
-    made = AugmentationOverSampler._make_transform
-    leaking = lambda *args: (torch.manual_seed(0), np.random.seed(0), made(*args))[2]  # noqa: E731
-    monkeypatch.setattr(AugmentationOverSampler, "_make_transform", leaking)
+    made = _transforms.small_transform
+    leaking = lambda *args, **options: (torch.manual_seed(0), np.random.seed(0), made(*args, **options))[2]  # noqa: E731
+    monkeypatch.setattr(_transforms, "small_transform", leaking)
 
 
 def _touch_an_original(monkeypatch):

@@ -360,7 +360,7 @@ class TestPoorQuality:
         make_poor(monkeypatch, "b")
         X, y = three_classes()
         with pytest.warns(QualityWarning, match=r"Real images are repeated in their place"):
-            X_res, y_res = sampler.set_params(on_poor_quality="repeat").fit_resample(X, y)
+            X_res, y_res = sampler.set_params(on_poor_quality="repeat", augmented_share=0).fit_resample(X, y)
         assert {label: int((y_res == label).sum()) for label in "abc"} == {"a": 12, "b": 12, "c": 12}
         assert set(y_res[sampler.synthetic_mask_]) == {"c"}
         assert sampler.class_counts_["b"] == {"real": 6, "repeated": 6, "synthetic": 0}

@@ -574,6 +574,8 @@ class TestRepeatedShare:
         X, _ = make_shapes(40, 0)
         X[:, 0, 0] = np.arange(40)  # so that all differ
         y = np.array(["a"] * 33 + ["b"] * 7)
+        if "augmented_share" in sampler.get_params():
+            sampler.set_params(augmented_share=0)
         X_res, _ = sampler.set_params(repeated_share=0.5).fit_resample(X, y)  # 26 more of b, 13 of them repeated
         uses = Counter(image.tobytes() for image in X_res[40:53])
         assert set(uses) == {image.tobytes() for image in X[33:]}
@@ -606,6 +608,59 @@ class TestRepeatedShare:
         sampler.set_params(herding=pixels, repeated_share=0.5).fit_resample(*shapes)
         assert asked[-1] == 4 * 7
         assert sampler.synthetic_mask_.sum() == 7
+
+
+class TestAugmentedShare:
+    """A few small changes of real images beside the generated ones raise ROC-AUC, and keep the numbers of images."""
+
+    @staticmethod
+    def fit(X, y, **parameters):
+        sampler = DCGANOverSampler(n_steps=2, base_channels=4, random_state=0).set_params(**parameters)
+        X_res, _ = sampler.fit_resample(X, y)
+        return sampler, X_res
+
+    @pytest.mark.parametrize(("share", "n_changed"), [(0, 0), (0.25, 3), (0.5, 6), (1, 12)])
+    def test_the_share_of_repeated_images_is_changed(self, share, n_changed):
+        """All others, originals and synthetic images too, are as they would be without it."""
+        X, y = make_shapes(26, 10)
+        (_, plain), (sampler, X_res) = (self.fit(X, y, augmented_share=share) for share in (0, share))
+        is_changed = (X_res != plain).any(axis=(1, 2))
+        assert np.flatnonzero(is_changed).tolist() == list(range(48 - n_changed, 48))  # the last repeated ones
+        assert sampler.class_counts_["square"] == {"real": 10, "repeated": 12, "synthetic": 4}
+        assert not sampler.synthetic_mask_[is_changed].any()
+
+    def test_half_of_them_by_default_a_little(self):
+        """They show the same object, at about the same place."""
+        assert all(sampler().augmented_share == 0.5 for sampler in (DCGANOverSampler, GANOverSampler))
+        X, y = make_shapes(26, 10)
+        (_, X_res), (_, plain) = self.fit(X, y), self.fit(X, y, augmented_share=0)
+        changed, exact = (found[42:48].astype(float) for found in (X_res, plain))
+        to_its_own, to_others = (np.abs(changed - found).mean(axis=(1, 2)) for found in (exact, X[y == "disc"][:6]))
+        assert (to_its_own > 0).all()
+        assert (to_its_own < to_others).all()
+        assert X_res.dtype == X.dtype
+
+    @pytest.mark.parametrize("others", [{"repeated_share": 0}, {"synthetic_classes": "all"}])
+    def test_where_nothing_is_repeated_or_every_class_is_synthetic_nothing_is_changed(self, others):
+        """With "all", a change in the rare class alone would mark it."""
+        X, y = make_shapes(26, 10)
+        first, other = (self.fit(X, y, augmented_share=share, **others)[1] for share in (0, 1))
+        np.testing.assert_array_equal(first, other)
+
+    def test_every_real_image_is_changed_as_often(self):
+        """Up to a difference of one, as it is repeated."""
+        X, y = make_shapes(50, 8)
+        (_, plain), (_, X_res) = (self.fit(X, y, augmented_share=share) for share in (0, 0.5))
+        is_changed = (X_res != plain).any(axis=(1, 2))
+        uses = Counter(image.tobytes() for image in plain[is_changed])
+        assert set(uses) == {image.tobytes() for image in X[y == "square"]}
+        assert set(uses.values()) == {2}
+
+    @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan"), "half", None])
+    def test_a_share_out_of_range_is_refused(self, share, shapes):
+        """By name."""
+        with pytest.raises(ValueError, match=r"'augmented_share' parameter of .* in the range \[0.0, 1.0\]"):
+            self.fit(*shapes, augmented_share=share)
 
 
 class TestSyntheticImagesInEveryClass:

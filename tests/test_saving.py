@@ -13,7 +13,7 @@ from imblearn.under_sampling import RandomUnderSampler
 from PIL import Image
 from sklearn.utils import Bunch
 
-from gan_sampler import PixelSampler
+from gan_sampler import DCGANOverSampler, PixelSampler
 from gan_sampler.datasets import (
     _encoding,
     _places,
@@ -131,6 +131,23 @@ def test_repeated_images_are_links_to_their_originals(scans, tmp_path):
         assert line["file"].startswith("ill/repeated_ill_0")
         assert line["distance"] == 0
         assert os.path.samefile(tmp_path / "out" / line["file"], scans / line["nearest_real"])
+
+
+@pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning", "ignore::gan_sampler.samplers.CollapseWarning")
+def test_repeated_images_with_a_change_are_not_called_synthetic(scans, tmp_path):
+    """No network has made them."""
+    sampler = DCGANOverSampler(sampling_strategy={"ill": 17}, n_steps=1, base_channels=4, random_state=0)
+    X, y, data = resampled(scans, sampler)
+    saved = save_image_folder(tmp_path / "out", X, y, data=data, sampler=sampler)
+    words = [line["file"].removeprefix("ill/").split("_")[0] for line in saved.manifest]
+    n_added = len(words)
+    n_synthetic = int(sampler.synthetic_mask_.sum())
+    n_changed = (n_added - n_synthetic) // 2
+    assert n_changed > 0
+    assert sorted(words) == sorted(
+        ["augmented"] * n_changed + ["repeated"] * (n_added - n_synthetic - n_changed) + ["synthetic"] * n_synthetic
+    )
+    assert saved.n_written == n_changed + n_synthetic
 
 
 def test_copies_are_files_of_their_own(scans, tmp_path):

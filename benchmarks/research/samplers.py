@@ -11,7 +11,8 @@ them and are tested on real images: of the split that came with the data, or els
 Classifiers learn from real images and
 
 - ``alone``: synthetic images of the rare class, until the classes are equal;
-- ``mixed``: a quarter of these, and repeated real images, which is the default of all samplers;
+- ``repeated``: a quarter of these, and repeated real images;
+- ``default``: a quarter of these, and repeated real images, half of which are augmented, as the samplers with a GAN do;
 - ``every class``: repeated real images until the classes are equal, and synthetic ones in both, a quarter of the size
   of the larger. Only for samplers that learn all classes at once.
 """
@@ -58,7 +59,7 @@ from gan_sampler.training import normalised
 SIZE = 64  # pixels
 INPUT_SIZE = 112  # pixels of the embedders' input
 N_RARE = 100  # images
-SHARE = 0.25  # of the added images that are synthetic in "mixed", and `synthetic_ratio` of "every class"
+SHARE = 0.25  # of the added images that are synthetic in mixtures, and `synthetic_ratio` of "every class"
 N_JUDGED = 1000  # images
 CLASSIFIERS = ("forest", "svm", "logistic")
 
@@ -171,10 +172,17 @@ def judge(treatment, seed, data, folder):
     features = see(X)
     row = {"treatment": treatment, "seed": seed, **dict.fromkeys(("seconds", *MEASURES))}
     if treatment in CANDIDATES:
-        made, of_other, seconds = joblib.Memory(folder, verbose=0).cache(make_images)(treatment, seed, X, y, versions())
+        make = joblib.Memory(folder, verbose=0).cache(make_images)
+        made, of_other, seconds = make(treatment, seed, X, y, versions())
+        augmented = make("augmentation", seed, X, y, versions())[0]
         unseen = np.setdiff1d(split.train, kept)
         row |= {"seconds": seconds, **compare_with_real(data.images[unseen], made[:N_JUDGED], memory)}
-        uses = dict(mixtures(features, y, rare, see(made), see(of_other) if len(of_other) else None, seed))
+        mixed = mixtures(
+            features, y, rare, *map(see, (made, augmented)), see(of_other) if len(of_other) else None, seed
+        )
+        uses = dict(mixed)
+        if treatment == "augmentation":  # which the default would augment twice
+            del uses["default"]
     elif treatment == REFERENCE:
         uses = {"": (see(data.images[split.train]), data.target[split.train])}
     else:
@@ -189,7 +197,7 @@ def judge(treatment, seed, data, folder):
     return rows
 
 
-def mixtures(features, y, rare, made, of_other, seed):
+def mixtures(features, y, rare, made, augmented, of_other, seed):
     """Yield how synthetic images are used, and the features and labels to learn from."""
     repeated = np.random.RandomState(seed).permutation(np.flatnonzero(y == rare))
 
@@ -200,7 +208,9 @@ def mixtures(features, y, rare, made, of_other, seed):
 
     n_missing, quarter = len(made), round(SHARE * len(made))
     yield "alone", join(0, (made, rare))
-    yield "mixed", join(n_missing - quarter, (made[:quarter], rare))
+    others = n_missing - quarter
+    yield "repeated", join(others, (made[:quarter], rare))
+    yield "default", join(others - others // 2, (np.concatenate([made[:quarter], augmented[: others // 2]]), rare))
     if of_other is not None:
         yield "every class", join(n_missing, (made[: len(of_other)], rare), (of_other, 1 - rare))
 

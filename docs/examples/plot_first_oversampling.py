@@ -22,8 +22,9 @@ print(X.shape, dict(zip(*np.unique(y, return_counts=True), strict=True)))
 
 # %%
 # One call trains a generator on the eights and returns a balanced data set: the real images first and unchanged, and
-# those that were added after them. By default three quarters of these are real eights, repeated, and a quarter is
-# synthetic (``repeated_share=0.75``). ``synthetic_mask_`` tells which are synthetic, and ``class_counts_`` how many.
+# those that were added after them. By default three quarters of these are real eights, repeated, half of them with a
+# small random change (``augmented_share=0.5``), and a quarter is synthetic (``repeated_share=0.75``).
+# ``synthetic_mask_`` tells which are synthetic, and ``class_counts_`` how many.
 # The default is 5,000 steps; 1,500 are enough for images of 8 x 8 pixels and take some seconds.
 
 sampler = DCGANOverSampler(n_steps=1500, random_state=0)

@@ -93,8 +93,9 @@ class BalancedDataset(Dataset):
     The order is that of `fit_resample`: real images, repeated ones, synthetic ones class by class. How many there are
     is found from `y`, which may belong to another set of images than the one at fit, and from the sampler's
     `sampling_strategy`, `repeated_share`, `synthetic_classes` and `synthetic_ratio`, as at a fit: by default, three
-    quarters of the images that are added to a class are repeated real images, the same ones in every epoch. To draw all
-    of them anew, set ``repeated_share=0`` with `set_params` before.
+    quarters of the images that are added to a class are repeated real images, the same ones in every epoch, and exact
+    ones (`augmented_share` is for `fit_resample`). To draw all of them anew, set ``repeated_share=0`` with `set_params`
+    before.
 
     Images come from the sampler's `sample`, without `herding`, also those of a class that the fit warned of.
 

@@ -101,7 +101,8 @@ def save_image_folder(path, X, y, *, data=None, sampler=None, copy=False, file_f
     Notes
     -----
     Images that repeat an original to the last bit, as those of ``RandomOverSampler``, are linked to its file, under
-    names that begin with ``repeated_``; they stand in the manifest, too.
+    names that begin with ``repeated_``; they stand in the manifest, too. So do those that the sampler has repeated with
+    a small change (`augmented_share` of samplers with a GAN), as ``augmented_``.
 
     Images are compared as they are, sides of more than 64 pixels averaged down to at most 64. A near-copy is much
     nearer to a real image than other real images are, as in the measure `near_copies` of
@@ -135,7 +136,7 @@ def save_image_folder(path, X, y, *, data=None, sampler=None, copy=False, file_f
     originals = Originals.of(data, images, labels)
     if originals.root is not None:
         check_apart(root, originals.root, originals.folders)
-    is_new = _find_new(sampler, len(images), originals.n_images)
+    words = _name_kinds(sampler, len(images), originals.n_images)
     kinds = originals.kinds(file_format, images)
     for label in np.unique(labels[originals.n_images :]).tolist():
         kind = kinds.setdefault(label, named_kind(file_format or "png"))
@@ -147,13 +148,13 @@ def save_image_folder(path, X, y, *, data=None, sampler=None, copy=False, file_f
         writer,
         images,
         labels,
-        is_new,
+        words,
         originals,
         kinds,
         about=describe_sampler(sampler),
         verbose=verbose,
     )
-    if originals.n_images or is_new.any():
+    if originals.n_images or any(words):
         writer.put(manifest_bytes(made.manifest), MANIFEST)
     return Bunch(
         path=os.path.abspath(root),
@@ -194,14 +195,14 @@ def check_images_and_labels(X, y):
     return X, labels
 
 
-def _find_new(sampler, n_images, n_originals):
-    """Return which images are to be called synthetic."""
-    is_new = np.zeros(n_images, dtype=bool)
-    is_new[n_originals:] = n_originals > 0
+def _name_kinds(sampler, n_images, n_originals):
+    """Return what each image is to be called: "synthetic", "augmented", i.e. repeated with a change, or None."""
     mask = getattr(sampler, "synthetic_mask_", None)
-    if not n_originals and mask is not None and len(mask) == n_images:
-        is_new[:] = mask
-    return is_new
+    if mask is None or len(mask) != n_images:
+        mask = np.full(n_images, n_originals > 0)
+    repeated = "augmented" if n_originals else None
+    words = ["synthetic" if is_synthetic else repeated for is_synthetic in mask]
+    return [None] * n_originals + words[n_originals:]
 
 
 @dataclass(frozen=True)
@@ -363,15 +364,17 @@ class Made:
     manifest: list
 
 
-def write_images(writer, images, labels, is_new, originals, kinds, *, about, verbose=0):
+def write_images(writer, images, labels, words, originals, kinds, *, about, verbose=0):
     """Write the images behind the originals, and describe them.
 
     Parameters
     ----------
     writer : FolderWriter
         Of the folder.
-    images, labels, is_new : ndarray
-        All images, originals first, their classes, and whether they are to be called synthetic.
+    images, labels : ndarray
+        All images, originals first, and their classes.
+    words : list of str or None
+        What they are called, if they do not repeat an original; None is for nothing.
     originals : Originals
         The first of them.
     kinds : dict of str to FileKind
@@ -388,16 +391,17 @@ def write_images(writer, images, labels, is_new, originals, kinds, *, about, ver
     taken = set(originals.places)
     places, manifest, counts = [], [], {}
     rows = np.arange(originals.n_images, len(labels))
+    is_made = np.array([word is not None for word in words], dtype=bool)
     found = {}
     for label in np.unique(labels[rows]).tolist():
-        own = rows[(labels[rows] == label) & is_new[rows]]
+        own = rows[(labels[rows] == label) & is_made[rows]]
         real = np.flatnonzero(originals.labels == label)
         found.update(zip(own.tolist(), compare_with_real(originals.images[real], real, images[own]), strict=True))
     for row in tqdm(rows.tolist(), desc="Writing images", unit="file", disable=not verbose):
         label = str(labels[row])
         nearest, distance, near_copy = found.get(row, (None, None, ""))
         is_repeated = distance == 0 and np.array_equal(images[row], originals.images[nearest])
-        word = "repeated" if is_repeated else "synthetic" if is_new[row] else None
+        word = "repeated" if is_repeated else words[row]
         source = None
         if is_repeated and originals.filenames is not None:
             source = originals.root / originals.filenames[nearest]

@@ -34,6 +34,7 @@ from gan_sampler.evaluation._store import (
 )
 from gan_sampler.evaluation._treatments import Treatment, describe
 from gan_sampler.runtime import resolve_device, threads
+from gan_sampler.samplers import BaseImageOverSampler
 
 N_EXAMPLES = 64  # synthetic images of each class kept for the report
 _MOST_RECORDS = 50  # of a sampler's history that the record of a cell keeps
@@ -194,7 +195,10 @@ class SampleJob:
             "warnings": issued,
             "history": history,
         }
-        arrays = {"index": index, "labels": y_resampled, "new": new}
+        # Samplers of this package also repeat real images with a small change, which are new, but not synthetic.
+        of_images = isinstance(sampler, BaseImageOverSampler)
+        is_synthetic = sampler.synthetic_mask_ if of_images else index < 0
+        arrays = {"index": index, "labels": y_resampled, "new": new, "is_synthetic": is_synthetic}
         context.store.write_shared(key, arrays, values)
 
     def _checkpoint_folder(self, context, treatment, sampler):
@@ -491,7 +495,7 @@ class Cell:
                 embedded, of_new = read_or_run(context, self.embed(split, ((sample, self.treatment),)), -1)
                 new, notes["seconds"]["embedder_new"] = embedded["features"], of_new["seconds"]
             notes["seconds"]["sampler"], notes["sampler_memory"] = values["seconds"], values["peak_memory"]
-            notes["n_synthetic"] = int((arrays["index"] < 0).sum())
+            notes["n_synthetic"] = int(arrays["is_synthetic"].sum())
             notes["warnings"] += [{**warning, "from": "sampler"} for warning in values["warnings"]]
             notes["history"] = {names[int(label)]: thin(found) for label, found in values["history"].items()}
             X_train, y_train = assemble(base, rows, arrays["index"], new), arrays["labels"]
@@ -726,8 +730,9 @@ def find_examples(context, cells):
         if kept is None:
             continue
         arrays, _ = kept
-        labels = arrays["labels"][_first_of_each_new(arrays["index"])]
-        shown = [np.flatnonzero(labels == label)[:N_EXAMPLES] for label in np.unique(labels)]
+        first = _first_of_each_new(arrays["index"])
+        labels, is_synthetic = arrays["labels"][first], arrays["is_synthetic"][first]
+        shown = [np.flatnonzero(is_synthetic & (labels == label))[:N_EXAMPLES] for label in np.unique(labels)]
         if shown:
             rows = np.concatenate(shown)
             found[cell.treatment.name] = arrays["new"][rows], labels[rows]

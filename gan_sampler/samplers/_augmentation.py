@@ -1,18 +1,23 @@
 """Over-sampling by random transformations of real images."""
 
-import math
 from numbers import Real
 
 import numpy as np
-import torch
-from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 
-from ..runtime import draw_seed, isolated
 from ._base import BaseImageOverSampler
 from ._docstrings import document
+from ._transforms import transformed
 
-_BATCH_SIZE = 256
+_TRANSFORM_PARAMETERS = (
+    "rotation",
+    "translation",
+    "scaling",
+    "brightness",
+    "contrast",
+    "horizontal_flip",
+    "vertical_flip",
+)
 
 
 @document
@@ -162,58 +167,7 @@ class AugmentationOverSampler(BaseImageOverSampler):
 
     def _synthesise(self, X, y, label, n_images, random_state):
         images = self.image_format_.to_tensor(X[y == label]).to(self.device_)
-        transform = self._make_transform(*images.shape[2:])
         passes = -(-n_images // len(images))
         order = np.concatenate([random_state.permutation(len(images)) for _ in range(passes)])[:n_images]
-        for batch in gen_batches(n_images, _BATCH_SIZE):
-            with isolated(self.device_, draw_seed(random_state)):  # torchvision uses torch's default generator
-                changed = torch.stack([transform(images[row]) for row in order[batch]])
-            yield changed
-
-    def _margins(self, height, width):
-        """Return the padding that avoids empty corners after a rotation, shift or change of size.
-
-        After a rotation, a side extends over ``cos`` times its own length plus ``sin`` times that of the other side,
-        and the shift is added. The largest extent over all angles up to `rotation` is taken.
-        """
-        angles = torch.deg2rad(torch.linspace(0, self.rotation, 181, dtype=torch.float64, device="cpu"))
-        cos, sin = angles.cos().abs(), angles.sin().abs()
-        longer = (1 + 2 * self.translation) / (1 - self.scaling)
-        reach_y = longer * (cos * height + sin * width).max().item()
-        reach_x = longer * (cos * width + sin * height).max().item()
-        return math.ceil((reach_y - height) / 2) + 1, math.ceil((reach_x - width) / 2) + 1
-
-    def _make_transform(self, height, width):
-        """Return a function that transforms one image, (channels, height, width) in [-1, 1]."""
-        from torchvision.transforms import v2  # takes as long to import as torch, and no other sampler needs it
-
-        margin_y, margin_x = self._margins(height, width)
-        # The largest padding by reflection.
-        mirrored_y, mirrored_x = min(margin_y, height - 1), min(margin_x, width - 1)
-        move = v2.Compose(
-            [
-                v2.Pad([mirrored_x, mirrored_y], padding_mode="reflect"),
-                v2.Pad([margin_x - mirrored_x, margin_y - mirrored_y], padding_mode="edge"),
-                v2.RandomAffine(
-                    degrees=self.rotation,
-                    # torchvision takes the shift as a fraction of the padded side
-                    translate=(
-                        self.translation * width / (width + 2 * margin_x),
-                        self.translation * height / (height + 2 * margin_y),
-                    ),
-                    scale=(1 - self.scaling, 1 + self.scaling),
-                    interpolation=v2.InterpolationMode.BILINEAR,
-                ),
-                v2.CenterCrop([height, width]),
-                v2.RandomHorizontalFlip(0.5 if self.horizontal_flip else 0.0),
-                v2.RandomVerticalFlip(0.5 if self.vertical_flip else 0.0),
-            ]
-        )
-        jitter = v2.ColorJitter(brightness=self.brightness, contrast=self.contrast)
-
-        def transform(image):
-            image = (move(image) + 1) / 2
-            n_colours = 1 if len(image) <= 2 else 3  # a second or fourth channel is opacity, which is not changed
-            return torch.cat([jitter(image[:n_colours]), image[n_colours:]]) * 2 - 1
-
-        return transform
+        options = {name: getattr(self, name) for name in _TRANSFORM_PARAMETERS}
+        return transformed(images, order, random_state, **options)

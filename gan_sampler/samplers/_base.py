@@ -157,6 +157,9 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
             Source of random numbers for each class in `y`, and, under None, for all classes together.
         """
 
+    def _change_repeated(self, images, random_state):
+        """Change some of the repeated images of a class, in place; by default none."""
+
     def _score(self, X, y, label, random_state):
         """Compare synthetic with real images of a class: return a record of `PixelFrechetDistance`, or None.
 
@@ -199,13 +202,16 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
         self._learn(X, y, plan.rows, random_states)
         self._judge(X, y, plan, random_states)
 
-        for label, n_images in plan.n_repeated.items():
-            resampled.repeat(random_states[label].permutation(plan.rows[label]), resampled.add(label, n_images))
+        repeated = {label: resampled.add(label, n_images) for label, n_images in plan.n_repeated.items()}
+        for label, place in repeated.items():
+            resampled.repeat(random_states[label].permutation(plan.rows[label]), place)
         places = {label: resampled.add(label, n_images) for label, n_images in plan.n_synthetic.items()}
         for label, place in places.items():
             n_images = plan.n_synthetic[label]
             images = self._make(X, y, label, n_images, herding_embedder, random_states[label])
             self.image_format_.fill(resampled.X[place], images)
+        for label, place in repeated.items():
+            self._change_repeated(resampled.X[place], random_states[label])
         if quality_embedder is not None:
             self._measure(X, y, plan, places, resampled, quality_embedder, herding_embedder, random_states)
         resampled.sort()

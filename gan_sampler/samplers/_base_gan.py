@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from joblib.externals.loky.backend.reduction import dumps as dumps_for_processes
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._files import make_folder
@@ -47,12 +48,14 @@ from ._judging import best_record, warn_of_early_end
 from ._labels import check_label
 from ._persistence import load_sampler, save_sampler, to_json
 from ._training import ClassTraining, ConditionalTraining
+from ._transforms import BATCH_SIZE, transformed
 
 _ALL_CLASSES = None  # key in place of a label for a training on all classes; None cannot be a label
 # Parameters that may change when an interrupted training continues: the weights do not depend on them.
 _FREE_TO_CHANGE = {
     "sampling_strategy",
     "repeated_share",
+    "augmented_share",
     "synthetic_classes",
     "synthetic_ratio",
     "herding",
@@ -107,6 +110,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
     {n_jobs}
     {callback}
     {repeated_share}
+    {augmented_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -149,6 +153,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         "checkpoint_dir": [str, os.PathLike, None],
         "n_jobs": [Integral, None],
         "callback": [callable, None],
+        "augmented_share": [Interval(Real, 0, 1, closed="both")],
         "device": [*BaseImageOverSampler._parameter_constraints["device"], list, tuple],
     }
 
@@ -177,6 +182,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         n_jobs=None,
         callback=None,
         repeated_share=0.75,
+        augmented_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -213,6 +219,7 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
         self.snapshot = snapshot
         self.collapse_grey = collapse_grey
         self.augmentation = augmentation
+        self.augmented_share = augmented_share
         self.checkpoint_dir = checkpoint_dir
         self.n_jobs = n_jobs
         self.callback = callback
@@ -437,6 +444,13 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
             raise KeyboardInterrupt(trained.interruption)
         if trained.is_cut_off:
             self._cut_off[trained.name] = trained.history[-1]["step"]
+
+    def _change_repeated(self, images, random_state):
+        n_changed = 0 if self.synthetic_classes == "all" else round(self.augmented_share * len(images))
+        changed = images[len(images) - n_changed :]  # as many of each real image as of the others, up to one
+        for batch in gen_batches(n_changed, BATCH_SIZE) if n_changed else ():
+            real = self.image_format_.to_tensor(changed[batch]).to(self.device_)
+            self.image_format_.fill(changed[batch], transformed(real, range(len(real)), random_state))
 
     def _score(self, X, y, label, random_state):
         if self.snapshot == "last":

@@ -49,6 +49,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         Otherwise the images do not depend on it, but its time counts for `max_time`. It is copied by scikit-learn's
         `clone`, so it must not hold what cannot be copied, such as an open file. It is not written by `save`.
     {repeated_share}
+    {augmented_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -158,6 +159,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
         checkpoint_dir=None,
         callback=None,
         repeated_share=0.75,
+        augmented_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -194,6 +196,7 @@ class ConditionalDCGANOverSampler(DCGANOverSampler):
             checkpoint_dir=checkpoint_dir,
             callback=callback,
             repeated_share=repeated_share,
+            augmented_share=augmented_share,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

@@ -15,9 +15,9 @@ class DCGANOverSampler(BaseGANOverSampler):
     """Over-sample images with a deep convolutional generative adversarial network.
 
     For each class that has too few images, a DCGAN [1]_ is trained on its images. As many images are added as
-    `sampling_strategy` asks for: three quarters of them, or what `repeated_share` says, are repeated real images, and
-    the others are generated. The output holds the real images first, unchanged, then the repeated and then the
-    synthetic ones, in the same layout, dtype and value range.
+    `sampling_strategy` asks for: three quarters of them, or what `repeated_share` says, are repeated real images, half
+    of these with a small change (`augmented_share`), and the others are generated. The output holds the real images
+    first, unchanged, then the repeated and then the synthetic ones, in the same layout, dtype and value range.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ class DCGANOverSampler(BaseGANOverSampler):
     {n_jobs}
     {callback}
     {repeated_share}
+    {augmented_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -195,6 +196,7 @@ class DCGANOverSampler(BaseGANOverSampler):
         n_jobs=None,
         callback=None,
         repeated_share=0.75,
+        augmented_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -225,6 +227,7 @@ class DCGANOverSampler(BaseGANOverSampler):
             n_jobs=n_jobs,
             callback=callback,
             repeated_share=repeated_share,
+            augmented_share=augmented_share,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,

@@ -105,6 +105,11 @@ SHARED = {
     difference of one; the others are synthetic, at least one. 0 adds synthetic images only: in our experiments these
     alone lowered the ROC-AUC of classifiers of features, and together with repeated ones much less, or not. With
     ``synthetic_classes="all"`` it is not used.""",
+    "augmented_share": """augmented_share : float, default=0.5
+    Share, in [0, 1], of the repeated images that are slightly rotated, shifted, scaled and changed in brightness and
+    contrast, each at random, as by :class:`~gan_sampler.AugmentationOverSampler` with its defaults; the others are
+    exact copies. 0 is for images in which such a change would be wrong. With ``synthetic_classes="all"`` it is not
+    used.""",
     "synthetic_classes": """synthetic_classes : {"resampled", "all"}, default="resampled"
     Which classes get synthetic images. "resampled": the classes that `sampling_strategy` asks to be over-sampled; it is
     met by repeated and synthetic images together (`repeated_share`). "all": every class; `sampling_strategy` is met by
@@ -146,7 +151,8 @@ SHARED = {
     Number of images that were added to each class to meet `sampling_strategy`, repeated and synthetic ones together;
     with ``synthetic_classes="all"`` all of them are repeated real images.""",
     "synthetic_mask_": """synthetic_mask_ : ndarray of shape (n_resampled,), bool
-    True for synthetic images of the output, False for original and repeated images.""",
+    True for synthetic images of the output, False for original and repeated images, also for those with a small
+    change.""",
     "class_counts_": """class_counts_ : dict
     Number of images of each class in the output, as a dict with ``real``, the original ones, ``repeated`` and
     ``synthetic``.""",

@@ -65,6 +65,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
     {n_jobs}
     {callback}
     {repeated_share}
+    {augmented_share}
     {synthetic_classes}
     {synthetic_ratio}
     {herding}
@@ -199,6 +200,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
         n_jobs=None,
         callback=None,
         repeated_share=0.75,
+        augmented_share=0.5,
         synthetic_classes="resampled",
         synthetic_ratio=0.25,
         herding=False,
@@ -236,6 +238,7 @@ class VisionAidedDCGANOverSampler(DCGANOverSampler):
             n_jobs=n_jobs,
             callback=callback,
             repeated_share=repeated_share,
+            augmented_share=augmented_share,
             synthetic_classes=synthetic_classes,
             synthetic_ratio=synthetic_ratio,
             herding=herding,
