@@ -276,7 +276,8 @@ class Balancing:
             device=self._device,
             random_state=self.seed,
             verbose=verbose,
-            **self._parameters | {"repeated_share": self.repeated_share},
+            # Repeated images are links to the originals, so none of them is changed.
+            **self._parameters | {"repeated_share": self.repeated_share, "augmented_share": 0},
             **parameters,
         )
 
@@ -362,7 +363,7 @@ class Balancing:
             writer,
             images,
             labels,
-            np.arange(len(labels)) >= len(data.target),
+            [None if row < len(data.target) else "synthetic" for row in range(len(labels))],
             originals,
             kinds,
             about=_saving.About(sampler_name(self.sampler), self.seed),
