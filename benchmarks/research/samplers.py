@@ -13,6 +13,7 @@ Classifiers learn from real images and
 - ``alone``: synthetic images of the rare class, until the classes are equal;
 - ``repeated``: a quarter of these, and repeated real images;
 - ``default``: a quarter of these, and repeated real images, half of which are augmented, as the samplers with a GAN do;
+  for augmentation the same without the synthetic quarter, in the place of which more are repeated;
 - ``every class``: repeated real images until the classes are equal, and synthetic ones in both, a quarter of the size
   of the larger. Only for samplers that learn all classes at once.
 """
@@ -177,12 +178,9 @@ def judge(treatment, seed, data, folder):
         augmented = make("augmentation", seed, X, y, versions())[0]
         unseen = np.setdiff1d(split.train, kept)
         row |= {"seconds": seconds, **compare_with_real(data.images[unseen], made[:N_JUDGED], memory)}
-        mixed = mixtures(
-            features, y, rare, *map(see, (made, augmented)), see(of_other) if len(of_other) else None, seed
-        )
-        uses = dict(mixed)
-        if treatment == "augmentation":  # which the default would augment twice
-            del uses["default"]
+        augmented = see(augmented)
+        made = augmented if treatment == "augmentation" else see(made)
+        uses = dict(mixtures(features, y, rare, made, augmented, see(of_other) if len(of_other) else None, seed))
     elif treatment == REFERENCE:
         uses = {"": (see(data.images[split.train]), data.target[split.train])}
     else:
@@ -208,9 +206,11 @@ def mixtures(features, y, rare, made, augmented, of_other, seed):
 
     n_missing, quarter = len(made), round(SHARE * len(made))
     yield "alone", join(0, (made, rare))
-    others = n_missing - quarter
-    yield "repeated", join(others, (made[:quarter], rare))
-    yield "default", join(others - others // 2, (np.concatenate([made[:quarter], augmented[: others // 2]]), rare))
+    yield "repeated", join(n_missing - quarter, (made[:quarter], rare))
+    n_augmented = (n_missing - quarter) // 2
+    synthetic = made[: 0 if made is augmented else quarter]  # augmentation shows the default without the GAN
+    mixed = np.concatenate([synthetic, augmented[:n_augmented]])
+    yield "default", join(n_missing - len(mixed), (mixed, rare))
     if of_other is not None:
         yield "every class", join(n_missing, (made[: len(of_other)], rare), (of_other, 1 - rare))
 
