@@ -15,6 +15,7 @@ import pandas as pd
 import precision
 import pytest
 import remedies
+import samplers
 import torch
 import usable
 import variants
@@ -422,3 +423,47 @@ class TestPrecision:
         assert "| 2.00 ± 1.00 " in shown
         assert "+0.20 (-0.05 to +0.45)" in shown  # .2 ± 4.303 · .1 / √3
         assert "(" not in precision.show(pd.DataFrame(rows).query("seed == 0")).splitlines()[-1]
+
+
+class TestSamplers:
+    """What classifiers learn from in the comparison of samplers."""
+
+    @staticmethod
+    def mix(made_by_gan=True):
+        features = np.arange(40.0)[:, None]
+        y = np.repeat([0, 1], [8, 32])
+        made, augmented, of_other = (np.full((n, 1), value) for n, value in ((24, 100.0), (24, 200.0), (8, 300.0)))
+        made = made if made_by_gan else augmented
+        return dict(samplers.mixtures(features, y, 0, made, augmented, of_other, seed=0))
+
+    def count(self, use, **options):
+        X, y = self.mix(**options)[use]
+        counts = np.bincount(y, minlength=2).tolist()
+        return counts, [int((value == X).sum()) for value in (100, 200, 300)]
+
+    def test_all_mixtures_balance_the_classes(self):
+        assert self.count("alone") == ([32, 32], [24, 0, 0])
+        assert self.count("repeated") == ([32, 32], [6, 0, 0])
+        assert self.count("default") == ([32, 32], [6, 9, 0])
+        assert self.count("every class") == ([40, 40], [8, 0, 8])
+
+    def test_augmentation_shows_the_default_without_synthetic_images(self):
+        """As many are augmented, so that the difference is that of the GAN's images."""
+        assert self.count("default", made_by_gan=False) == ([32, 32], [0, 9, 0])
+
+    def test_the_default_is_that_of_the_package(self):
+        sampler = DCGANOverSampler()
+        assert 1 - sampler.repeated_share == samplers.SHARE
+        assert sampler.augmented_share == 0.5
+
+    def test_the_tables_show_samplers_that_are_no_longer_there(self):
+        """Their rows say why."""
+        row = {"seed": 0, "classifier": "svm", "use": "alone", "roc_auc": 0.8, "seconds": 1.0, "n_train": 9}
+        row |= dict.fromkeys(samplers.MEASURES, 0.5)
+        rows = [
+            row | {"treatment": treatment, "classifier": classifier}
+            for treatment in ("all real images", "OldGAN", "DCGAN")
+            for classifier in samplers.CLASSIFIERS
+        ]
+        shown = samplers.show(pd.DataFrame(rows))
+        assert shown.index("DCGAN") < shown.index("OldGAN") < shown.index("all real images")

@@ -137,6 +137,7 @@ CANDIDATES = {
 }
 BASELINES = ("none", "random", "SMOTE")
 REFERENCE = "all real images"
+TREATMENTS = (*BASELINES, *CANDIDATES, REFERENCE)
 BY = ("treatment", "seed")
 MEASURES = ("kid", "density", "coverage", "auc_of_real")
 
@@ -252,7 +253,9 @@ def compute_table(options):
 
 def show(table):
     """Return two tables as Markdown: images beside real ones, and ROC-AUC of what learns from them."""
-    order = [name for name in TREATMENTS if name in set(table["treatment"])]
+    found = list(table["treatment"].unique())
+    removed = [name for name in found if name not in TREATMENTS]  # from the package, since
+    order = [name for name in (*BASELINES, *CANDIDATES, *removed, REFERENCE) if name in found]
     images = table.dropna(subset="kid").groupby("treatment")[[*MEASURES, "seconds"]].mean()
     images = images.loc[[name for name in order if name in images.index]]
     uses = table.fillna({"use": ""}).pivot_table(index=["treatment", "use"], columns="classifier", values="roc_auc")
@@ -263,9 +266,6 @@ def show(table):
     return "\n\n".join(
         [images.round(2).to_markdown(), uses.reset_index().to_markdown(index=False, floatfmt=".3f"), f"{seeds}."]
     )
-
-
-TREATMENTS = (*BASELINES, *CANDIDATES, REFERENCE)
 
 
 def main():
