@@ -335,7 +335,6 @@ class Balancing:
                 )
 
     def _make(self, data, originals, kinds, tell, verbose):
-        import numpy as np
 
         from gan_sampler.datasets import _saving
 
