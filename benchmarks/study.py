@@ -188,8 +188,10 @@ def collect(stores, folder):
     pieces = read_pieces(stores)
     if not pieces:
         raise UsageError("--collect must name folders with results; no cell has finished yet. Wait for the first.")
+    cells = cells_table(pieces)
+    _refuse_to_lose_cells(folder / "cells.csv", cells)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, table in (("cells.csv", cells_table(pieces)), ("gains.csv", gains_table(pieces))):
+    for name, table in (("cells.csv", cells), ("gains.csv", gains_table(pieces))):
         kept = _of_other_pieces(folder / name, pieces)
         table = pd.concat([kept, table]).sort_values(PIECE, kind="stable")
         table.to_csv(folder / name, index=False, float_format="%.6g")
@@ -201,6 +203,23 @@ def _of_other_pieces(file, pieces):
         return None
     known = pd.read_csv(file)
     return known[~pd.MultiIndex.from_frame(known[PIECE]).isin(pieces)]
+
+
+def _refuse_to_lose_cells(file, cells):
+    """Raise an error if a file has cells of these experiments that no folder has."""
+    if not file.is_file():
+        return
+    of_place = [*PIECE, *PLACE]
+    known, found = (table[of_place].fillna("") for table in (pd.read_csv(file), cells))
+    pieces = set(found[PIECE].itertuples(index=False, name=None))
+    places = set(found.itertuples(index=False, name=None))
+    lost = [row for row in known.itertuples(index=False, name=None) if row[:3] in pieces and row not in places]
+    if lost:
+        raise UsageError(
+            f"--collect must name all folders of an experiment; {len(lost)} cells in {file} are in none of these, such "
+            f"as {', '.join(f'{name} {value}' for name, value in zip(of_place, lost[0], strict=True))}. Name the other "
+            "folders, too, or another --out."
+        )
 
 
 # Markdown

@@ -382,11 +382,12 @@ def test_synthetic_images_are_not_balanced_again(scans, tmp_path):
     assert "lists synthetic ones" in error_of(run("balance", tmp_path / "out", tmp_path / "more", "--sampler", "smote"))
 
 
-def test_files_called_like_synthetic_ones_are_not_learnt_from(scans, tmp_path):
+@pytest.mark.parametrize("word", ["synthetic", "repeated", "augmented"])
+def test_files_called_like_synthetic_ones_are_not_learnt_from(word, scans, tmp_path):
     """Without a manifest, too; and before hours of training, after which no name would be free."""
-    (scans / "square" / "patient 0.png").rename(scans / "square" / "synthetic_square_000002_seed0.png")
+    (scans / "square" / "patient 0.png").rename(scans / "square" / f"{word}_square_000002_seed0.png")
     told = error_of(run("balance", scans, tmp_path / "out", "--sampler", "smote"))
-    assert "'square/synthetic_square_000002_seed0.png' is called like a synthetic one" in told
+    assert f"'square/{word}_square_000002_seed0.png' is called like a synthetic one" in told
 
 
 def interrupt_at(monkeypatch, n_written, exception=KeyboardInterrupt):
@@ -776,12 +777,13 @@ def test_quality_names_classes_that_are_too_small_and_escapes_their_names(tmp_pa
 
 
 def test_repeated_images_are_not_measured_as_synthetic(tmp_path):
-    """They are real ones."""
+    """They are real ones, also with a small change."""
     from gan_sampler.folders._quality import find_synthetic
 
     made = write_shapes(tmp_path / "made", {"disc": 2})
     (made / "manifest.csv").write_text(
-        "file,class\ndisc/repeated_disc_000001_seed0.png,disc\ndisc/patient 0.png,disc\n"
+        "file,class\ndisc/repeated_disc_000001_seed0.png,disc\ndisc/augmented_disc_000001_seed0.png,disc\n"
+        "disc/patient 0.png,disc\n"
     )
     assert [file.filename for file in find_synthetic(made)] == ["disc/patient 0.png"]
 

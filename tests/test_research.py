@@ -467,3 +467,15 @@ class TestSamplers:
         ]
         shown = samplers.show(pd.DataFrame(rows))
         assert shown.index("DCGAN") < shown.index("OldGAN") < shown.index("all real images")
+
+    def test_only_seeds_that_all_rows_have_are_shown(self):
+        """Otherwise a sampler could win by the easier split."""
+        row = {"classifier": "svm", "use": "", "seconds": None, "n_train": 9} | dict.fromkeys(samplers.MEASURES)
+        rows = [
+            row | {"treatment": treatment, "seed": seed, "classifier": classifier, "roc_auc": 0.5 + 0.4 * seed}
+            for treatment, seed in (("none", 0), ("none", 1), ("random", 0))
+            for classifier in samplers.CLASSIFIERS
+        ]
+        shown = samplers.show(pd.DataFrame(rows))
+        assert "0.900" not in shown
+        assert shown.count("0.500") == 8

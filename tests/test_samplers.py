@@ -23,6 +23,7 @@ from gan_sampler import (
     ConditionalDCGANOverSampler,
     DCGANOverSampler,
     GANOverSampler,
+    QualityReport,
     QualityWarning,
     VisionAidedDCGANOverSampler,
 )
@@ -640,12 +641,25 @@ class TestAugmentedShare:
         assert (to_its_own < to_others).all()
         assert X_res.dtype == X.dtype
 
-    @pytest.mark.parametrize("others", [{"repeated_share": 0}, {"synthetic_classes": "all"}])
-    def test_where_nothing_is_repeated_or_every_class_is_synthetic_nothing_is_changed(self, others):
-        """With "all", a change in the rare class alone would mark it."""
+    @pytest.mark.parametrize("others", [{"repeated_share": 0}, {"synthetic_classes": "all"}, {"image_shape": "row"}])
+    def test_where_a_change_would_be_wrong_there_is_none(self, others):
+        """With "all", it would mark the rare class; the values of a row are no neighbours."""
         X, y = make_shapes(26, 10)
+        if "image_shape" in others:
+            X = X.reshape(len(X), -1)
         first, other = (self.fit(X, y, augmented_share=share, **others)[1] for share in (0, 1))
         np.testing.assert_array_equal(first, other)
+
+    @pytest.mark.filterwarnings("ignore::gan_sampler.QualityWarning")
+    def test_what_replaces_poor_images_is_changed_too(self, monkeypatch):
+        """Whether the score or the report has judged them."""
+        monkeypatch.setattr(QualityReport, "is_poor", property(lambda report: True))
+        X, y = make_shapes(60, 20)
+        quality = FunctionTransformer(lambda X: X.reshape(len(X), -1) / 255)
+        sampler, X_res = self.fit(X, y, on_poor_quality="repeat", quality=quality)
+        assert sampler.class_counts_["square"] == {"real": 20, "repeated": 40, "synthetic": 0}
+        originals = {image.tobytes() for image in X}
+        assert sum(image.tobytes() not in originals for image in X_res[80:]) == 20
 
     def test_every_real_image_is_changed_as_often(self):
         """Up to a difference of one, as it is repeated."""

@@ -38,7 +38,7 @@ class BalancedIterableDataset(IterableDataset):
     sampler : DCGANOverSampler, ConditionalDCGANOverSampler or the like
         Has `fit_resample`, `sample` and `get_params`. A clone of it is fitted, with a `sampling_strategy`,
         `synthetic_classes` and `random_state` that are set here. If it is fitted already, its generators serve from the
-        start.
+        start. Real images are given out unchanged, whatever its `augmented_share` is.
     classes : list or None, default=None
         All labels that can come; a label is given out as its place in this list. One that never comes is
         never drawn. None takes integers as they are.

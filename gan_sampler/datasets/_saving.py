@@ -102,7 +102,8 @@ def save_image_folder(path, X, y, *, data=None, sampler=None, copy=False, file_f
     -----
     Images that repeat an original to the last bit, as those of ``RandomOverSampler``, are linked to its file, under
     names that begin with ``repeated_``; they stand in the manifest, too. So do those that the sampler has repeated with
-    a small change (`augmented_share` of samplers with a GAN), as ``augmented_``.
+    a small change (`augmented_share` of samplers with a GAN), as ``augmented_``. Both need `data`; without it only
+    synthetic images are named after what they are.
 
     Images are compared as they are, sides of more than 64 pixels averaged down to at most 64. A near-copy is much
     nearer to a real image than other real images are, as in the measure `near_copies` of

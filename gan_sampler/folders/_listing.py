@@ -8,7 +8,7 @@ from pathlib import Path
 from gan_sampler.datasets._listing import MANIFEST, PassedOver, list_files, raise_if_classes_are_deeper
 from gan_sampler.folders._telling import in_words_of_commands
 
-_NAME_OF_MADE = re.compile(r"(^|/)(synthetic|repeated)_[^/]*_\d{6}(_seed\d+)?\.[^./]+$")
+_NAME_OF_MADE = re.compile(r"(^|/)(synthetic|repeated|augmented)_[^/]*_\d{6}(_seed\d+)?\.[^./]+$")
 
 
 class Notes:

@@ -157,7 +157,7 @@ def find_synthetic(root):
     files = [
         ImageFile(root / line["file"], line["file"], line["class"])
         for line in lines
-        if not PurePosixPath(line["file"]).name.startswith("repeated_")
+        if not PurePosixPath(line["file"]).name.startswith(("repeated_", "augmented_"))
     ]
     if not files:
         raise ValueError(f"SYNTHETIC must hold synthetic images; {str(manifest)!r} lists none.")

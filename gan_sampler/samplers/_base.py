@@ -210,10 +210,13 @@ class BaseImageOverSampler(ImagesMixin, FittedReprMixin, BaseOverSampler):
             n_images = plan.n_synthetic[label]
             images = self._make(X, y, label, n_images, herding_embedder, random_states[label])
             self.image_format_.fill(resampled.X[place], images)
-        for label, place in repeated.items():
-            self._change_repeated(resampled.X[place], random_states[label])
+        # From streams of their own, so that changes do not depend on what the report draws.
+        own_states = {label: np.random.RandomState(draw_seed(random_states[label])) for label in plan.rows}
         if quality_embedder is not None:
             self._measure(X, y, plan, places, resampled, quality_embedder, herding_embedder, random_states)
+        for label, place in [*repeated.items(), *places.items()]:
+            if not resampled.is_synthetic[place].any():
+                self._change_repeated(resampled.X[place], own_states[label])
         resampled.sort()
         self.synthetic_mask_ = resampled.is_synthetic
         self.class_counts_ = resampled.count()

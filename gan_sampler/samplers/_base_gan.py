@@ -446,7 +446,9 @@ class BaseGANOverSampler(FactoryParametersMixin, BaseImageOverSampler):
             self._cut_off[trained.name] = trained.history[-1]["step"]
 
     def _change_repeated(self, images, random_state):
-        n_changed = 0 if self.synthetic_classes == "all" else round(self.augmented_share * len(images))
+        # A row that is no picture has no neighbourhood to move in.
+        keeps_all = self.synthetic_classes == "all" or self.image_shape == "row"
+        n_changed = 0 if keeps_all else round(self.augmented_share * len(images))
         changed = images[len(images) - n_changed :]  # as many of each real image as of the others, up to one
         for batch in gen_batches(n_changed, BATCH_SIZE) if n_changed else ():
             real = self.image_format_.to_tensor(changed[batch]).to(self.device_)

@@ -108,8 +108,8 @@ SHARED = {
     "augmented_share": """augmented_share : float, default=0.5
     Share, in [0, 1], of the repeated images that are slightly rotated, shifted, scaled and changed in brightness and
     contrast, each at random, as by :class:`~gan_sampler.AugmentationOverSampler` with its defaults; the others are
-    exact copies. 0 is for images in which such a change would be wrong. With ``synthetic_classes="all"`` it is not
-    used.""",
+    exact copies. 0 is for images in which such a change would be wrong. With ``synthetic_classes="all"`` and
+    ``image_shape="row"`` it is not used.""",
     "synthetic_classes": """synthetic_classes : {"resampled", "all"}, default="resampled"
     Which classes get synthetic images. "resampled": the classes that `sampling_strategy` asks to be over-sampled; it is
     met by repeated and synthetic images together (`repeated_share`). "all": every class; `sampling_strategy` is met by

@@ -439,6 +439,7 @@ _SHARED = {
 }
 _GAN = {
     **_SHARED,
+    "augmented_share": [0.5, 0.5, 0, 0.25, 1],
     "latent_dim": [1, 5, 8],
     "base_channels": [1, 2, 3],
     "channels": ["pyramid", "flat"],

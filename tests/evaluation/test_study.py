@@ -58,6 +58,17 @@ def test_experiments_that_no_folder_has_are_kept(pieces, tmp_path, capsys):
         assert one_by_one == together
 
 
+def test_cells_that_were_collected_are_not_lost(pieces, tmp_path, capsys):
+    """A folder with one more seed alone would have replaced those that are there."""
+    study.main(["--collect", str(pieces[0]), str(pieces[1]), "--out", str(tmp_path)])
+    before = (tmp_path / "cells.csv").read_text()
+    with pytest.raises(SystemExit):
+        study.main(["--collect", str(pieces[0]), "--out", str(tmp_path)])
+    message = " ".join(capsys.readouterr().err.split())
+    assert "must name all folders of an experiment; 10 cells" in message
+    assert (tmp_path / "cells.csv").read_text() == before
+
+
 def test_gains_hold_no_reference_and_the_share_of_the_room(pieces, tmp_path):
     study.main(["--collect", str(pieces[0]), "--out", str(tmp_path)])
     gains = pd.read_csv(tmp_path / "gains.csv")
