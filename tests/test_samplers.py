@@ -1,5 +1,6 @@
 """What every image over-sampler promises, on each of them."""
 
+import inspect
 import pickle
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from gan_sampler import (
 from gan_sampler.networks import Generator
 from gan_sampler.runtime import isolated
 from gan_sampler.samplers import CollapseWarning
+from gan_sampler.samplers._transforms import small_transform
 from gan_sampler.training import augment_mildly, train_gan
 
 
@@ -660,6 +662,13 @@ class TestAugmentedShare:
         assert sampler.class_counts_["square"] == {"real": 20, "repeated": 40, "synthetic": 0}
         originals = {image.tobytes() for image in X}
         assert sum(image.tobytes() not in originals for image in X_res[80:]) == 20
+
+    def test_changes_are_those_of_augmentation_by_default(self):
+        """As the documentation of both says."""
+        changes = inspect.signature(small_transform).parameters
+        defaults = AugmentationOverSampler().get_params()
+        own = {name: parameter.default for name, parameter in changes.items() if name not in ("height", "width")}
+        assert own == {name: defaults[name] for name in own}
 
     def test_every_real_image_is_changed_as_often(self):
         """Up to a difference of one, as it is repeated."""

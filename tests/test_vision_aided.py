@@ -163,6 +163,13 @@ class TestDiscriminator:
         assert logits.abs().max() < 100
         assert gradient.isfinite().all()
 
+    def test_a_second_calibration_changes_nothing(self):
+        """Heads that were trained before know the old scale."""
+        network = make_discriminator()
+        before = copy.deepcopy(network.state_dict())
+        network.calibrate(torch.zeros(5, *SHAPE))
+        assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
     def test_one_pass_serves_both_networks(self):
         """Convolutions, frozen batch normalisation and spectral normalisation do not couple images."""
         network = make_discriminator()

@@ -61,6 +61,7 @@ class VisionAidedDiscriminator(nn.Module):
             )
             raise
         self.heads = nn.ModuleList([_Head(found.shape[1], n_projected) for found in maps])
+        self.register_buffer("is_calibrated", torch.tensor(False))
 
     def train(self, mode=True):
         """Set the mode of all parts but the backbone, which stays in eval mode."""
@@ -72,7 +73,8 @@ class VisionAidedDiscriminator(nn.Module):
     def calibrate(self, images):
         """Scale the channels of each feature map to mean 0 and variance 1 over real images.
 
-        A channel that is nearly constant over them is left out, since scaling would make any difference in it huge.
+        A channel that is nearly constant over them is left out, since scaling would make any difference in it huge. A
+        second call changes nothing: trained heads depend on the scales that they were trained with.
 
         Parameters
         ----------
@@ -84,6 +86,8 @@ class VisionAidedDiscriminator(nn.Module):
         ValueError
             When a feature map of the backbone has NaN or infinity in it.
         """
+        if self.is_calibrated:
+            return
         sums = None
         for part in images.split(_N_AT_ONCE):
             maps = [found.double() for found in self._maps(part)]
@@ -101,6 +105,7 @@ class VisionAidedDiscriminator(nn.Module):
             scale = variance.rsqrt().where(variance.sqrt() > least, 0.0)
             head.center.copy_(mean.view(-1, 1, 1))
             head.scale.copy_(scale.view(-1, 1, 1))
+        self.is_calibrated.fill_(True)
 
     def forward(self, images):
         """Return the logits of images.
